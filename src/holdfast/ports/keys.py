@@ -1,0 +1,112 @@
+"""The keys port: data keys of sessions, apart from the store and its backups.
+
+Hierarchy (contract 2.7): installation key → tenant key → user key → session
+key. Each wrap names its parent's id and epoch and is AES-256-GCM-SIV with
+associated data = purpose, installation, stream (or tenant, user), key id.
+
+Contract
+- A data key never appears in the event store, in a log or in an error.
+- `destroy_session` is idempotent; afterwards `session_key` raises
+  `KeyDestroyed`. An unknown stream raises `KeyMissing`.
+- `rotate` makes every older copy of the key store useless: all living keys are
+  wrapped anew below a new epoch of the installation key, the tenant and user
+  keys are drawn afresh, and the old epoch is destroyed. It is resumable.
+- Methods are synchronous and quick; what is cached has a bounded life.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(slots=True, kw_only=True)
+class DataKey:
+    """A session's data key in memory.
+
+    Args:
+        key_id: its number within the session, from 1; 0 means "in clear".
+        secret: 32 bytes in a buffer that `wipe` overwrites.
+    """
+
+    key_id: int
+    secret: bytearray
+
+    def wipe(self) -> None:
+        """Overwrite the key with zeros."""
+        self.secret[:] = bytes(len(self.secret))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestroyReceipt:
+    """What the destruction of a session's key is worth.
+
+    Args:
+        stream: the session's stream.
+        destroyed_at_ms: when.
+        epoch: the installation key's epoch the wrap stood under; copies of the
+            key store made before remain readable until that epoch is destroyed.
+    """
+
+    stream: int
+    destroyed_at_ms: int
+    epoch: int
+
+
+class Keys(Protocol):
+    """Keys of one installation."""
+
+    @property
+    def installation(self) -> bytes:
+        """The installation's random 16-byte id."""
+        ...
+
+    def create_session_key(self, *, tenant: str, user: str, stream: int) -> DataKey:
+        """Draw, wrap and durably keep a session's first data key."""
+        ...
+
+    def session_key(self, stream: int, key_id: int = 1) -> DataKey:
+        """Unwrap a session's data key.
+
+        Raises:
+            KeyDestroyed: the session was wiped.
+            KeyMissing: there never was such a key here.
+        """
+        ...
+
+    def destroy_session(self, stream: int, *, now_ms: int) -> DestroyReceipt:
+        """Destroy all data keys of a session; idempotent."""
+        ...
+
+    def receipt(self, stream: int) -> DestroyReceipt | None:
+        """The receipt of an earlier destruction, if there was one."""
+        ...
+
+    def blind_key(self, tenant: str) -> bytes:
+        """A 32-byte key for keyed hashes of a tenant's names and tags."""
+        ...
+
+    def tenant_secret(self, tenant: str) -> bytes:
+        """A 32-byte key for what belongs to the tenant rather than a session."""
+        ...
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign with the audit key (Ed25519, 64 bytes)."""
+        ...
+
+    @property
+    def audit_public_key(self) -> bytes:
+        """The audit key's public half (32 bytes)."""
+        ...
+
+    def rotate(self, *, now_ms: int) -> int:
+        """Rotate the whole hierarchy; returns the new epoch."""
+        ...
+
+    def living_streams(self) -> frozenset[int]:
+        """Streams that have a data key."""
+        ...
+
+    def close(self) -> None:
+        """Forget what is cached and close the file."""
+        ...

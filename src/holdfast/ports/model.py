@@ -1,0 +1,130 @@
+"""The models port: one streamed call to a language model.
+
+Contract
+- `stream` yields deltas and then exactly one `ModelReply` as its last item.
+- It is cancelled by task cancellation and closes its connection then.
+- Retries before the first delta are the adapter's; after a delta it does not
+  retry by itself (the engine decides). Failures raise `ProviderFailed`, with
+  `retryable` set truthfully and without the response body.
+- `usage.cost_micros` is integer micro-USD, rounded up; an unknown model takes
+  the worst price of the table and sets `estimated`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from holdfast.core.messages import Message, Part
+from holdfast.core.quantities import Usage
+from holdfast.core.tools import ToolSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """Which model, and where its key is found; never the key itself.
+
+    Args:
+        provider: "openai", "anthropic" or the name of a compatible provider.
+        model: the provider's model name.
+        base_url: another endpoint that speaks the provider's protocol.
+        key: a reference, `env:NAME`, `file:/path` or `keyring:service/name`;
+            a literal key is refused. Default: the provider's usual variable.
+    """
+
+    provider: str
+    model: str
+    base_url: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """All a model is told in one call.
+
+    Args:
+        system: the system prompt, possibly empty.
+        messages: a conversation that is valid for every provider: each tool
+            call is followed by its result.
+        tools: tools the model may call, in a stable order.
+        thinking_tokens: reasoning budget in tokens; None means off.
+        max_output_tokens: limit of the answer; None means the adapter's default.
+        idempotency_key: stable over attempts of the same call.
+    """
+
+    system: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    thinking_tokens: int | None = None
+    max_output_tokens: int | None = None
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    """More of the model's reasoning."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUseStarted:
+    """The model began to write a tool call."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReply:
+    """The finished answer.
+
+    Args:
+        parts: text, thinking and tool calls in the order the model gave them.
+        stop: "stop", "tool_use", "length", "refusal" or the provider's word.
+    """
+
+    parts: tuple[Part, ...]
+    usage: Usage = field(default_factory=Usage)
+    stop: str = "stop"
+    model: str = ""
+    provider: str = ""
+
+
+ModelEvent = TextDelta | ThinkingDelta | ToolUseStarted | ModelReply
+
+
+@runtime_checkable
+class ModelClient(Protocol):
+    """A client of one model."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """Size of the model's context window in tokens."""
+        ...
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Make one call; see the contract above."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...

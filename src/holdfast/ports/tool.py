@@ -1,0 +1,110 @@
+"""The tools port: how the runtime runs a tool.
+
+Contract
+- `run` does the work once. It is cancelled by task cancellation and must then
+  stop everything it started (whole process groups) before it re-raises.
+- Whatever `run` reports through `context.emit` is kept if it is cancelled.
+- A failure of the tool is a `ToolOutcome` with `is_error`, not an exception;
+  an exception is a bug of the tool and is reported as a failure of the call.
+- Arguments have been validated against the schema before the gate; a tool may
+  rely on their types. Paths have been judged lexically; the tool still opens
+  them so that nothing outside the workspace can be reached.
+- `reconcile` is asked only of tools whose nature is reconcilable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from holdfast.core.tools import ToolSpec
+
+Json = object
+"""Any JSON value: None, bool, int, float, str, list or dict of these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """What a call is given beside its arguments.
+
+    Args:
+        session_id: the session's id.
+        workspace: absolute path of the workspace directory, or None.
+        effect_id: stable over attempts; use it as the idempotency key.
+        epoch: the lease epoch; a fencing token for tools that can check one.
+        attempt: 1 for the first.
+        timeout_s: limit of this call in seconds.
+        emit: takes a piece of output as it appears.
+        spill: keeps a large output and returns a readable handle for it.
+        read_spill: returns what a handle stands for.
+        unsandboxed_allowed: bash may run where no sandbox exists.
+    """
+
+    session_id: str
+    workspace: str | None
+    effect_id: str
+    epoch: int = 0
+    attempt: int = 1
+    timeout_s: float = 120.0
+    emit: Callable[[str], None]
+    spill: Callable[[bytes], Awaitable[str]]
+    read_spill: Callable[[str], Awaitable[bytes]]
+    unsandboxed_allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolOutcome:
+    """What a call came to.
+
+    Args:
+        content: what the model reads.
+        is_error: the call failed.
+        exit_code: 0 for success, else the process's or 1 (124: time limit).
+        metadata: facts for people and programs, never for the model.
+    """
+
+    content: str
+    is_error: bool = False
+    exit_code: int = 0
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Reconciliation(StrEnum):
+    """What a tool knows of a call whose outcome was lost."""
+
+    DONE = "done"
+    NOT_DONE = "not_done"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """The answer to `reconcile`; `outcome` is there when it was done."""
+
+    state: Reconciliation
+    outcome: ToolOutcome | None = None
+
+
+@runtime_checkable
+class Tool(Protocol):
+    """One tool."""
+
+    @property
+    def spec(self) -> ToolSpec:
+        """What the tool declares about itself."""
+        ...
+
+    async def run(self, arguments: Mapping[str, Json], context: ToolContext) -> ToolOutcome:
+        """Do the work."""
+        ...
+
+
+@runtime_checkable
+class ReconcilableTool(Tool, Protocol):
+    """A tool that can tell what became of an earlier attempt."""
+
+    async def reconcile(self, arguments: Mapping[str, Json], context: ToolContext) -> Reconciled:
+        """Say whether the effect `context.effect_id` happened."""
+        ...
