@@ -34,10 +34,14 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """A model's reasoning, with the signature some providers want back."""
+    """A model's reasoning, with the signature some providers want back.
+
+    `signature` has no default: its presence tells thinking from text in the
+    stored form, which leaves defaults out.
+    """
 
     text: str
-    signature: str | None = None
+    signature: str | None
     provider: str | None = None
     type: Literal["thinking"] = "thinking"
 

@@ -18,25 +18,8 @@ from typing import Protocol, runtime_checkable
 
 from holdfast.core.messages import Message, Part
 from holdfast.core.quantities import Usage
+from holdfast.core.settings import ModelSettings
 from holdfast.core.tools import ToolSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSettings:
-    """Which model, and where its key is found; never the key itself.
-
-    Args:
-        provider: "openai", "anthropic" or the name of a compatible provider.
-        model: the provider's model name.
-        base_url: another endpoint that speaks the provider's protocol.
-        key: a reference, `env:NAME`, `file:/path` or `keyring:service/name`;
-            a literal key is refused. Default: the provider's usual variable.
-    """
-
-    provider: str
-    model: str
-    base_url: str | None = None
-    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,11 @@ Contract of `append` (contract.md 4.2)
   `CommandMismatch`; asserts → `Stale(scope)`; takes → `CounterRefused(counter)`.
 - Durable when it returns. Once queued it is not cancellable: a cancelled caller
   still gets its events in, or not, as a whole.
-- Counters are touched last, in id order.
+- Counters are touched last, in id order: the settles of an append first, then
+  its takes. A take on an unknown counter, a settle of more than is held and a
+  settle on an unknown counter are `CounterRefused` as well.
+- An append to a session that is not leased by this opening is `Fenced`, one to
+  an unknown stream is `SessionNotFound`.
 - `events_since` is commit-ordered and never skips: a cursor once returned has
   everything before it.
 - No read transaction outlives one page.
@@ -148,7 +152,8 @@ class PendingRow:
 class CommandDone:
     """Marks a command as carried out by the append it goes with.
 
-    A matching pending row is removed. The id is kept with the version for seven
+    A matching pending row is removed; one with another digest is a
+    `CommandMismatch`. The id is kept with the version for seven
     days (contract 1.11): the same id and digest again is `DuplicateCommand`,
     the same id and another digest `CommandMismatch`.
     """
@@ -184,7 +189,11 @@ class Assert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counter:
-    """One account. `limit` None means unlimited."""
+    """One account. `limit` None means unlimited.
+
+    Args:
+        revision: goes up whenever the limit changes.
+    """
 
     id: str
     limit: int | None
@@ -198,11 +207,16 @@ class Append:
     """All that one append asks for; see the contract above.
 
     Args:
-        pending: rows to add; an existing (kind, id) is replaced.
+        events: may be empty; then only the rest is written.
+        pending: rows to add; an existing (kind, id) is replaced and keeps its
+            place. They are written after `done` and `settled` removed theirs.
         settled: (kind, id) of pending rows to remove.
         index: the session's new index row, or None to leave it.
         traces: keyed hashes to remember for the session, with their source.
+            A hash that is already there keeps its first source.
         drop_name: the session's name and index blob are erased (wipe).
+        urgent: it carries an outcome, a cancel or a lifecycle event, and may
+            use the room kept free for those on a full disk (contract 2.21).
     """
 
     stream: int
@@ -218,6 +232,7 @@ class Append:
     index: IndexRow | None = None
     traces: tuple[tuple[bytes, int], ...] = ()
     drop_name: bool = False
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,8 +272,10 @@ class Filter:
 
     Args:
         tokens: all of these blind tokens must be present.
-        order: newest `updated` first, ties by stream.
         cursor: opaque, from the page before.
+
+    Order: newest `updated` first, ties by stream, highest first. A session that
+    is updated while somebody pages is seen at most once.
     """
 
     tenant: str | None = None
@@ -379,10 +396,15 @@ class Store(Protocol):
         ...
 
     # --- pending
-    async def submit(self, row: PendingRow) -> int:
+    async def submit(self, row: PendingRow, *, urgent: bool = False) -> int:
         """Durably queue a row; returns its seq. The same id and digest again is a
         no-op that returns the first seq; if it was carried out already,
-        `DuplicateCommand`; another digest is `CommandMismatch`."""
+        `DuplicateCommand`; another digest is `CommandMismatch`. `urgent` as in
+        `Append` (a cancel, for instance).
+
+        Raises:
+            SessionNotFound: no such stream.
+        """
         ...
 
     async def pending(
@@ -393,7 +415,8 @@ class Store(Protocol):
         due_before_ms: int | None = None,
         limit: int = 1000,
     ) -> list[PendingRow]:
-        """Read waiting rows in order of seq (of due time if `due_before_ms`)."""
+        """Read waiting rows in order of seq; with `due_before_ms` only those due
+        at or before it, in order of due time."""
         ...
 
     async def drop_pending(self, stream: int, kind: PendingKind, id: bytes) -> bool:
@@ -422,7 +445,8 @@ class Store(Protocol):
         ...
 
     async def put_snapshot(self, stream: int, snapshot: Snapshot) -> None:
-        """Keep the session's newest snapshot (a cache)."""
+        """Keep the session's newest snapshot (a cache); an older one of the same
+        fold is ignored."""
         ...
 
     async def get_snapshot(self, stream: int) -> Snapshot | None:
@@ -473,7 +497,11 @@ class Store(Protocol):
 
     # --- the whole
     async def changed(self, timeout_s: float) -> bool:
-        """Wait until another process or node committed something; False on time-out."""
+        """Wait until another process or node committed something; False on time-out.
+
+        Commits since the last call count, so nothing is missed between calls of
+        one waiter; now and then it may return True for nothing.
+        """
         ...
 
     async def health(self) -> Health:

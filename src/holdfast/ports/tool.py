@@ -37,7 +37,8 @@ class ToolContext:
         attempt: 1 for the first.
         timeout_s: limit of this call in seconds.
         emit: takes a piece of output as it appears.
-        spill: keeps a large output and returns a readable handle for it.
+        spill: keeps a large output and returns a handle for it (`spill:` and an
+            id) that the read tool and `read_spill` accept.
         read_spill: returns what a handle stands for.
         unsandboxed_allowed: bash may run where no sandbox exists.
     """

@@ -1,0 +1,135 @@
+"""`decide`: what may happen now. Pure: state, facts and a command in, events out.
+
+The modules are split by what a command is about:
+
+- `talk`: messages coming in
+- `effects`: model and tool calls, their intents and outcomes
+- `doubt`: effects whose outcome was lost
+- `control`: cancel, pause, the lifecycle, answers, the end
+- `content`: settings and what the model sees
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.core.commands import (
+    AddMessage,
+    Answer,
+    Cancel,
+    Command,
+    Configure,
+    GitSeen,
+    Import,
+    KeyGone,
+    ModelEnded,
+    MoveTo,
+    Pause,
+    Resume,
+    Send,
+    SetContext,
+    Terminate,
+    ToolEnded,
+)
+from holdfast.core.decide import content, control, effects, talk
+from holdfast.core.decide.common import Draft, Guards, Later
+from holdfast.core.errors import HoldfastError
+from holdfast.core.events import Event
+from holdfast.core.facts import Facts
+from holdfast.core.judge import GUARDS
+from holdfast.core.view import SessionView
+
+__all__ = ["Decision", "Guards", "Later", "decide"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a command came to.
+
+    Args:
+        events: to be appended together.
+        view: the session after them.
+        error: for the caller, where the refusal itself is on record.
+        later: nothing but preparation happened; the command stays queued.
+    """
+
+    events: tuple[Event, ...]
+    view: SessionView
+    error: HoldfastError | None = None
+    later: bool = False
+
+
+def decide(
+    view: SessionView,
+    facts: Facts,
+    command: Command,
+    *,
+    command_id: str = "",
+    by: str = "",
+    guards: Guards = GUARDS,
+) -> Decision:
+    """Decide a command.
+
+    Args:
+        command_id: hex, recorded with what it brings in.
+        by: pseudonym of whoever asked.
+
+    Raises:
+        HoldfastError: the command is refused and nothing is on record.
+    """
+    draft = Draft(view, facts, guards)
+    later = False
+    try:
+        _dispatch(draft, command, command_id, by)
+    except Later:
+        later = True
+    effects.advance(draft)
+    return Decision(tuple(draft.events), draft.view, draft.error, later)
+
+
+def _dispatch(draft: Draft, command: Command, command_id: str, by: str) -> None:
+    match command:
+        case ModelEnded():
+            effects.model_ended(draft, command)
+        case ToolEnded():
+            effects.tool_ended(draft, command)
+        case Send():
+            talk.send(draft, command, command_id)
+        case AddMessage():
+            talk.add_message(draft, command, command_id)
+        case _:
+            _dispatch_control(draft, command, by)
+
+
+def _dispatch_control(draft: Draft, command: Command, by: str) -> None:
+    match command:
+        case Cancel():
+            control.cancel(draft, command, by)
+        case Pause():
+            control.pause(draft, command)
+        case Resume():
+            control.resume(draft)
+        case MoveTo():
+            control.move_to(draft, command)
+        case Answer():
+            control.answer(draft, command)
+        case Terminate():
+            control.terminate(draft, command)
+        case KeyGone():
+            control.key_gone(draft, command)
+        case _:
+            _dispatch_content(draft, command)
+
+
+def _dispatch_content(draft: Draft, command: Command) -> None:
+    match command:
+        case Configure():
+            content.configure(draft, command)
+        case SetContext():
+            content.set_context(draft, command)
+        case Import():
+            content.take_over(draft, command)
+        case GitSeen():
+            content.git_seen(draft, command)
+        case _:
+            pass  # Recover and Tick only look at what is owed

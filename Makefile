@@ -1,0 +1,70 @@
+# Everything a person or a machine does with this repository.
+# Needs Python 3.11 or newer, make and git; nothing else is taken from the system.
+
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+WORKERS ?= 2
+ARGS ?=
+
+bin := $(VENV)/bin
+pip := $(bin)/python -m pip --disable-pip-version-check --no-input
+locked := install --quiet --require-hashes
+user_ready := $(VENV)/.ready-user
+dev_ready := $(VENV)/.ready-dev
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test quick lint format format-check types wheel lock clean distclean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+
+demo: $(user_ready) ## set everything up and show a session surviving a crash
+	@$(bin)/holdfast demo
+
+test: $(dev_ready) ## set everything up and run all tests
+	$(bin)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+quick: $(dev_ready) ## the tests that take less than a minute together
+	$(bin)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile -q $(ARGS)
+
+lint: $(dev_ready) ## ruff and mypy
+	$(bin)/ruff check .
+	$(bin)/mypy
+
+format: $(dev_ready) ## write the tree in ruff's format
+	$(bin)/ruff format .
+
+format-check: $(dev_ready) ## say which files are not in ruff's format
+	$(bin)/ruff format --check .
+
+wheel: $(dev_ready) ## build the wheel into dist/
+	$(bin)/python -m build --wheel --no-isolation --outdir dist .
+
+lock: $(dev_ready) ## write requirements/*.txt anew; needs the uv program
+	scripts/lock.sh $(ARGS)
+
+clean: ## remove what tests and builds leave behind
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## also remove the virtual environment
+	rm -rf $(VENV)
+
+# Set-up runs once, and again when a lock or pyproject.toml changes. The stamp is
+# written last, so that an interrupted set-up is taken up again.
+# Builds are not isolated: the build tools are locked with hashes like the rest.
+$(user_ready): requirements/base.txt requirements/build.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "holdfast needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
+	@test -x $(bin)/python || $(PYTHON) -m venv $(VENV) || { \
+	  rm -rf $(VENV); echo "python's venv module is missing (Debian: python3-venv)" >&2; exit 1; }
+	@echo "setting up $(VENV) (once)"
+	@$(pip) $(locked) --requirement requirements/build.txt --requirement requirements/base.txt
+	@$(pip) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(dev_ready): $(user_ready) requirements/dev.txt
+	@echo "adding the tools of tests and checks (once)"
+	@$(pip) $(locked) --requirement requirements/dev.txt
+	@touch $@

@@ -1,0 +1,478 @@
+"""What one write transaction of the SQLite store does.
+
+Every method runs on the writer's thread inside a transaction that many callers
+share. It tests all its conditions before it writes anything, so a refusal
+leaves no trace and nobody else in the transaction is touched by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from holdfast.adapters.store import common
+from holdfast.adapters.store.sqlite_files import NodeLease
+from holdfast.core.errors import (
+    AlreadyThere,
+    CommandMismatch,
+    Conflict,
+    DuplicateCommand,
+    Fenced,
+    LeaseHeld,
+    SessionExists,
+    SessionNotFound,
+    Stale,
+)
+from holdfast.ports.clock import Clock
+from holdfast.ports.store import (
+    Append,
+    Counter,
+    Grant,
+    IndexRow,
+    Lease,
+    PendingKind,
+    PendingRow,
+    Snapshot,
+)
+
+_SWEEP_EVERY_MS = 3600 * 1000
+_SWEEP_ROWS = 2000
+
+_INSERT_EVENT = (
+    "INSERT INTO event(stream, version, kind, time, actor, key, epoch, body, hash)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE_INDEX = (
+    "UPDATE stream SET version = ?, head = ?, state = ?, sensitivity = ?, created_ms = ?,"
+    " updated_ms = ?, last_activity_ms = ?, messages = ?, turns = ?, tool_calls = ?,"
+    " sealed = ?, parent = ?, hidden = ? WHERE stream = ?"
+)
+_PUT_PENDING = (
+    "INSERT INTO pending(stream, kind, id, digest, principal, due_ms, claim, payload, created_ms)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(stream, kind, id) DO UPDATE SET"
+    " digest = excluded.digest, principal = excluded.principal, due_ms = excluded.due_ms,"
+    " claim = excluded.claim, payload = excluded.payload, created_ms = excluded.created_ms"
+    " RETURNING seq"
+)
+
+
+@dataclass(slots=True)
+class _Row:
+    """The part of a session's row that an append is tested against."""
+
+    epoch: int
+    version: int
+    head: bytes
+    node: str | None
+
+
+class Transaction:
+    """The statements of the writer; one object serves one transaction after another.
+
+    Args:
+        connection: the writer's own.
+        lease: this node, and its knowledge of the others.
+        clock: for the times of commands and pending rows.
+    """
+
+    def __init__(self, connection: apsw.Connection, lease: NodeLease, clock: Clock) -> None:
+        self._connection = connection
+        self._lease = lease
+        self._clock = clock
+        self._counters: dict[str, Counter] = {}
+        self._dirty: set[str] = set()
+        self._now_ms = 0
+        self._swept_ms = 0
+
+    # --- the transaction itself
+
+    def begin(self) -> None:
+        """Begin; forget what the transaction before knew."""
+        self._counters.clear()
+        self._dirty.clear()
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._now_ms = self._clock.now_ms()
+
+    def commit(self) -> None:
+        """Write the counters, last and in id order, and commit."""
+        for id in sorted(self._dirty):
+            counter = self._counters[id]
+            self._run(
+                "INSERT INTO counter(id, ceiling, used, held, revision) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT(id) DO UPDATE SET ceiling = excluded.ceiling,"
+                " used = excluded.used, held = excluded.held, revision = excluded.revision",
+                (id, counter.limit, counter.used, counter.held, counter.revision),
+            )
+        self._sweep()
+        self._connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo, if SQLite has not done so by itself."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    # --- sessions and events
+
+    def create(self, name: str, tenant: str, owner: int, first: Append) -> Lease:
+        """Create a stream with its first events, leased to this node."""
+        folded = common.folded(name)
+        taken = self._one("SELECT 1 FROM stream WHERE tenant = ? AND folded = ?", (tenant, folded))
+        if taken is not None or self._find(first.stream) is not None:
+            raise SessionExists()
+        row = _Row(epoch=1, version=0, head=b"", node=self._lease.node)
+        charged = self._test(first, row)
+        now = self._now_ms
+        self._run(
+            "INSERT INTO stream VALUES"
+            " (?, ?, ?, ?, ?, 0, x'', 1, ?, 0, 1, ?, ?, ?, 0, 0, 0, x'', x'', 0, 0)",
+            (first.stream, tenant, owner, name, folded, self._lease.node, now, now, now),
+        )
+        head = self._write(first, row, charged)
+        return Lease(stream=first.stream, epoch=1, version=len(first.events), head=head)
+
+    def append(self, append: Append) -> bytes:
+        """Append; returns the new head."""
+        row = self._need(append.stream)
+        charged = self._test(append, row)
+        return self._write(append, row, charged)
+
+    def lease(self, stream: int) -> Lease:
+        """Take the session for this node, if its holder is dead or this one."""
+        row = self._need(stream)
+        if row.node is not None and row.node != self._lease.node:
+            if not self._lease.is_dead(row.node):
+                raise LeaseHeld()
+        self._run(
+            "UPDATE stream SET epoch = epoch + 1, node = ? WHERE stream = ?",
+            (self._lease.node, stream),
+        )
+        return Lease(stream=stream, epoch=row.epoch + 1, version=row.version, head=row.head)
+
+    def release(self, stream: int, epoch: int) -> None:
+        """Give the session back if it is ours."""
+        self._run(
+            "UPDATE stream SET node = NULL WHERE stream = ? AND epoch = ? AND node = ?",
+            (stream, epoch, self._lease.node),
+        )
+
+    def release_all(self) -> None:
+        """Give every session of this node back."""
+        self._run("UPDATE stream SET node = NULL WHERE node = ?", (self._lease.node,))
+
+    # --- pending
+
+    def submit(self, row: PendingRow) -> int:
+        """Queue a row; returns its seq."""
+        self._need(row.stream)
+        if row.kind is PendingKind.COMMAND:
+            self._test_command(row.stream, row.id, row.digest)
+        there = self._one(
+            "SELECT seq, digest FROM pending WHERE stream = ? AND kind = ? AND id = ?",
+            (row.stream, row.kind.value, row.id),
+        )
+        if there is None:
+            return self._put_pending(row)
+        if there[1] != row.digest:
+            raise CommandMismatch()
+        return int(there[0])
+
+    def drop_pending(self, stream: int, kind: PendingKind, id: bytes) -> bool:
+        """Remove a waiting row; False if there was none."""
+        self._run(
+            "DELETE FROM pending WHERE stream = ? AND kind = ? AND id = ?", (stream, kind.value, id)
+        )
+        return self._connection.changes() > 0
+
+    # --- blobs and snapshots
+
+    def put_blob(self, stream: int, blob: bytes, part: int, body: bytes) -> None:
+        """Keep one part; the same part again is replaced."""
+        self._need(stream)
+        self._run(
+            "INSERT INTO blob(stream, blob, part, body) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT(stream, blob, part) DO UPDATE SET body = excluded.body",
+            (stream, blob, part, body),
+        )
+
+    def drop_blobs(self, stream: int, blob: bytes | None, most: int) -> int:
+        """Remove up to `most` parts of a blob, or of all of the stream's; how many."""
+        which, bindings = "stream = ?", (stream,) if blob is None else (stream, blob)
+        if blob is not None:
+            which += " AND blob = ?"
+        self._run(
+            # Only the two fixed conditions above get into the text.
+            f"DELETE FROM blob WHERE id IN (SELECT id FROM blob WHERE {which} LIMIT {most:d})",  # noqa: S608
+            bindings,
+        )
+        return self._connection.changes()
+
+    def put_snapshot(self, stream: int, snapshot: Snapshot) -> None:
+        """Keep the newest snapshot."""
+        self._need(stream)
+        self._run(
+            "INSERT INTO snapshot(stream, version, head, fold_id, body) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT(stream) DO UPDATE SET version = excluded.version,"
+            " head = excluded.head, fold_id = excluded.fold_id, body = excluded.body"
+            " WHERE fold_id <> excluded.fold_id OR version <= excluded.version",
+            (stream, snapshot.version, snapshot.head, snapshot.fold_id, snapshot.body),
+        )
+
+    def erase(self, stream: int) -> None:
+        """Remove all of a wiped session but its row, events, command ids and blobs."""
+        self._need(stream)
+        for table in ("snapshot", "trace", "pending", "token"):
+            self._run(f"DELETE FROM {table} WHERE stream = ?", (stream,))  # noqa: S608
+        self._run("UPDATE stream SET tokens = x'' WHERE stream = ?", (stream,))
+
+    # --- counters, grants, principals
+
+    def set_counter(self, id: str, limit: int | None) -> Counter:
+        """Create a counter or change its limit."""
+        counter = common.with_limit(self._counter(id), id, limit)
+        self._counters[id] = counter
+        self._dirty.add(id)
+        return counter
+
+    def put_grant(self, grant: Grant) -> int:
+        """Write a grant; returns its scope's new revision."""
+        revision = self._touch_scope(grant.scope)
+        self._run(
+            "INSERT INTO granted(scope, id, body, revision) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT(scope, id) DO UPDATE SET"
+            " body = excluded.body, revision = excluded.revision",
+            (grant.scope, grant.id, grant.body, revision),
+        )
+        return revision
+
+    def drop_grant(self, scope: str, id: bytes) -> int:
+        """Remove a grant; returns its scope's new revision."""
+        revision = self._touch_scope(scope)
+        self._run("DELETE FROM granted WHERE scope = ? AND id = ?", (scope, id))
+        return revision
+
+    def principal(self, tenant: str, digest: bytes, sealed: bytes, fresh: int) -> int:
+        """Return the pseudonym of a digest; keep `fresh` if there is none."""
+        there = self._one(
+            "SELECT pseudonym FROM principal WHERE tenant = ? AND digest = ?", (tenant, digest)
+        )
+        if there is not None:
+            return int(there[0])
+        if self._one("SELECT 1 FROM principal WHERE pseudonym = ?", (fresh,)) is not None:
+            raise AlreadyThere("this pseudonym belongs to another principal")
+        self._run("INSERT INTO principal VALUES (?, ?, ?, ?)", (fresh, tenant, digest, sealed))
+        return fresh
+
+    def erase_principal(self, pseudonym: int) -> bool:
+        """Forget who a pseudonym was; False if nobody knew."""
+        self._run("DELETE FROM principal WHERE pseudonym = ?", (pseudonym,))
+        return self._connection.changes() > 0
+
+    def probe(self) -> None:
+        """Write something that means nothing."""
+        self._run(
+            "INSERT INTO probe VALUES (1, ?) ON CONFLICT(id) DO UPDATE SET"
+            " checked_ms = excluded.checked_ms",
+            (self._now_ms,),
+        )
+
+    # --- testing an append
+
+    def _test(self, append: Append, row: _Row) -> dict[str, Counter]:
+        """Test every condition in the contract's order; returns the counters after."""
+        if row.epoch != append.epoch or row.node != self._lease.node:
+            raise Fenced()
+        if row.version != append.expected_version:
+            raise Conflict()
+        for done in append.done:
+            self._test_command(append.stream, done.id, done.digest)
+            waiting = self._one(
+                "SELECT digest FROM pending WHERE stream = ? AND kind = 'command' AND id = ?",
+                (append.stream, done.id),
+            )
+            if waiting is not None and waiting[0] != done.digest:
+                raise CommandMismatch()
+        for claim in append.asserts:
+            if claim.revision != self._revision(claim.scope):
+                raise Stale(claim.scope)
+        if append.settles or append.takes:
+            return common.charge(append, self._counter)
+        return {}
+
+    def _test_command(self, stream: int, id: bytes, digest: bytes) -> None:
+        done = self._one(
+            "SELECT version, digest FROM command WHERE stream = ? AND id = ? AND done_ms >= ?",
+            (stream, id, self._now_ms - common.COMMAND_KEPT_MS),
+        )
+        if done is None:
+            return
+        if done[1] != digest:
+            raise CommandMismatch()
+        raise DuplicateCommand(done[0])
+
+    # --- writing an append
+
+    def _write(self, append: Append, row: _Row, charged: dict[str, Counter]) -> bytes:
+        stream = append.stream
+        for event in append.events:
+            self._run(
+                _INSERT_EVENT,
+                (
+                    stream,
+                    event.version,
+                    event.kind,
+                    event.time_ms,
+                    event.actor,
+                    event.key_id,
+                    event.epoch,
+                    event.body,
+                    event.hash,
+                ),
+            )
+        version = row.version + len(append.events)
+        head = append.events[-1].hash if append.events else row.head
+        self._write_row(append, version, head)
+        for done in append.done:
+            self._run(
+                "INSERT OR REPLACE INTO command VALUES (?, ?, ?, ?, ?)",
+                (stream, done.id, done.digest, version, self._now_ms),
+            )
+            self.drop_pending(stream, PendingKind.COMMAND, done.id)
+        for kind, id in append.settled:
+            self.drop_pending(stream, kind, id)
+        for waiting in append.pending:
+            self._put_pending(waiting)
+        for hash, source in append.traces:
+            self._run("INSERT OR IGNORE INTO trace VALUES (?, ?, ?)", (stream, hash, source))
+        self._counters.update(charged)
+        self._dirty.update(charged)
+        return head
+
+    def _write_row(self, append: Append, version: int, head: bytes) -> None:
+        stream, index = append.stream, append.index
+        if index is None:
+            self._run(
+                "UPDATE stream SET version = ?, head = ? WHERE stream = ?", (version, head, stream)
+            )
+        else:
+            self._write_index(stream, version, head, index)
+        if append.drop_name:
+            self._run(
+                "UPDATE stream SET name = NULL, folded = NULL, sealed = x'' WHERE stream = ?",
+                (stream,),
+            )
+
+    def _write_index(self, stream: int, version: int, head: bytes, index: IndexRow) -> None:
+        self._run(
+            _UPDATE_INDEX,
+            (
+                version,
+                head,
+                index.state,
+                index.sensitivity,
+                index.created_ms,
+                index.updated_ms,
+                index.last_activity_ms,
+                index.messages,
+                index.turns,
+                index.tool_calls,
+                index.sealed,
+                index.parent,
+                index.hidden,
+                stream,
+            ),
+        )
+        tokens = b"".join(sorted(index.tokens))
+        self._run(
+            "UPDATE stream SET tokens = ? WHERE stream = ? AND tokens <> ?",
+            (tokens, stream, tokens),
+        )
+        if self._connection.changes() > 0:
+            self._run("DELETE FROM token WHERE stream = ?", (stream,))
+            for token in index.tokens:
+                self._run("INSERT INTO token VALUES (?, ?)", (token, stream))
+
+    def _put_pending(self, row: PendingRow) -> int:
+        seq = self._one(
+            _PUT_PENDING,
+            (
+                row.stream,
+                row.kind.value,
+                row.id,
+                row.digest,
+                row.principal,
+                row.due_ms,
+                row.claim,
+                row.payload,
+                row.created_ms or self._now_ms,
+            ),
+        )
+        assert seq is not None, "an upsert returns its row"
+        return int(seq[0])
+
+    # --- small things
+
+    def _touch_scope(self, scope: str) -> int:
+        found = self._one(
+            "INSERT INTO scope VALUES (?, 1)"
+            " ON CONFLICT(scope) DO UPDATE SET revision = revision + 1 RETURNING revision",
+            (scope,),
+        )
+        assert found is not None, "an upsert returns its row"
+        return int(found[0])
+
+    def _revision(self, scope: str) -> int:
+        found = self._one("SELECT revision FROM scope WHERE scope = ?", (scope,))
+        return 0 if found is None else int(found[0])
+
+    def _counter(self, id: str) -> Counter | None:
+        counter = self._counters.get(id)
+        if counter is None:
+            counter = read_counter(self._connection, id)
+            if counter is not None:
+                self._counters[id] = counter
+        return counter
+
+    def _find(self, stream: int) -> _Row | None:
+        found = self._one(
+            "SELECT epoch, version, head, node FROM stream WHERE stream = ?", (stream,)
+        )
+        return None if found is None else _Row(*found)
+
+    def _need(self, stream: int) -> _Row:
+        row = self._find(stream)
+        if row is None:
+            raise SessionNotFound()
+        return row
+
+    def _sweep(self) -> None:
+        """Forget commands that are older than their time, some at a time."""
+        if self._now_ms - self._swept_ms < _SWEEP_EVERY_MS:
+            return
+        self._run(
+            "DELETE FROM command WHERE (stream, id) IN (SELECT stream, id FROM command"
+            " WHERE done_ms < ? ORDER BY done_ms LIMIT ?)",
+            (self._now_ms - common.COMMAND_KEPT_MS, _SWEEP_ROWS),
+        )
+        if self._connection.changes() < _SWEEP_ROWS:
+            self._swept_ms = self._now_ms
+
+    def _one(self, sql: str, bindings: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        # All rows are fetched so that no statement stays open behind the answer.
+        rows = self._connection.execute(sql, bindings).fetchall()
+        return rows[0] if rows else None
+
+    def _run(self, sql: str, bindings: tuple[Any, ...]) -> None:
+        self._connection.execute(sql, bindings)
+
+
+def read_counter(connection: apsw.Connection, id: str) -> Counter | None:
+    """Read a counter."""
+    rows: list[tuple[Any, ...]] = connection.execute(
+        "SELECT ceiling, used, held, revision FROM counter WHERE id = ?", (id,)
+    ).fetchall()
+    if not rows:
+        return None
+    limit, used, held, revision = rows[0]
+    return Counter(id=id, limit=limit, used=used, held=held, revision=revision)

@@ -1,0 +1,188 @@
+"""Commands: what somebody asks of a session. The holder of the lease decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from holdfast.core.actions import Action
+from holdfast.core.events import CostRecord, Details, Outcome, Totals
+from holdfast.core.gitstate import GitState
+from holdfast.core.ids import EffectRef
+from holdfast.core.messages import Message
+from holdfast.core.quantities import Usage
+from holdfast.core.settings import QueuePolicy, Settings
+
+# --- what people and programs ask: these may wait in the inbox -----------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """A user's message that wants an answer."""
+
+    message: Message
+    policy: QueuePolicy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddMessage:
+    """A message for the history only; role user or assistant, untrusted (R8 of seed D)."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configure:
+    """Change settings, prompt or details; None leaves a part unchanged."""
+
+    settings: Settings | None = None
+    system_prompt: str | None = None
+    details: Details | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """End the running turn."""
+
+    why: str = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Owe nothing until resumed."""
+
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Go on after a pause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveTo:
+    """Walk one edge of the lifecycle: completed, error, active again."""
+
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A person's decision on a question."""
+
+    question: int
+    decision: str
+    note: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetContext:
+    """Rewind to a version, or clear (`to_version` None)."""
+
+    reason: str
+    to_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminate:
+    """Wipe the session: destroy its key; `tombstone` also hides it in listings."""
+
+    why: str = ""
+    tombstone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """Take over content from a file."""
+
+    source: str
+    head: str = ""
+    messages: tuple[Message, ...] = ()
+    totals: Totals = field(default_factory=Totals)
+    records: tuple[CostRecord, ...] = ()
+    created_ms: int = 0
+    updated_ms: int = 0
+    inert: str = "{}"
+
+
+External = (
+    Send
+    | AddMessage
+    | Configure
+    | Cancel
+    | Pause
+    | Resume
+    | MoveTo
+    | Answer
+    | SetContext
+    | Terminate
+    | Import
+)
+
+# --- what the shell reports: never queued, never accepted from outside -----------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEnded:
+    """A model call came back.
+
+    Args:
+        actions: the normalised action of every tool call of the answer, in order.
+    """
+
+    ref: EffectRef
+    outcome: Outcome
+    message: Message | None = None
+    usage: Usage | None = None
+    model: str = ""
+    provider: str = ""
+    stop: str = ""
+    reason: str = ""
+    detail: str = ""
+    duration_ms: int = 0
+    actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolEnded:
+    """A tool call came back; `message` is its result, whatever the outcome."""
+
+    ref: EffectRef
+    outcome: Outcome
+    message: Message
+    exit_code: int = 0
+    duration_ms: int = 0
+    reason: str = ""
+    metadata: str = "{}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyGone:
+    """The data key has been destroyed."""
+
+    destroyed_at_ms: int
+    key_epoch: int
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recover:
+    """An engine has loaded the session: settle what another one left open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """A timer fell due, or the world may have changed: look at what is owed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitSeen:
+    """The workspace's git state at a turn's end (seed E10)."""
+
+    git: GitState | None
+
+
+Internal = ModelEnded | ToolEnded | KeyGone | Recover | Tick | GitSeen
+
+Command = External | Internal

@@ -1,0 +1,48 @@
+"""What all deciding shares: a draft that grows event by event.
+
+A draft applies each event to its own view at once, so that what follows in the
+same append sees what came before it (contract 2.1: one append is everything one
+command decided).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from holdfast.core.actions import Action
+from holdfast.core.errors import HoldfastError
+from holdfast.core.events import Event
+from holdfast.core.facts import Facts
+from holdfast.core.ids import EffectRef
+from holdfast.core.judge import GUARDS, Guard
+from holdfast.core.session import evolve
+from holdfast.core.view import Recorded, SessionView
+
+Guards = tuple[tuple[str, Guard], ...]
+
+
+class Draft:
+    """Events decided so far and the view after them."""
+
+    def __init__(self, view: SessionView, facts: Facts, guards: Guards = GUARDS) -> None:
+        self.view = view
+        self.facts = facts
+        self.guards = guards
+        self.events: list[Event] = []
+        self.error: HoldfastError | None = None
+
+    def add(self, event: Event) -> int:
+        """Take one more event; returns its version."""
+        version = self.view.version + 1
+        recorded = Recorded(version=version, time_ms=self.facts.now_ms, event=event)
+        self.view = evolve(self.view, recorded)
+        self.events.append(event)
+        return version
+
+    def learn(self, actions: dict[EffectRef, Action]) -> None:
+        """Take in more normalised actions."""
+        self.facts = replace(self.facts, actions={**self.facts.actions, **actions})
+
+
+class Later(Exception):
+    """The command cannot be decided yet and stays queued."""

@@ -1,0 +1,155 @@
+"""Deciding about what the model sees and what the session is set to."""
+
+from __future__ import annotations
+
+import json
+
+from holdfast.core.commands import Configure, GitSeen, Import, SetContext
+from holdfast.core.decide.common import Draft, Later
+from holdfast.core.errors import InvalidInput, NotNow
+from holdfast.core.events import Configured, ContextSet, Details, Imported, Ranges
+from holdfast.core.lifecycle import ENDED
+from holdfast.core.messages import estimate_tokens
+from holdfast.core.settings import EXTRA_CHARS_MAX, TOOLS_MAX, Settings
+from holdfast.core.view import RANGES_MAX, Window
+
+TITLE_CHARS_MAX = 500
+TAGS_MAX = 64
+TAG_CHARS_MAX = 128
+CUSTOM_CHARS_MAX = 16_384
+PROMPT_CHARS_MAX = 1_000_000
+PATH_CHARS_MAX = 4096
+
+
+def configure(draft: Draft, command: Configure) -> None:
+    """Change settings, prompt or details.
+
+    Raises:
+        InvalidInput: a value is over its limit.
+        NotNow: the session has ended.
+    """
+    if draft.view.state in ENDED:
+        raise NotNow(f"the session is {draft.view.state.title}")
+    if command.settings is not None:
+        check_settings(command.settings)
+    if command.details is not None:
+        check_details(command.details)
+    if command.system_prompt is not None and len(command.system_prompt) > PROMPT_CHARS_MAX:
+        raise InvalidInput(f"the system prompt is longer than {PROMPT_CHARS_MAX} characters")
+    if (command.settings, command.system_prompt, command.details) == (None, None, None):
+        return
+    draft.add(
+        Configured(
+            settings=command.settings,
+            system_prompt=command.system_prompt,
+            details=command.details,
+        )
+    )
+
+
+def git_seen(draft: Draft, command: GitSeen) -> None:
+    """Note the workspace's git state when it has changed (seed E10)."""
+    if command.git != draft.view.git and draft.view.state not in ENDED:
+        draft.add(Configured(git=command.git, git_checked=True))
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse settings over their limits.
+
+    Raises:
+        InvalidInput: naming the field.
+    """
+    limits = settings.limits
+    checks = {
+        "name": len(settings.name) <= TITLE_CHARS_MAX,
+        "workspace": len(settings.workspace) <= PATH_CHARS_MAX and "\0" not in settings.workspace,
+        "max_context_length": 0 <= settings.max_context_length <= 100_000_000,
+        "auto_compact_threshold": 0 < settings.auto_compact_threshold <= 1,
+        "tools": settings.tools is None
+        or (len(settings.tools) <= TOOLS_MAX and all(len(n) <= 128 for n in settings.tools)),
+        "thinking_tokens": settings.thinking_tokens is None
+        or 0 < settings.thinking_tokens <= 1_000_000,
+        "limits.max_rounds": 1 <= limits.max_rounds <= 10_000,
+        "limits.turn_s": 1 <= limits.turn_s <= 30 * 86_400,
+        "limits.tool_s": 1 <= limits.tool_s <= 7 * 86_400,
+        "limits.parallel_tools": 1 <= limits.parallel_tools <= 64,
+        "unknown fields": len(settings.extra) <= EXTRA_CHARS_MAX,
+    }
+    for field, ok in checks.items():
+        if not ok:
+            raise InvalidInput(f"{field} is out of range")
+
+
+def check_details(details: Details) -> None:
+    """Refuse titles, tags and metadata over their limits.
+
+    Raises:
+        InvalidInput: naming the field.
+    """
+    if len(details.title) > TITLE_CHARS_MAX:
+        raise InvalidInput(f"a title has at most {TITLE_CHARS_MAX} characters")
+    if len(details.tags) > TAGS_MAX or any(len(tag) > TAG_CHARS_MAX for tag in details.tags):
+        raise InvalidInput(f"at most {TAGS_MAX} tags of {TAG_CHARS_MAX} characters")
+    if len(details.custom) > CUSTOM_CHARS_MAX:
+        raise InvalidInput(f"metadata has at most {CUSTOM_CHARS_MAX} characters as JSON")
+    try:
+        value = json.loads(details.custom)
+    except ValueError:
+        raise InvalidInput("metadata is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise InvalidInput("metadata is a JSON object")
+
+
+def set_context(draft: Draft, command: SetContext) -> None:
+    """Clear, or rewind to a version: only what the model sees changes.
+
+    Raises:
+        NotNow: a turn is running, or the session has ended.
+        InvalidInput: there is no such version, or the window is in too many pieces.
+    """
+    if draft.view.state in ENDED:
+        raise NotNow(f"the session is {draft.view.state.title}")
+    if draft.view.turn is not None:
+        if draft.facts.queued:
+            raise Later
+        raise NotNow("a turn is running; cancel it first")
+    window: Ranges = ()
+    if command.to_version is not None:
+        if not 1 <= command.to_version <= draft.view.version:
+            raise InvalidInput(f"there is no version {command.to_version}")
+        window = clip(draft.view.window, command.to_version, draft.view.version)
+    if len(window) > RANGES_MAX:
+        raise InvalidInput("the window is in too many pieces; clear or compact it first")
+    tokens, count = draft.facts.kept if window else (0, 0)
+    draft.add(ContextSet(reason=command.reason, window=window, tokens=tokens, count=count))
+
+
+def clip(window: Window, to_version: int, version: int) -> Ranges:
+    """Cut a window off after a version."""
+    ranges = [*window.closed, (window.start, version)]
+    return tuple(
+        (low, min(high, to_version)) for low, high in ranges if low <= min(high, to_version)
+    )
+
+
+def take_over(draft: Draft, command: Import) -> None:
+    """Record imported content; what it grants stays inert.
+
+    Raises:
+        NotNow: the session has ended or a turn is running.
+    """
+    if draft.view.state in ENDED or draft.view.turn is not None:
+        raise NotNow("content is imported into a session at rest")
+    draft.add(
+        Imported(
+            source=command.source,
+            head=command.head,
+            messages=command.messages,
+            tokens=sum(estimate_tokens(message) for message in command.messages),
+            totals=command.totals,
+            records=command.records,
+            created_ms=command.created_ms,
+            updated_ms=command.updated_ms,
+            inert=command.inert,
+        )
+    )

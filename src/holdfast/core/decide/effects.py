@@ -1,0 +1,230 @@
+"""Deciding about effects: which start now, and what their outcomes mean.
+
+`advance` ends every decision: it settles what is in doubt, keeps the turn's
+limits, and judges whatever is owed. The intent of an effect is appended when
+the effect may start, never earlier: an intent that nobody acted on would be in
+doubt after a crash for no reason.
+"""
+
+from __future__ import annotations
+
+from holdfast.core.actions import Action
+from holdfast.core.commands import ModelEnded, ToolEnded
+from holdfast.core.decide.common import Draft
+from holdfast.core.decide.doubt import lose, settle_doubts
+from holdfast.core.events import (
+    Asked,
+    CancelAsked,
+    EffectEnded,
+    EffectStarted,
+    Lapsed,
+    Outcome,
+    WipeStarted,
+)
+from holdfast.core.ids import EffectRef
+from holdfast.core.judge import judge
+from holdfast.core.messages import estimate_tokens, tool_result
+from holdfast.core.owed import owed
+from holdfast.core.tools import Nature
+from holdfast.core.verdicts import Allow, Ask, Deny
+
+APPROVAL_CHOICES = ("approve", "deny")
+
+
+def advance(draft: Draft) -> None:
+    """Bring the draft to where nothing more can be decided now."""
+    settle_doubts(draft, start_effect)
+    while True:
+        due = owed(draft.view)
+        if due.start_wipe:
+            draft.add(WipeStarted(why=draft.view.state_reason))
+            return
+        limit = _limit_reached(draft, due.start, due.turn_ends_ms)
+        if limit:
+            cancel_turn(draft, limit)
+            continue
+        if not due.start:
+            return
+        for ref in due.start:
+            start_effect(draft, ref, 1)
+
+
+def _limit_reached(draft: Draft, start: tuple[EffectRef, ...], turn_ends_ms: int | None) -> str:
+    turn = draft.view.turn
+    if turn is None or turn.cancel:
+        return ""
+    if turn_ends_ms is not None and draft.facts.now_ms >= turn_ends_ms:
+        return "turn_time"
+    asks_model = any(ref.ordinal == 0 for ref in start)
+    if asks_model and turn.rounds >= draft.view.settings.limits.max_rounds:
+        return "max_rounds"
+    return ""
+
+
+def start_effect(draft: Draft, ref: EffectRef, attempt: int) -> None:
+    """Judge an effect and append its intent, its refusal or a question."""
+    action = draft.facts.model if ref.ordinal == 0 else draft.facts.actions.get(ref)
+    verdict = judge(draft.view, draft.facts, action, draft.guards)
+    call = draft.view.call(ref.ordinal)
+    if isinstance(verdict, Ask) and action and call and call.approved == action.digest != "":
+        verdict = Allow()
+    if isinstance(verdict, Deny) or action is None:
+        assert isinstance(verdict, Deny), "an action that is not known is denied"
+        refuse_effect(draft, ref, verdict)
+    elif isinstance(verdict, Ask):
+        draft.add(
+            Asked(
+                cause=ref.cause,
+                ordinal=ref.ordinal,
+                about="approval",
+                name=action.name,
+                digest=action.digest,
+                text=verdict.question,
+                choices=APPROVAL_CHOICES,
+            )
+        )
+    else:
+        draft.add(
+            EffectStarted(
+                cause=ref.cause,
+                ordinal=ref.ordinal,
+                effect="model" if ref.ordinal == 0 else "tool",
+                name=action.name,
+                digest=action.digest,
+                attempt=attempt,
+                engine=draft.facts.engine,
+                revisions=draft.facts.revisions,
+                obligations=verdict.obligations,
+            )
+        )
+
+
+def refuse_effect(draft: Draft, ref: EffectRef, verdict: Deny) -> None:
+    """Record that the gate said no; a tool call gets that as its result."""
+    code = f"{verdict.guard}.{verdict.reason}"
+    if ref.ordinal == 0:
+        draft.add(
+            EffectEnded(
+                cause=ref.cause,
+                ordinal=0,
+                effect="model",
+                outcome=Outcome.REFUSED,
+                reason=code,
+                detail=verdict.detail,
+            )
+        )
+        return
+    text = f"[denied: {verdict.detail} ({code})]"
+    end_call(draft, ref, Outcome.REFUSED, text, reason=code)
+
+
+def end_call(draft: Draft, ref: EffectRef, outcome: Outcome, text: str, *, reason: str) -> None:
+    """Give a tool call that did not run to its end a truthful result."""
+    call = draft.view.call(ref.ordinal)
+    if call is None:
+        return
+    message = tool_result(call.id, call.name, text, is_error=True)
+    draft.add(
+        EffectEnded(
+            cause=ref.cause,
+            ordinal=ref.ordinal,
+            effect="tool",
+            outcome=outcome,
+            message=message,
+            tokens=estimate_tokens(message),
+            exit_code=1,
+            reason=reason,
+        )
+    )
+
+
+def cancel_turn(draft: Draft, why: str, by: str = "") -> None:
+    """Ask the turn to end; what this engine runs ends when it reports back."""
+    turn = draft.view.turn
+    if turn is None or turn.cancel:
+        return
+    for question in draft.view.questions:
+        draft.add(Lapsed(question=question.id, why="cancelled"))
+    draft.add(CancelAsked(why=why, by=by))
+    for effect in draft.view.open:
+        if effect.engine != draft.facts.engine:
+            lose(draft, effect, "the runtime stopped while it ran")
+    cancel_calls(draft)
+
+
+def cancel_calls(draft: Draft) -> None:
+    """Give every call that never started the result of a cancelled one."""
+    turn = draft.view.turn
+    if turn is None:
+        return
+    running = {effect.ref.ordinal for effect in draft.view.open}
+    waiting = [call for call in draft.view.calls if call.ordinal not in running]
+    for call in waiting:
+        ref = EffectRef(turn.answer, call.ordinal)
+        text = "[not run: the turn was cancelled]"
+        end_call(draft, ref, Outcome.CANCELLED, text, reason="cancelled")
+
+
+def model_ended(draft: Draft, command: ModelEnded) -> None:
+    """Record a model's answer, with what of its calls may run side by side."""
+    if draft.view.open_at(command.ref) is None:
+        return
+    paused = command.outcome is Outcome.CANCELLED and not (
+        draft.view.turn and draft.view.turn.cancel
+    )
+    message = None if paused else command.message
+    parallel = tuple(
+        ordinal
+        for ordinal, action in enumerate(command.actions, start=1)
+        if action.nature is Nature.READ_ONLY and action.known
+    )
+    version = draft.add(
+        EffectEnded(
+            cause=command.ref.cause,
+            ordinal=0,
+            effect="model",
+            outcome=command.outcome,
+            message=message,
+            tokens=estimate_tokens(message) if message else 0,
+            parallel=parallel,
+            usage=command.usage,
+            model=command.model,
+            provider=command.provider,
+            stop=command.stop,
+            duration_ms=command.duration_ms,
+            reason=command.reason,
+            detail=_said(command) if paused else command.detail,
+        )
+    )
+    actions: dict[EffectRef, Action] = {
+        EffectRef(version, ordinal): action
+        for ordinal, action in enumerate(command.actions, start=1)
+    }
+    draft.learn(actions)
+    if draft.view.turn and draft.view.turn.cancel:
+        cancel_calls(draft)
+
+
+def _said(command: ModelEnded) -> str:
+    return command.message.text if command.message else command.detail
+
+
+def tool_ended(draft: Draft, command: ToolEnded) -> None:
+    """Record a tool's result; one that is not waited for any more is dropped."""
+    if draft.view.open_at(command.ref) is None:
+        return
+    draft.add(
+        EffectEnded(
+            cause=command.ref.cause,
+            ordinal=command.ref.ordinal,
+            effect="tool",
+            outcome=command.outcome,
+            message=command.message,
+            tokens=estimate_tokens(command.message),
+            exit_code=command.exit_code,
+            duration_ms=command.duration_ms,
+            reason=command.reason,
+            metadata=command.metadata,
+        )
+    )
+

@@ -1,0 +1,56 @@
+"""Facts: what a decision needs and the fold does not hold, read by the shell.
+
+A frozen value, so that deciding stays pure (contract 1.7). The events record
+which revisions were used; the append that carries an intent asserts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from holdfast.core.actions import Action
+from holdfast.core.ids import EffectRef
+from holdfast.core.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a tool said of a call whose outcome was lost.
+
+    Args:
+        done: True it happened, False it did not, None the tool cannot tell.
+        message: its result, when it happened.
+    """
+
+    done: bool | None
+    message: Message | None = None
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the shell read for one decision.
+
+    Args:
+        now_ms: max(clock, last event's time), milliseconds since 1970.
+        engine: id of the engine object that decides, 16 hex characters.
+        model: normalised action of the session's next model call.
+        actions: normalised action of every call without a result.
+        found: answers of reconcilable tools, for calls in doubt.
+        grace_over: a former holder can no longer be acting (contract 1.6).
+        revisions: (scope, revision) of every grant scope that was read.
+        kept: tokens and number of messages visible after a rewind.
+        queued: the command waited in the inbox; behind: others wait before it.
+    """
+
+    now_ms: int
+    engine: str = ""
+    model: Action | None = None
+    actions: Mapping[EffectRef, Action] = field(default_factory=dict)
+    found: Mapping[EffectRef, Found] = field(default_factory=dict)
+    grace_over: bool = True
+    revisions: tuple[tuple[str, int], ...] = ()
+    kept: tuple[int, int] = (0, 0)
+    queued: bool = False
+    behind: bool = False

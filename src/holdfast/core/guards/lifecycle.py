@@ -1,0 +1,31 @@
+"""Guard: what the session's state lets through.
+
+- A message is admitted only while the session is active or processing.
+- A model or tool call starts only for a running turn that is not being cancelled.
+- A key is destroyed only after `WipeStarted`.
+"""
+
+from __future__ import annotations
+
+from holdfast.core.actions import Action, ActionKind
+from holdfast.core.facts import Facts
+from holdfast.core.lifecycle import WORKING
+from holdfast.core.verdicts import Allow, Deny, Verdict
+from holdfast.core.view import SessionView
+
+NAME = "lifecycle"
+
+
+def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
+    """Judge an action by the session's state."""
+    if action.kind is ActionKind.DESTROY_KEY:
+        if view.wiping and not view.wiped:
+            return Allow()
+        return Deny(NAME, "not_wiping", "the session is not being wiped")
+    if view.state not in WORKING:
+        return Deny(NAME, "state", f"the session is {view.state.title}")
+    if action.kind is ActionKind.ADMIT:
+        return Allow()
+    if view.turn is None or view.turn.cancel:
+        return Deny(NAME, "no_turn", "no turn is running")
+    return Allow()
