@@ -162,9 +162,8 @@ def _rename_repeated(messages: Sequence[Message]) -> list[Message]:
                     fresh = f"{use.id or 'call'}-{count}"
                 seen.add(fresh)
                 names.setdefault(use.id, fresh)
-        if any(old != new for old, new in names.items()):
-            message = replace(message, parts=tuple(_renamed(p, names) for p in message.parts))
-        output.append(message)
+        renamed = tuple(_renamed(part, names) for part in message.parts)
+        output.append(replace(message, parts=renamed))
     return output
 
 

@@ -332,6 +332,13 @@ class Ended:
     tombstone: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An event of a later program that may be ignored; it is kept, never folded."""
+
+    kind: int
+
+
 Event = (
     Opened
     | Configured
@@ -351,6 +358,7 @@ Event = (
     | WipeStarted
     | Wiped
     | Ended
+    | Unknown
 )
 
 KIND_OF: dict[type[Event], int] = {

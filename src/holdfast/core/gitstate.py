@@ -1,4 +1,4 @@
-"""Git state of a workspace (seed E10)."""
+"""What a workspace's repository was at, as a value (seed E10)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GitState:
-    """Branch and commit; a detached head has branch "HEAD"."""
+    """The branch and commit of a workspace.
+
+    Args:
+        branch: the branch's name; `HEAD` when no branch is checked out; None
+            when it could not be told.
+        commit: the commit's full id; None before the first commit.
+    """
 
     branch: str | None = None
     commit: str | None = None

@@ -30,6 +30,7 @@ from holdfast.core.events import (
     Resumed,
     StateSet,
     Totals,
+    Unknown,
     Wiped,
     WipeStarted,
 )
@@ -206,7 +207,7 @@ def _admitted(view: SessionView, recorded: Recorded) -> SessionView:
     return replace(view, turn=turn, state=state)
 
 
-def _refused(view: SessionView, recorded: Recorded) -> SessionView:
+def _nothing(view: SessionView, recorded: Recorded) -> SessionView:
     return view
 
 
@@ -406,7 +407,7 @@ _HANDLERS: dict[type[Event], Callable[[SessionView, Recorded], SessionView]] = {
     Configured: _configured,
     Imported: _imported,
     Admitted: _admitted,
-    Refused: _refused,
+    Refused: _nothing,
     Asked: _asked,
     Answered: _answered,
     Lapsed: _lapsed,
@@ -420,4 +421,5 @@ _HANDLERS: dict[type[Event], Callable[[SessionView, Recorded], SessionView]] = {
     WipeStarted: _wipe_started,
     Wiped: _wiped,
     Ended: _over,
+    Unknown: _nothing,
 }

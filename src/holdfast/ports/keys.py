@@ -7,7 +7,8 @@ associated data = purpose, installation, stream (or tenant, user), key id.
 Contract
 - A data key never appears in the event store, in a log or in an error.
 - `destroy_session` is idempotent; afterwards `session_key` raises
-  `KeyDestroyed`. An unknown stream raises `KeyMissing`.
+  `KeyDestroyed`. An unknown stream raises `KeyMissing` in both.
+- Every caller of `session_key` owns its buffer; a stream gets a key only once.
 - `rotate` makes every older copy of the key store useless: all living keys are
   wrapped anew below a new epoch of the installation key, the tenant and user
   keys are drawn afresh, and the old epoch is destroyed. It is resumable.
@@ -16,7 +17,7 @@ Contract
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -26,11 +27,11 @@ class DataKey:
 
     Args:
         key_id: its number within the session, from 1; 0 means "in clear".
-        secret: 32 bytes in a buffer that `wipe` overwrites.
+        secret: 32 bytes in a buffer that `wipe` overwrites; not in the `repr`.
     """
 
     key_id: int
-    secret: bytearray
+    secret: bytearray = field(repr=False)
 
     def wipe(self) -> None:
         """Overwrite the key with zeros."""

@@ -153,6 +153,7 @@ class Shelf(Protocol):
 
 def stream_scope(stream: int) -> bytes:
     """The scope of a session's keys."""
+    assert 0 <= stream < 2**64, "a stream is an unsigned number of 64 bits"
     return stream.to_bytes(8, "big")
 
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,10 +93,10 @@ class Content:
     """What the file says: the installation's id and, per store, its epochs."""
 
     installation: bytes
-    stores: dict[str, dict[int, bytearray]] = field(default_factory=dict)
+    stores: dict[str, dict[int, bytearray]] = field(default_factory=dict, repr=False)
 
     def encode(self) -> bytes:
-        """Write it as JSON, one line per nothing in particular: it is small."""
+        """Write it as JSON."""
         stores = {
             store: {str(epoch): secret.hex() for epoch, secret in epochs.items()}
             for store, epochs in self.stores.items()
@@ -118,7 +118,10 @@ class Content:
 def _sized(text: object, size: int) -> bytes:
     if not isinstance(text, str) or len(text) != 2 * size:
         raise WrongKey("the installation key file holds a key of a wrong length")
-    return bytes.fromhex(text)
+    value = bytes.fromhex(text)
+    if len(value) != size:
+        raise WrongKey("the installation key file holds a key of a wrong length")
+    return value
 
 
 def parse(data: bytes) -> Content:
@@ -131,7 +134,9 @@ def parse(data: bytes) -> Content:
     try:
         document = json.loads(data)
         version = document["format"]
-        if not isinstance(version, int) or version > FORMAT:
+        if not isinstance(version, int) or version < 1:
+            raise WrongKey("the installation key file is damaged")
+        if version > FORMAT:
             raise NewerProgram("the installation key file was written by a newer program")
         stores = {
             _sized(store, ID_BYTES).hex(): {
@@ -141,9 +146,8 @@ def parse(data: bytes) -> Content:
             for store, epochs in document["stores"].items()
         }
         return Content(installation=_sized(document["installation"], ID_BYTES), stores=stores)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # Without its cause: that would quote the file.
-        del error
         raise WrongKey("the installation key file is damaged") from None
 
 
@@ -162,8 +166,12 @@ def read(path: Path) -> Content | None:
         if path.is_symlink():
             raise Unavailable("the installation key file is a symbolic link") from error
         raise Unavailable("the installation key file cannot be read") from error
+    try:
+        check_private(os.fstat(descriptor), "the installation key file")
+    except Unavailable:
+        os.close(descriptor)
+        raise
     with os.fdopen(descriptor, "rb") as file:
-        check_private(os.fstat(file.fileno()), "the installation key file")
         data = file.read(FILE_BYTES_MAX + 1)
     if len(data) > FILE_BYTES_MAX:
         raise WrongKey("the installation key file is too long")
@@ -171,34 +179,42 @@ def read(path: Path) -> Content | None:
 
 
 def write(path: Path, content: Content, fail_point: FailPoint = no_fail_point) -> None:
-    """Replace the file durably and overwrite what it held. The caller holds its lock."""
+    """Replace the file durably and overwrite what it held. The caller holds its lock.
+
+    Raises:
+        StoreReadOnly: it cannot be written; the file is what it was.
+    """
     temporary = path.with_name(path.name + ".new")
-    temporary.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
+        # What a process that died here left holds keys too.
+        _shred(temporary, lambda: temporary.unlink(missing_ok=True))
         with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
             file.write(content.encode())
             file.flush()
             os.fsync(file.fileno())
         fail_point("key-file-written")
-        with _replaced(path):
-            temporary.replace(path)
-            flush_directory(path.parent)
-            fail_point("key-file-renamed")
+        _shred(path, lambda: _put_in_place(temporary, path, fail_point))
+        fail_point("key-file-shredded")
     except OSError as error:
         raise StoreReadOnly("the installation key file cannot be written") from error
 
 
-@contextmanager
-def _replaced(path: Path) -> Iterator[None]:
-    """Overwrite the bytes of a file that the block replaces."""
+def _put_in_place(temporary: Path, path: Path, fail_point: FailPoint) -> None:
+    temporary.replace(path)
+    fail_point("key-file-renamed")
+    flush_directory(path.parent)
+
+
+def _shred(path: Path, remove: Callable[[], None]) -> None:
+    """Remove or replace a file, then overwrite the bytes that it held."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        yield
+        remove()
         return
     try:
-        yield
+        remove()
         facts = os.fstat(descriptor)
         # A further link would be somebody's deliberate second name for it.
         if facts.st_nlink == 0:
@@ -283,8 +299,8 @@ class FileVault:
             wipe(secret)
         self._epochs = {}
 
-    def _locked(self, *, exclusive: bool = True) -> AbstractContextManager[None]:
-        return file_lock(lock_path(self._path), exclusive=exclusive)
+    def _locked(self) -> AbstractContextManager[None]:
+        return file_lock(lock_path(self._path))
 
     def _reload(self) -> None:
         with reading_lock(self._path):
@@ -314,11 +330,10 @@ def lock_path(path: Path) -> Path:
 @contextmanager
 def reading_lock(path: Path) -> Iterator[None]:
     """Keep writers out while the file is read."""
-    try:
-        with file_lock(lock_path(path), exclusive=False):
-            yield
-    except StoreReadOnly:
-        # Nobody can write where no lock file can be made (a read-only mount).
+    with ExitStack() as stack:
+        # Where no lock file can be made (a read-only mount) nobody can write either.
+        with suppress(StoreReadOnly):
+            stack.enter_context(file_lock(lock_path(path), exclusive=False))
         yield
 
 

@@ -122,7 +122,7 @@ def open_wrap(wrap: Wrap, parent: bytearray, installation: bytes) -> bytearray:
     nonce, sealed = wrap.body[:NONCE_BYTES], wrap.body[NONCE_BYTES:]
     try:
         secret = _siv(parent).decrypt(nonce, sealed, _associated(wrap, installation))
-    except (InvalidTag, ValueError) as error:
+    except (InvalidTag, ValueError, struct.error) as error:
         raise CorruptStore(f"a wrapped {wrap.kind} key does not open") from error
     if len(secret) != SECRET_BYTES:
         raise CorruptStore(f"a wrapped {wrap.kind} key has a wrong length")

@@ -103,11 +103,13 @@ def build_client(
     try:
         # Importing the providers' libraries takes seconds: only who talks to a model pays.
         from holdfast.adapters.models.pydantic_ai import PydanticAIModel
-    except ModuleNotFoundError as error:
+
+        client = PydanticAIModel(settings, key=key, limits=limits or CallLimits())
+    except ImportError as error:
         if (error.name or "").startswith("holdfast"):
             raise
         raise MissingExtra("a model client", "llm") from None
-    return PydanticAIModel(settings, key=key, limits=limits or CallLimits())
+    return client
 
 
 def _key(settings: ModelSettings, environ: Mapping[str, str]) -> str:

@@ -7,11 +7,20 @@ so each new id under a known index is given an index of its own.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
+from openai.types.chat import ChatCompletionMessageFunctionToolCallParam
 from openai.types.chat.chat_completion_chunk import Choice
-from pydantic_ai.messages import ModelResponseStreamEvent
+from pydantic_ai.messages import ModelResponseStreamEvent, ToolCallPart
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 class ChatStream(OpenAIStreamedResponse):
@@ -36,7 +45,18 @@ class ChatStream(OpenAIStreamedResponse):
 
 
 class ChatModel(OpenAIChatModel):
-    """A chat model that reads its answers with `ChatStream`."""
+    """A chat model that reads its answers with `ChatStream`.
+
+    Arguments go back byte for byte as the model wrote them, which keeps the
+    provider's prompt cache; only what is no JSON object goes back inside of one.
+    """
+
+    @staticmethod
+    def _map_tool_call(t: ToolCallPart) -> ChatCompletionMessageFunctionToolCallParam:
+        call = OpenAIChatModel._map_tool_call(t)
+        if isinstance(t.args, str) and _is_object(t.args):
+            call["function"]["arguments"] = t.args
+        return call
 
     @property
     def _streamed_response_cls(self) -> type[OpenAIStreamedResponse]:

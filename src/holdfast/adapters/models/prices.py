@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 
 from holdfast.core.errors import MissingExtra
 from holdfast.core.quantities import MICROS_PER_USD, Usage
+from holdfast.core.settings import DEFAULT_CONTEXT_TOKENS
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelInfo, Provider
     from genai_prices.types import Usage as Counts
-
-DEFAULT_CONTEXT_TOKENS = 200_000
 
 
 def price(provider: str, model: str, usage: Usage, at: datetime | None = None) -> tuple[int, bool]:
@@ -37,11 +36,11 @@ def price(provider: str, model: str, usage: Usage, at: datetime | None = None) -
         MissingExtra: the optional part `llm` is not installed.
     """
     moment = at or datetime.now(UTC)
+    table = _table()
     counts = _counts(usage)
     known = _find(provider, model)
     if known is not None:
         return _micros(_dollars(*known, counts, moment)), False
-    table = _table()
     worst = max(
         _dollars(owner, info, counts, moment) for owner in table.providers for info in owner.models
     )
@@ -75,22 +74,15 @@ def _find(provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
         owner, info = _table().find_provider_model(model, None, provider, None)
     except LookupError:
         return None
-    # An entry without any price is not a price of zero.
-    if not info.get_prices(datetime.now(UTC)).calc_price(_counts(_SAMPLE))["total_price"]:
-        return (owner, info) if _is_free(info) else None
+    prices = info.get_prices(datetime.now(UTC))
+    # An entry without prices for tokens is not one with a price of nothing.
+    if prices.input_mtok is None and prices.output_mtok is None:
+        return None
     return owner, info
 
 
-_SAMPLE = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
-
-
-def _is_free(info: ModelInfo) -> bool:
-    """Whether the table says that tokens cost nothing, rather than nothing at all."""
-    prices = info.get_prices(datetime.now(UTC))
-    return prices.input_mtok is not None or prices.output_mtok is not None
-
-
 def _counts(usage: Usage) -> Counts:
+    # Optional, like the table.
     from genai_prices import Usage as Counts
 
     cached = usage.cache_read_tokens + usage.cache_write_tokens

@@ -271,6 +271,8 @@ def _anthropic(settings: ModelSettings, key: str, http: httpx2.AsyncClient) -> M
         http_client=http,
         timeout=http.timeout,
         max_retries=0,
+        # The library sends a bearer token; many compatible servers read the older header.
+        default_headers={"X-Api-Key": key} if base_url else None,
     )
     return AnthropicModel(settings.model, provider=AnthropicProvider(anthropic_client=client))
 

@@ -82,14 +82,16 @@ def _from_file(path: Path) -> str:
         raise NotFound(f"the key file {path} does not exist") from None
     except OSError as error:
         raise Unavailable(f"the key file {path} cannot be read: {error.strerror}") from None
-    with open(descriptor, "rb") as file:
+    try:
         # The open descriptor is judged, so that the file cannot be exchanged in between.
-        facts = os.fstat(file.fileno())
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise Unavailable(f"the key file {path} is not a regular file")
         if facts.st_mode & 0o177:
             raise Unavailable(f"the key file {path} is open to others: chmod 600")
-        content = file.read(KEY_FILE_BYTES_MAX + 1)
+        content = os.read(descriptor, KEY_FILE_BYTES_MAX + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > KEY_FILE_BYTES_MAX:
         raise InvalidInput(f"the key file {path} is too large for a key")
     return content.decode("utf-8", "replace")

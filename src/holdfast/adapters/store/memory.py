@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 from holdfast.adapters.store import common
+from holdfast.adapters.store.memory_disk import Done, MemoryDisk, Principal, Scope, Stream
 from holdfast.core.errors import (
     AlreadyThere,
     BlobNotFound,
@@ -45,105 +45,7 @@ from holdfast.ports.store import (
     StreamRow,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    digest: bytes
-    version: int
-    time_ms: int
-
-
-@dataclass(slots=True)
-class _Stream:
-    """All that one session has."""
-
-    row: StreamRow
-    events: list[SealedEvent] = field(default_factory=list)
-    commands: dict[bytes, _Done] = field(default_factory=dict)
-    traces: dict[bytes, int] = field(default_factory=dict)
-    blobs: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
-    snapshot: Snapshot | None = None
-
-
-@dataclass(slots=True)
-class _Scope:
-    revision: int = 0
-    grants: dict[bytes, Grant] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Principal:
-    tenant: str
-    digest: bytes
-    sealed: bytes
-
-
-_PendingKey = tuple[int, PendingKind, bytes]
-
-
-class MemoryDisk:
-    """What openings of `MemoryStore` share, with hooks for faults.
-
-    Attributes:
-        offered: (stream, key id, body) of every ciphertext ever handed to an
-            append, committed or not.
-        before_commit: called with each append before anything is kept; what it
-            raises reaches the caller and nothing is kept.
-        after_commit: called with each append after it is kept; what it raises
-            reaches the caller: a lost acknowledgement.
-        full: the disk is full; only what is urgent still fits.
-        node_count: how many openings there have been.
-    """
-
-    def __init__(self) -> None:
-        self.offered: list[tuple[int, int, bytes]] = []
-        self.before_commit: Callable[[Append], None] | None = None
-        self.after_commit: Callable[[Append], None] | None = None
-        self.full = False
-        self.node_count = 0
-        self._alive: set[str] = set()
-        self._streams: dict[int, _Stream] = {}
-        self._names: dict[tuple[str, str], int] = {}
-        self._feed: list[FeedEvent] = []
-        self._pending: dict[_PendingKey, PendingRow] = {}
-        self._seq = 0
-        self._counters: dict[str, Counter] = {}
-        self._scopes: dict[str, _Scope] = {}
-        self._principals: dict[int, _Principal] = {}
-        self._pseudonyms: dict[tuple[str, bytes], int] = {}
-        self._openings: list[MemoryStore] = []
-
-    def kill(self, node: str) -> None:
-        """End a process without a word: its calls fail, its leases are takeable.
-
-        Args:
-            node: a store's `node`, or the name it was opened with.
-        """
-        for store in list(self._openings):
-            if node in (store.node, store.label):
-                self._forget(store)
-
-    def alive(self, node: str) -> bool:
-        """Tell whether a node is open."""
-        return node in self._alive
-
-    def _join(self, store: MemoryStore, label: str) -> str:
-        self.node_count += 1
-        node = f"{label}.{self.node_count}"
-        self._alive.add(node)
-        self._openings.append(store)
-        return node
-
-    def _forget(self, store: MemoryStore) -> None:
-        self._alive.discard(store.node)
-        if store in self._openings:
-            self._openings.remove(store)
-        store._end()
-
-    def _committed(self, by: MemoryStore) -> None:
-        for store in self._openings:
-            if store is not by:
-                store._wake()
+__all__ = ["MemoryDisk", "MemoryStore"]
 
 
 class MemoryStore:
@@ -160,17 +62,23 @@ class MemoryStore:
         self, disk: MemoryDisk | None = None, *, node: str = "node", clock: Clock | None = None
     ) -> None:
         self.disk = disk if disk is not None else MemoryDisk()
-        self.label = node
+        self._label = node
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._closed = False
         self._news = False
         self._waiters: list[asyncio.Future[bool]] = []
-        self._node = self.disk._join(self, node)
+        self._node = self.disk.new_node(node)
+        self.disk.join(self)
 
     @property
     def name(self) -> str:
         """Short name of the kind of store."""
         return "memory"
+
+    @property
+    def label(self) -> str:
+        """The name this process was opened with."""
+        return self._label
 
     @property
     def node(self) -> str:
@@ -186,7 +94,7 @@ class MemoryStore:
         self._writable(first.urgent)
         disk = self.disk
         key = (tenant, common.folded(name))
-        if key in disk._names or first.stream in disk._streams:
+        if key in disk.names or first.stream in disk.streams:
             raise SessionExists()
         now = self._clock.now_ms()
         row = StreamRow(
@@ -200,12 +108,12 @@ class MemoryStore:
             node=self._node,
             index=IndexRow(state=0, created_ms=now, updated_ms=now, last_activity_ms=now),
         )
-        stream = _Stream(row)
+        stream = Stream(row)
         charged = self._test(first, stream)
         if disk.before_commit is not None:
             disk.before_commit(first)
-        disk._streams[first.stream] = stream
-        disk._names[key] = first.stream
+        disk.streams[first.stream] = stream
+        disk.names[key] = first.stream
         self._keep(first, stream, charged)
         return Lease(stream=first.stream, epoch=1, version=stream.row.version, head=stream.row.head)
 
@@ -225,7 +133,7 @@ class MemoryStore:
     ) -> list[SealedEvent]:
         """Read events of one session; versions have no gap, so a version is a place."""
         self._open()
-        found = self.disk._streams.get(stream)
+        found = self.disk.streams.get(stream)
         events = found.events if found is not None else []
         if not backwards:
             start = max(after, 0)
@@ -237,23 +145,23 @@ class MemoryStore:
         """Read the commit-ordered feed of all sessions after a cursor."""
         self._open()
         start = max(cursor, 0)
-        return self.disk._feed[start : start + max(limit, 0)]
+        return self.disk.feed[start : start + max(limit, 0)]
 
     async def feed_end(self) -> int:
         """The newest cursor of the feed."""
         self._open()
-        return len(self.disk._feed)
+        return len(self.disk.feed)
 
     async def find(self, tenant: str, name: str) -> StreamRow | None:
         """Find a session by its name."""
         self._open()
-        stream = self.disk._names.get((tenant, common.folded(name)))
-        return None if stream is None else self.disk._streams[stream].row
+        stream = self.disk.names.get((tenant, common.folded(name)))
+        return None if stream is None else self.disk.streams[stream].row
 
     async def stream_row(self, stream: int) -> StreamRow | None:
         """Read one session's row."""
         self._open()
-        found = self.disk._streams.get(stream)
+        found = self.disk.streams.get(stream)
         return None if found is None else found.row
 
     async def list_streams(self, filter: Filter) -> Page:
@@ -284,18 +192,18 @@ class MemoryStore:
         if holder is not None and holder != self._node and self.disk.alive(holder):
             raise LeaseHeld()
         found.row = dataclasses.replace(found.row, epoch=found.row.epoch + 1, node=self._node)
-        self.disk._committed(self)
+        self.disk.committed(self)
         row = found.row
         return Lease(stream=stream, epoch=row.epoch, version=row.version, head=row.head)
 
     async def release(self, stream: int, epoch: int) -> None:
         """Give the session back."""
         self._writable(True)
-        found = self.disk._streams.get(stream)
+        found = self.disk.streams.get(stream)
         if found is None or found.row.node != self._node or found.row.epoch != epoch:
             return
         found.row = dataclasses.replace(found.row, node=None)
-        self.disk._committed(self)
+        self.disk.committed(self)
 
     # --- pending
 
@@ -310,13 +218,13 @@ class MemoryStore:
                 if done.digest != row.digest:
                     raise CommandMismatch()
                 raise DuplicateCommand(done.version)
-        there = self.disk._pending.get((row.stream, row.kind, row.id))
+        there = self.disk.pending.get((row.stream, row.kind, row.id))
         if there is not None:
             if there.digest != row.digest:
                 raise CommandMismatch()
             return there.seq
         seq = self._wait_for(row)
-        self.disk._committed(self)
+        self.disk.committed(self)
         return seq
 
     async def pending(
@@ -331,7 +239,7 @@ class MemoryStore:
         self._open()
         rows = [
             row
-            for row in self.disk._pending.values()
+            for row in self.disk.pending.values()
             if (stream is None or row.stream == stream)
             and (kind is None or row.kind is kind)
             and (due_before_ms is None or (row.due_ms is not None and row.due_ms <= due_before_ms))
@@ -345,14 +253,14 @@ class MemoryStore:
     async def drop_pending(self, stream: int, kind: PendingKind, id: bytes) -> bool:
         """Remove a waiting row."""
         self._writable(True)
-        dropped = self.disk._pending.pop((stream, kind, id), None) is not None
-        self.disk._committed(self)
+        dropped = self.disk.pending.pop((stream, kind, id), None) is not None
+        self.disk.committed(self)
         return dropped
 
     async def command(self, stream: int, id: bytes) -> tuple[int, bytes] | None:
         """Version and digest of a carried-out command."""
         self._open()
-        found = self.disk._streams.get(stream)
+        found = self.disk.streams.get(stream)
         done = None if found is None else self._done(found, id)
         return None if done is None else (done.version, done.digest)
 
@@ -363,12 +271,12 @@ class MemoryStore:
         common.check_part(part, body)
         self._writable(False)
         self._stream(stream).blobs[(blob, part)] = bytes(body)
-        self.disk._committed(self)
+        self.disk.committed(self)
 
     async def get_blob(self, stream: int, blob: bytes, part: int) -> bytes:
         """Read one sealed part."""
         self._open()
-        found = self.disk._streams.get(stream)
+        found = self.disk.streams.get(stream)
         body = None if found is None else found.blobs.get((blob, part))
         if body is None:
             raise BlobNotFound()
@@ -377,13 +285,13 @@ class MemoryStore:
     async def drop_blobs(self, stream: int, blob: bytes | None = None) -> int:
         """Remove one blob's parts or all of the stream's."""
         self._writable(True)
-        found = self.disk._streams.get(stream)
+        found = self.disk.streams.get(stream)
         if found is None:
             return 0
         gone = [key for key in found.blobs if blob is None or key[0] == blob]
         for key in gone:
             del found.blobs[key]
-        self.disk._committed(self)
+        self.disk.committed(self)
         return len(gone)
 
     async def put_snapshot(self, stream: int, snapshot: Snapshot) -> None:
@@ -393,12 +301,12 @@ class MemoryStore:
         there = found.snapshot
         if there is None or there.fold_id != snapshot.fold_id or there.version <= snapshot.version:
             found.snapshot = snapshot
-        self.disk._committed(self)
+        self.disk.committed(self)
 
     async def get_snapshot(self, stream: int) -> Snapshot | None:
         """Read the session's snapshot."""
         self._open()
-        found = self.disk._streams.get(stream)
+        found = self.disk.streams.get(stream)
         return None if found is None else found.snapshot
 
     async def erase(self, stream: int) -> None:
@@ -410,47 +318,47 @@ class MemoryStore:
         found.traces.clear()
         index = dataclasses.replace(found.row.index, tokens=frozenset())
         found.row = dataclasses.replace(found.row, index=index)
-        for key in [key for key in self.disk._pending if key[0] == stream]:
-            del self.disk._pending[key]
-        self.disk._committed(self)
+        for key in [key for key in self.disk.pending if key[0] == stream]:
+            del self.disk.pending[key]
+        self.disk.committed(self)
 
     # --- counters, grants, traces, principals
 
     async def set_counter(self, id: str, limit: int | None) -> Counter:
         """Create a counter or change its limit."""
         self._writable(False)
-        counter = common.with_limit(self.disk._counters.get(id), id, limit)
-        self.disk._counters[id] = counter
-        self.disk._committed(self)
+        counter = common.with_limit(self.disk.counters.get(id), id, limit)
+        self.disk.counters[id] = counter
+        self.disk.committed(self)
         return counter
 
     async def counter(self, id: str) -> Counter | None:
         """Read a counter."""
         self._open()
-        return self.disk._counters.get(id)
+        return self.disk.counters.get(id)
 
     async def put_grant(self, grant: Grant) -> int:
         """Write a grant row."""
         self._writable(False)
-        scope = self.disk._scopes.setdefault(grant.scope, _Scope())
+        scope = self.disk.scopes.setdefault(grant.scope, Scope())
         scope.revision += 1
         scope.grants[grant.id] = dataclasses.replace(grant, revision=scope.revision)
-        self.disk._committed(self)
+        self.disk.committed(self)
         return scope.revision
 
     async def drop_grant(self, scope: str, id: bytes) -> int:
         """Remove a grant row."""
         self._writable(True)
-        found = self.disk._scopes.setdefault(scope, _Scope())
+        found = self.disk.scopes.setdefault(scope, Scope())
         found.revision += 1
         found.grants.pop(id, None)
-        self.disk._committed(self)
+        self.disk.committed(self)
         return found.revision
 
     async def grants(self, scope: str) -> tuple[int, list[Grant]]:
         """The scope's revision and its rows."""
         self._open()
-        found = self.disk._scopes.get(scope)
+        found = self.disk.scopes.get(scope)
         if found is None:
             return 0, []
         return found.revision, sorted(found.grants.values(), key=lambda grant: grant.id)
@@ -458,38 +366,38 @@ class MemoryStore:
     async def traces(self, stream: int, hashes: Sequence[bytes]) -> dict[bytes, int]:
         """Which of these keyed hashes the session remembers."""
         self._open()
-        found = self.disk._streams.get(stream)
+        found = self.disk.streams.get(stream)
         known = {} if found is None else found.traces
         return {hash: known[hash] for hash in hashes if hash in known}
 
     async def principal(self, tenant: str, digest: bytes, sealed: bytes, fresh: int) -> int:
         """The pseudonym kept for a digest."""
         self._open()
-        there = self.disk._pseudonyms.get((tenant, digest))
+        there = self.disk.pseudonyms.get((tenant, digest))
         if there is not None:
             return there
         self._writable(False)
-        if fresh in self.disk._principals:
+        if fresh in self.disk.principals:
             raise AlreadyThere("this pseudonym belongs to another principal")
-        self.disk._pseudonyms[(tenant, digest)] = fresh
-        self.disk._principals[fresh] = _Principal(tenant, digest, sealed)
-        self.disk._committed(self)
+        self.disk.pseudonyms[(tenant, digest)] = fresh
+        self.disk.principals[fresh] = Principal(tenant, digest, sealed)
+        self.disk.committed(self)
         return fresh
 
     async def principal_of(self, pseudonym: int) -> bytes | None:
         """The sealed name behind a pseudonym."""
         self._open()
-        found = self.disk._principals.get(pseudonym)
+        found = self.disk.principals.get(pseudonym)
         return None if found is None else found.sealed
 
     async def erase_principal(self, pseudonym: int) -> bool:
         """Forget who a pseudonym was."""
         self._writable(True)
-        found = self.disk._principals.pop(pseudonym, None)
+        found = self.disk.principals.pop(pseudonym, None)
         if found is None:
             return False
-        del self.disk._pseudonyms[(found.tenant, found.digest)]
-        self.disk._committed(self)
+        del self.disk.pseudonyms[(found.tenant, found.digest)]
+        self.disk.committed(self)
         return True
 
     # --- the whole
@@ -528,11 +436,25 @@ class MemoryStore:
         """Give up all leases and close; again is no matter."""
         if self._closed:
             return
-        for stream in self.disk._streams.values():
+        for stream in self.disk.streams.values():
             if stream.row.node == self._node:
                 stream.row = dataclasses.replace(stream.row, node=None)
-        self.disk._committed(self)
-        self.disk._forget(self)
+        self.disk.committed(self)
+        self.disk.forget(self)
+
+    def wake(self) -> None:
+        """Hear that another opening of the disk committed something."""
+        self._news = True
+        for future in self._waiters:
+            if not future.done():
+                future.set_result(True)
+
+    def end(self) -> None:
+        """Refuse every further call; the disk calls this."""
+        self._closed = True
+        for future in self._waiters:
+            if not future.done():
+                future.set_result(False)
 
     # --- inside
 
@@ -554,13 +476,13 @@ class MemoryStore:
             (append.stream, event.key_id, event.body) for event in append.events if event.key_id
         )
 
-    def _stream(self, stream: int) -> _Stream:
-        found = self.disk._streams.get(stream)
+    def _stream(self, stream: int) -> Stream:
+        found = self.disk.streams.get(stream)
         if found is None:
             raise SessionNotFound()
         return found
 
-    def _test(self, append: Append, stream: _Stream) -> dict[str, Counter]:
+    def _test(self, append: Append, stream: Stream) -> dict[str, Counter]:
         """Test every condition in the contract's order; returns the counters after."""
         row = stream.row
         if row.epoch != append.epoch or row.node != self._node:
@@ -573,48 +495,48 @@ class MemoryStore:
                 if done.digest != command.digest:
                     raise CommandMismatch()
                 raise DuplicateCommand(done.version)
-            waiting = self.disk._pending.get((row.stream, PendingKind.COMMAND, command.id))
+            waiting = self.disk.pending.get((row.stream, PendingKind.COMMAND, command.id))
             if waiting is not None and waiting.digest != command.digest:
                 raise CommandMismatch()
         for claim in append.asserts:
-            scope = self.disk._scopes.get(claim.scope)
+            scope = self.disk.scopes.get(claim.scope)
             if claim.revision != (0 if scope is None else scope.revision):
                 raise Stale(claim.scope)
-        return common.charge(append, self.disk._counters.get)
+        return common.charge(append, self.disk.counters.get)
 
-    def _keep(self, append: Append, stream: _Stream, charged: dict[str, Counter]) -> bytes:
+    def _keep(self, append: Append, stream: Stream, charged: dict[str, Counter]) -> bytes:
         """Keep all of a tested append; nothing in here can fail."""
         disk = self.disk
         now = self._clock.now_ms()
         for event in append.events:
             stream.events.append(event)
-            disk._feed.append(
-                FeedEvent(cursor=len(disk._feed) + 1, stream=append.stream, event=event)
+            disk.feed.append(
+                FeedEvent(cursor=len(disk.feed) + 1, stream=append.stream, event=event)
             )
         version = append.expected_version + len(append.events)
         for command in append.done:
-            stream.commands[command.id] = _Done(command.digest, version, now)
-            disk._pending.pop((append.stream, PendingKind.COMMAND, command.id), None)
+            stream.commands[command.id] = Done(command.digest, version, now)
+            disk.pending.pop((append.stream, PendingKind.COMMAND, command.id), None)
         for kind, id in append.settled:
-            disk._pending.pop((append.stream, kind, id), None)
+            disk.pending.pop((append.stream, kind, id), None)
         for row in append.pending:
             self._wait_for(row)
         for hash, source in append.traces:
             stream.traces.setdefault(hash, source)
         self._row_after(append, stream)
-        disk._counters.update(charged)
-        disk._committed(self)
+        disk.counters.update(charged)
+        disk.committed(self)
         if disk.after_commit is not None:
             disk.after_commit(append)
         return stream.row.head
 
-    def _row_after(self, append: Append, stream: _Stream) -> None:
+    def _row_after(self, append: Append, stream: Stream) -> None:
         row = stream.row
         index = append.index if append.index is not None else row.index
         name = row.name
         if append.drop_name:
             if name is not None:
-                del self.disk._names[(row.tenant, common.folded(name))]
+                del self.disk.names[(row.tenant, common.folded(name))]
             name = None
             index = dataclasses.replace(index, sealed=b"")
         stream.row = dataclasses.replace(
@@ -627,36 +549,24 @@ class MemoryStore:
 
     def _wait_for(self, row: PendingRow) -> int:
         key = (row.stream, row.kind, row.id)
-        there = self.disk._pending.get(key)
+        there = self.disk.pending.get(key)
         if there is None:
-            self.disk._seq += 1
-        seq = self.disk._seq if there is None else there.seq
+            self.disk.seq += 1
+        seq = self.disk.seq if there is None else there.seq
         created = row.created_ms or self._clock.now_ms()
-        self.disk._pending[key] = dataclasses.replace(row, seq=seq, created_ms=created)
+        self.disk.pending[key] = dataclasses.replace(row, seq=seq, created_ms=created)
         return seq
 
-    def _done(self, stream: _Stream, id: bytes) -> _Done | None:
+    def _done(self, stream: Stream, id: bytes) -> Done | None:
         done = stream.commands.get(id)
         if done is None or done.time_ms < self._clock.now_ms() - common.COMMAND_KEPT_MS:
             return None
         return done
 
     def _matching(self, filter: Filter) -> Iterator[StreamRow]:
-        for stream in self.disk._streams.values():
+        for stream in self.disk.streams.values():
             if _matches(stream.row, filter):
                 yield stream.row
-
-    def _wake(self) -> None:
-        self._news = True
-        for future in self._waiters:
-            if not future.done():
-                future.set_result(True)
-
-    def _end(self) -> None:
-        self._closed = True
-        for future in self._waiters:
-            if not future.done():
-                future.set_result(False)
 
 
 def _place(row: StreamRow) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,11 +31,14 @@ BALLAST_BYTES = 8 * 1024 * 1024
 """Room kept free for what must still fit on a full disk (contract 2.21)."""
 
 _ROOM_BYTES = BALLAST_BYTES + 4 * 1024 * 1024
+_RETRY_S = 0.002
 _FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _READ_ONLY_ERRNOS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _NETWORK_TYPES = frozenset(
-    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "smb2", "ncpfs", "afs", "9p", "davfs", "ceph"]
-    + ["lustre", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs"]
+    {
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "smb2", "ncpfs", "afs", "9p", "davfs", "ceph"),
+        *("lustre", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs"),
+    }
 )
 
 
@@ -55,7 +59,7 @@ def typed_errors(connection: apsw.Connection | None = None) -> Iterator[None]:
             raise
         raise typed from error
     except OSError as error:
-        raise _typed_os_error(error) from error
+        raise typed_os_error(error) from error
 
 
 def typed_error(
@@ -81,7 +85,8 @@ def typed_error(
     return None
 
 
-def _typed_os_error(error: OSError) -> HoldfastError:
+def typed_os_error(error: OSError) -> HoldfastError:
+    """Return the store's own error for one of the operating system."""
     if error.errno in _FULL_ERRNOS:
         return StoreFull()
     if error.errno in _READ_ONLY_ERRNOS:
@@ -190,13 +195,15 @@ class WriterLock:
         finally:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
 
-    def try_acquire(self) -> bool:
-        """Take the lock if it is free."""
-        try:
-            fcntl.flock(self._writer, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    def acquire_within(self, seconds: float) -> bool:
+        """Wait for the lock for some time; for opening, where no thread may be left behind."""
+        end = time.monotonic() + seconds
+        if not _lock_until(self._turn, end):
             return False
-        return True
+        try:
+            return _lock_until(self._writer, end)
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -237,9 +244,12 @@ class NodeLease:
         except FileNotFoundError:
             return True
         try:
-            return _try_lock(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
         finally:
             os.close(descriptor)
+        return True
 
     def clean(self) -> int:
         """Remove the lock files of nodes that have ended; returns how many."""
@@ -264,6 +274,14 @@ class NodeLease:
 
 def _node_path(database: Path, node: str) -> Path:
     return database.with_name(f"{database.name}.node-{node}")
+
+
+def _lock_until(descriptor: int, end: float) -> bool:
+    while not _try_lock(descriptor):
+        if time.monotonic() >= end:
+            return False
+        time.sleep(_RETRY_S)
+    return True
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -92,6 +92,7 @@ CREATE TABLE token(
     stream INTEGER NOT NULL,
     PRIMARY KEY (token, stream)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX token_by_stream ON token(stream);
 
 CREATE TABLE trace(
     stream INTEGER NOT NULL,

@@ -47,7 +47,7 @@ _INSERT_EVENT = (
 _UPDATE_INDEX = (
     "UPDATE stream SET version = ?, head = ?, state = ?, sensitivity = ?, created_ms = ?,"
     " updated_ms = ?, last_activity_ms = ?, messages = ?, turns = ?, tool_calls = ?,"
-    " sealed = ?, parent = ?, hidden = ? WHERE stream = ?"
+    " sealed = ?, tokens = ?, parent = ?, hidden = ? WHERE stream = ?"
 )
 _PUT_PENDING = (
     "INSERT INTO pending(stream, kind, id, digest, principal, due_ms, claim, payload, created_ms)"
@@ -66,6 +66,7 @@ class _Row:
     version: int
     head: bytes
     node: str | None
+    tokens: bytes = b""
 
 
 class Transaction:
@@ -141,9 +142,9 @@ class Transaction:
     def lease(self, stream: int) -> Lease:
         """Take the session for this node, if its holder is dead or this one."""
         row = self._need(stream)
-        if row.node is not None and row.node != self._lease.node:
-            if not self._lease.is_dead(row.node):
-                raise LeaseHeld()
+        others = row.node is not None and row.node != self._lease.node
+        if others and not self._lease.is_dead(row.node or ""):
+            raise LeaseHeld()
         self._run(
             "UPDATE stream SET epoch = epoch + 1, node = ? WHERE stream = ?",
             (self._lease.node, stream),
@@ -198,13 +199,10 @@ class Transaction:
 
     def drop_blobs(self, stream: int, blob: bytes | None, most: int) -> int:
         """Remove up to `most` parts of a blob, or of all of the stream's; how many."""
-        which, bindings = "stream = ?", (stream,) if blob is None else (stream, blob)
-        if blob is not None:
-            which += " AND blob = ?"
         self._run(
-            # Only the two fixed conditions above get into the text.
-            f"DELETE FROM blob WHERE id IN (SELECT id FROM blob WHERE {which} LIMIT {most:d})",  # noqa: S608
-            bindings,
+            "DELETE FROM blob WHERE id IN (SELECT id FROM blob"
+            " WHERE stream = ?1 AND (?2 IS NULL OR blob = ?2) LIMIT ?3)",
+            (stream, blob, most),
         )
         return self._connection.changes()
 
@@ -222,8 +220,13 @@ class Transaction:
     def erase(self, stream: int) -> None:
         """Remove all of a wiped session but its row, events, command ids and blobs."""
         self._need(stream)
-        for table in ("snapshot", "trace", "pending", "token"):
-            self._run(f"DELETE FROM {table} WHERE stream = ?", (stream,))  # noqa: S608
+        for statement in (
+            "DELETE FROM snapshot WHERE stream = ?",
+            "DELETE FROM trace WHERE stream = ?",
+            "DELETE FROM pending WHERE stream = ?",
+            "DELETE FROM token WHERE stream = ?",
+        ):
+            self._run(statement, (stream,))
         self._run("UPDATE stream SET tokens = x'' WHERE stream = ?", (stream,))
 
     # --- counters, grants, principals
@@ -332,7 +335,7 @@ class Transaction:
             )
         version = row.version + len(append.events)
         head = append.events[-1].hash if append.events else row.head
-        self._write_row(append, version, head)
+        self._write_row(append, version, head, row.tokens)
         for done in append.done:
             self._run(
                 "INSERT OR REPLACE INTO command VALUES (?, ?, ?, ?, ?)",
@@ -349,26 +352,28 @@ class Transaction:
         self._dirty.update(charged)
         return head
 
-    def _write_row(self, append: Append, version: int, head: bytes) -> None:
+    def _write_row(self, append: Append, version: int, head: bytes, tokens: bytes) -> None:
         stream, index = append.stream, append.index
         if index is None:
             self._run(
                 "UPDATE stream SET version = ?, head = ? WHERE stream = ?", (version, head, stream)
             )
         else:
-            self._write_index(stream, version, head, index)
+            self._write_index(stream, (version, head), index, tokens)
         if append.drop_name:
             self._run(
                 "UPDATE stream SET name = NULL, folded = NULL, sealed = x'' WHERE stream = ?",
                 (stream,),
             )
 
-    def _write_index(self, stream: int, version: int, head: bytes, index: IndexRow) -> None:
+    def _write_index(
+        self, stream: int, place: tuple[int, bytes], index: IndexRow, tokens_before: bytes
+    ) -> None:
+        tokens = b"".join(sorted(index.tokens))
         self._run(
             _UPDATE_INDEX,
             (
-                version,
-                head,
+                *place,
                 index.state,
                 index.sensitivity,
                 index.created_ms,
@@ -378,17 +383,13 @@ class Transaction:
                 index.turns,
                 index.tool_calls,
                 index.sealed,
+                tokens,
                 index.parent,
                 index.hidden,
                 stream,
             ),
         )
-        tokens = b"".join(sorted(index.tokens))
-        self._run(
-            "UPDATE stream SET tokens = ? WHERE stream = ? AND tokens <> ?",
-            (tokens, stream, tokens),
-        )
-        if self._connection.changes() > 0:
+        if tokens != tokens_before:
             self._run("DELETE FROM token WHERE stream = ?", (stream,))
             for token in index.tokens:
                 self._run("INSERT INTO token VALUES (?, ?)", (token, stream))
@@ -436,7 +437,7 @@ class Transaction:
 
     def _find(self, stream: int) -> _Row | None:
         found = self._one(
-            "SELECT epoch, version, head, node FROM stream WHERE stream = ?", (stream,)
+            "SELECT epoch, version, head, node, tokens FROM stream WHERE stream = ?", (stream,)
         )
         return None if found is None else _Row(*found)
 

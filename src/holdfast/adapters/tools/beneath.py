@@ -118,8 +118,13 @@ def open_walking(root: int, path: str, flags: int, mode: int) -> int:
 
 
 def _open_last(fd: int, name: str, flags: int, mode: int) -> int:
-    """Open the last component; O_PATH alone would hand out the link itself."""
-    found = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=fd)
+    """Open the last component; a link is refused unless O_NOFOLLOW asks for it."""
+    try:
+        found = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=fd)
+    except NotADirectoryError:
+        _refuse_link(fd, name)
+        raise
+    # O_PATH hands out the link itself.
     if flags & os.O_PATH and not flags & os.O_NOFOLLOW and stat.S_ISLNK(os.fstat(found).st_mode):
         os.close(found)
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
@@ -136,9 +141,14 @@ def _step(trail: list[int], part: str, path: str) -> None:
     try:
         trail.append(os.open(part, _DIR_FLAGS, dir_fd=trail[-1]))
     except NotADirectoryError:
-        if stat.S_ISLNK(os.stat(part, dir_fd=trail[-1], follow_symlinks=False).st_mode):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path) from None
+        _refuse_link(trail[-1], part)
         raise
+
+
+def _refuse_link(fd: int, name: str) -> None:
+    """Raise ELOOP when a name that is no directory is a link."""
+    if stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name) from None
 
 
 def kernel_has_openat2() -> bool:

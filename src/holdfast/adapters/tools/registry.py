@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 from jsonschema import Draft202012Validator
+from referencing import Registry
 
 from holdfast.adapters.tools.bash import BashTool
 from holdfast.adapters.tools.files import EditTool, LsTool, ReadTool, WriteTool
@@ -83,6 +85,7 @@ class ToolRegistry:
             value = json.loads(
                 arguments_json_text or "{}",
                 parse_constant=_refuse_constant,
+                parse_float=_finite,
                 object_pairs_hook=_unique,
             )
         except (ValueError, RecursionError) as error:
@@ -124,7 +127,8 @@ def _validator(spec: ToolSpec) -> Draft202012Validator:
         raise InvalidInput(f"the schema of {spec.name!r} is malformed: {reason}") from None
     if not isinstance(schema, dict) or schema.get("type") != "object":
         raise InvalidInput(f"the schema of {spec.name!r} must describe an object")
-    return Draft202012Validator(schema)
+    # An empty registry: a reference to an address is an error, never a download.
+    return Draft202012Validator(schema, registry=Registry())
 
 
 def _digest(spec: ToolSpec) -> str:
@@ -136,6 +140,13 @@ def _digest(spec: ToolSpec) -> str:
 
 def _refuse_constant(name: str) -> Json:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -180,7 +180,9 @@ class Workspace:
         base = self.relative(path)
         try:
             with os.scandir(fd) as found:
-                entries = [_entry(base, item) for _, item in zip(range(limit + 1), found)]
+                entries = [
+                    _entry(base, item) for _, item in zip(range(limit + 1), found, strict=False)
+                ]
         finally:
             os.close(fd)
         entries.sort(key=lambda entry: entry.path)

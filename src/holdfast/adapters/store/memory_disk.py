@@ -1,0 +1,151 @@
+"""`MemoryDisk`: what several openings of `MemoryStore` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from holdfast.ports.store import (
+    Append,
+    Counter,
+    FeedEvent,
+    Grant,
+    PendingKind,
+    PendingRow,
+    SealedEvent,
+    Snapshot,
+    StreamRow,
+)
+
+PendingKey = tuple[int, PendingKind, bytes]
+"""Stream, kind and id of a waiting row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A carried-out command."""
+
+    digest: bytes
+    version: int
+    time_ms: int
+
+
+@dataclass(slots=True)
+class Stream:
+    """All that one session has."""
+
+    row: StreamRow
+    events: list[SealedEvent] = field(default_factory=list)
+    commands: dict[bytes, Done] = field(default_factory=dict)
+    traces: dict[bytes, int] = field(default_factory=dict)
+    blobs: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
+
+
+@dataclass(slots=True)
+class Scope:
+    """A scope's grants and their revision."""
+
+    revision: int = 0
+    grants: dict[bytes, Grant] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is behind a pseudonym."""
+
+    tenant: str
+    digest: bytes
+    sealed: bytes
+
+
+class Opening(Protocol):
+    """One process that has the disk open."""
+
+    @property
+    def label(self) -> str:
+        """The name it was opened with."""
+        ...
+
+    @property
+    def node(self) -> str:
+        """The name nobody else ever has."""
+        ...
+
+    def wake(self) -> None:
+        """Hear that another process committed something."""
+        ...
+
+    def end(self) -> None:
+        """Refuse every further call."""
+        ...
+
+
+class MemoryDisk:
+    """What openings of `MemoryStore` share, with hooks for faults.
+
+    Attributes:
+        offered: (stream, key id, body) of every ciphertext ever handed to an
+            append, committed or not; events in clear (key 0) are left out.
+        before_commit: called with each append before anything is kept; what it
+            raises reaches the caller and nothing is kept.
+        after_commit: called with each append after it is kept; what it raises
+            reaches the caller: a lost acknowledgement.
+        full: the disk is full; only what is urgent still fits.
+        node_count: how many openings there have been.
+
+    The other attributes are the stored data.
+    """
+
+    def __init__(self) -> None:
+        self.offered: list[tuple[int, int, bytes]] = []
+        self.before_commit: Callable[[Append], None] | None = None
+        self.after_commit: Callable[[Append], None] | None = None
+        self.full = False
+        self.node_count = 0
+        self.streams: dict[int, Stream] = {}
+        self.names: dict[tuple[str, str], int] = {}
+        self.feed: list[FeedEvent] = []
+        self.pending: dict[PendingKey, PendingRow] = {}
+        self.seq = 0
+        self.counters: dict[str, Counter] = {}
+        self.scopes: dict[str, Scope] = {}
+        self.principals: dict[int, Principal] = {}
+        self.pseudonyms: dict[tuple[str, bytes], int] = {}
+        self._openings: list[Opening] = []
+
+    def kill(self, node: str) -> None:
+        """End processes without a word: their calls fail, their leases are takeable.
+
+        Args:
+            node: a store's `node`, or the name it was opened with.
+        """
+        for opening in list(self._openings):
+            if node in (opening.node, opening.label):
+                self.forget(opening)
+
+    def alive(self, node: str) -> bool:
+        """Tell whether a node is open."""
+        return any(opening.node == node for opening in self._openings)
+
+    def join(self, opening: Opening) -> None:
+        """Add an opening."""
+        self._openings.append(opening)
+
+    def new_node(self, label: str) -> str:
+        """Return a node name that nobody had before."""
+        self.node_count += 1
+        return f"{label}.{self.node_count}"
+
+    def forget(self, opening: Opening) -> None:
+        """Remove an opening and end it."""
+        if opening in self._openings:
+            self._openings.remove(opening)
+        opening.end()
+
+    def committed(self, by: Opening) -> None:
+        """Tell all other openings that one has committed."""
+        for opening in self._openings:
+            if opening is not by:
+                opening.wake()

@@ -1,0 +1,117 @@
+"""The wire form: JSON made at the edge, one adapter a type, built on first use.
+
+Defaults are left out, unknown fields are ignored (contract 2.4), and what is
+stored is never serialised again: exports carry the stored bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from holdfast.core import commands
+from holdfast.core.errors import NewerProgram, Unreadable
+from holdfast.core.events import KIND_OF, MUST_UNDERSTAND, TYPE_OF, Event, Unknown
+from holdfast.core.view import SessionView
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+COMMANDS: dict[str, type[commands.External]] = {
+    "send": commands.Send,
+    "add_message": commands.AddMessage,
+    "configure": commands.Configure,
+    "cancel": commands.Cancel,
+    "pause": commands.Pause,
+    "resume": commands.Resume,
+    "move_to": commands.MoveTo,
+    "answer": commands.Answer,
+    "set_context": commands.SetContext,
+    "terminate": commands.Terminate,
+    "import": commands.Import,
+}
+_NAME_OF = {kind: name for name, kind in COMMANDS.items()}
+
+
+_ADAPTERS: dict[object, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    found = _ADAPTERS.get(kind)
+    if found is None:
+        from pydantic import TypeAdapter  # lazy: `import holdfast` must not load pydantic
+
+        found = _ADAPTERS[kind] = TypeAdapter(kind)
+    return found
+
+
+def dump(value: object) -> bytes:
+    """Write a dataclass as JSON without its defaults."""
+    return _adapter(type(value)).dump_json(value, exclude_defaults=True)
+
+
+def load(kind: type[T], data: bytes | str) -> T:
+    """Read a dataclass from JSON.
+
+    Raises:
+        Unreadable: it is not what this type is written as.
+    """
+    try:
+        value: T = _adapter(kind).validate_json(data)
+    except ValueError as error:
+        raise Unreadable(f"not a {kind.__name__}: {type(error).__name__}") from None
+    return value
+
+
+def encode_event(event: Event) -> tuple[int, bytes]:
+    """Return an event's kind code and payload."""
+    return KIND_OF[type(event)], dump(event)
+
+
+def decode_event(kind: int, payload: bytes) -> Event:
+    """Read an event back.
+
+    Raises:
+        NewerProgram: a kind this program does not know and must understand.
+        Unreadable: the payload does not fit the kind.
+    """
+    known = TYPE_OF.get(kind)
+    if known is not None:
+        return load(known, payload)
+    if kind & MUST_UNDERSTAND:
+        raise NewerProgram(f"event kind {kind & ~MUST_UNDERSTAND} needs a newer program")
+    return Unknown(kind)
+
+
+def encode_command(command: commands.External) -> bytes:
+    """Write a command as it waits in the inbox."""
+    name = _NAME_OF[type(command)]
+    return name.encode() + b"\n" + dump(command)
+
+
+def decode_command(data: bytes) -> commands.External:
+    """Read a command from the inbox.
+
+    Raises:
+        Unreadable: it is not a command of this program.
+    """
+    name, _, body = data.partition(b"\n")
+    kind = COMMANDS.get(name.decode("ascii", "replace"))
+    if kind is None:
+        raise Unreadable("an unknown command waits in the inbox")
+    return load(kind, body)
+
+
+def encode_view(view: SessionView) -> bytes:
+    """Write the fold for a snapshot."""
+    return dump(view)
+
+
+def decode_view(data: bytes) -> SessionView:
+    """Read a fold from a snapshot.
+
+    Raises:
+        Unreadable: it is not one.
+    """
+    return load(SessionView, data)

@@ -1,0 +1,400 @@
+"""The engine: the only turn loop. It reconciles what is owed with what is running.
+
+One engine leads one session while it holds the lease. Everything reaches it as
+mail: commands of people, outcomes of its own effects, timers. It decides a batch
+at a time, appends what was decided in one append, and only then acts:
+
+    mail ─► decide ─► append ─► evolve ─► owed ─► start the missing, cancel the surplus
+              ▲                                             │
+              └────────────────── outcome ◄─────────────────┘
+
+- One append is in flight at a time; what arrives meanwhile goes into the next.
+- An effect starts only after its intent is durable, if it is still owed, and
+  while the lease has margin left.
+- Fenced or Conflict means the lease is lost: the engine stops at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+
+from holdfast.core.commands import Command, KeyGone, Recover, SetContext
+from holdfast.core.decide import decide
+from holdfast.core.errors import (
+    CommandMismatch,
+    Conflict,
+    DuplicateCommand,
+    Fenced,
+    HoldfastError,
+    Interrupted,
+    LeaseHeld,
+    Stale,
+    StoreFull,
+    Unavailable,
+)
+from holdfast.core.facts import Facts
+from holdfast.core.session import evolve
+from holdfast.core.view import FinishedTurn, Recorded, SessionView
+from holdfast.ports.store import Assert, Lease
+from holdfast.runtime.batch import Batch
+from holdfast.runtime.host import Handled, Host, Mail
+from holdfast.runtime.hub import Hub
+from holdfast.runtime.inbox import Inbox
+from holdfast.runtime.index import Indexer, cleared
+from holdfast.runtime.journal import Extras, Journal
+from holdfast.runtime.snapshot import EVENTS_MIN, write_snapshot
+from holdfast.runtime.stream import translate
+from holdfast.runtime.window import Bodies
+from holdfast.runtime.workers import Workers
+
+BATCH_MAX = 64
+STALE_MAX = 5
+RETRY_S = 0.5
+
+
+class Engine:
+    """Leads one session. See the module."""
+
+    def __init__(
+        self,
+        host: Host,
+        journal: Journal,
+        view: SessionView,
+        bodies: Bodies,
+        *,
+        lease: Lease,
+        indexer: Indexer | None,
+        hub: Hub,
+    ) -> None:
+        self.host = host
+        self.journal = journal
+        self.view = view
+        self.bodies = bodies
+        self.hub = hub
+        self.id = host.clock.random_bytes(8).hex()
+        self.lost: HoldfastError | None = None
+        self.last_used = host.clock.monotonic()
+        self._lease = lease
+        self._leased_at = host.clock.monotonic()
+        self._indexer = indexer
+        self._mail: deque[Mail] = deque()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._turns: dict[int, list[asyncio.Future[FinishedTurn]]] = {}
+        self._inbox = Inbox(journal)
+        self._workers = Workers(self)
+        self._snapshot_at = view.version
+        self._task: asyncio.Task[None] | None = None
+
+    # --- from outside ------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to lead: settle what was left open and serve the inbox."""
+        assert self._task is None, "an engine starts once"
+        self._task = asyncio.create_task(self._run(), name=f"engine {self.view.session_id}")
+
+    async def submit(
+        self, command: Command, *, id: bytes | None = None, digest: bytes = b"", actor: int = 0
+    ) -> Handled:
+        """Have a command carried out; returns once its events are durable.
+
+        A message that has to wait its turn is durable in the inbox first.
+
+        Raises:
+            HoldfastError: it was refused.
+            LeaseHeld: this engine does not lead the session any more.
+        """
+        future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
+        self.post(Mail(command=command, future=future, id=id, digest=digest, actor=actor))
+        return await future
+
+    def post(self, mail: Mail) -> None:
+        """Take a letter."""
+        if self._stopping or self.lost is not None:
+            mail.fail(self.lost or LeaseHeld("the session is being handed over"))
+            return
+        self.last_used = self.host.clock.monotonic()
+        self._mail.append(mail)
+        self._wake.set()
+
+    def report(self, command: Command) -> None:
+        """Take a report of the engine's own workers."""
+        future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
+        self.post(Mail(command=command, future=future, internal=True))
+
+    def look_at_inbox(self) -> None:
+        """Something may wait in the inbox."""
+        self._inbox.dirty = True
+        self._wake.set()
+
+    async def turn(self, id: int) -> FinishedTurn:
+        """Wait until the turn that a message started, or joined, has ended.
+
+        Raises:
+            Interrupted: this engine stops leading before that.
+        """
+        last = self.view.last_turn
+        if self.view.turn is None and last is not None and last.id >= id:
+            return last
+        future: asyncio.Future[FinishedTurn] = asyncio.get_running_loop().create_future()
+        self._turns.setdefault(id, []).append(future)
+        if self.lost is not None or self._stopping:
+            future.set_exception(Interrupted("the session is not led here any more"))
+        return await future
+
+    @property
+    def idle(self) -> bool:
+        """Nothing runs, nothing waits, nobody watches."""
+        quiet = not self._mail and not self._inbox.waiting and not self._workers.busy
+        return quiet and self.view.turn is None and not self.hub.watched
+
+    @property
+    def margin_ok(self) -> bool:
+        """Whether the lease is still good for starting something."""
+        if self._lease.margin_s is None:
+            return True
+        spent = self.host.clock.monotonic() - self._leased_at
+        return spent < self._lease.margin_s
+
+    async def stop(self) -> None:
+        """Stop leading: cancel what runs without deciding anything, give up the lease.
+
+        What was open is in doubt for whoever leads next.
+        """
+        self._stopping = True
+        self._wake.set()
+        await self._workers.stop()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        self._abandon(Interrupted("the session is not led here any more"))
+        try:
+            await self.host.store.release(self.journal.stream, self.journal.epoch)
+        except Unavailable:
+            pass  # a closed or failing store has no lease left to give
+
+    # --- the loop ----------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            await self._workers.clear_leftovers()
+            self.report(Recover())
+            while not self._stopping:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._inbox.read_if_dirty(self)
+                while batch := self._take():
+                    await self._commit(batch)
+                    self._workers.reconcile()
+        except (Fenced, Conflict) as error:
+            await self._lose(LeaseHeld(f"the session's lease is lost: {error.message}"))
+        except HoldfastError as error:
+            await self._lose(error)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # a bug must not leave callers waiting for ever
+            await self._lose(HoldfastError(f"the engine failed: {type(error).__name__}: {error}"))
+            raise
+
+    def _take(self) -> list[Mail]:
+        """The next letters: what waited in the inbox first, when it may go now."""
+        batch = self._inbox.ready(self.view)
+        while self._mail and len(batch) < BATCH_MAX:
+            batch.append(self._mail.popleft())
+        return batch
+
+    async def _commit(self, batch: list[Mail]) -> None:
+        try:
+            await self._commit_or_retry(batch)
+        except StoreFull as error:
+            await self._keep_reports(batch, error)
+        except HoldfastError as error:
+            self._fail_all(batch, error)
+            raise
+        except BaseException:
+            self._fail_all(batch, Interrupted("the session is not led here any more"))
+            raise
+
+    async def _commit_or_retry(self, batch: list[Mail]) -> None:
+        for _ in range(STALE_MAX):
+            try:
+                await self._decide_and_append(batch)
+                return
+            except (Stale, DuplicateCommand, CommandMismatch) as error:
+                last: HoldfastError = error
+        raise last
+
+    @staticmethod
+    def _fail_all(batch: list[Mail], error: HoldfastError) -> None:
+        for mail in batch:
+            mail.fail(error)
+
+    async def _keep_reports(self, batch: list[Mail], error: StoreFull) -> None:
+        """No room: callers are told; outcomes and durable commands are tried again."""
+        for mail in batch:
+            if mail.internal:
+                self._mail.append(mail)
+            elif mail.seq:
+                self._inbox.waiting.append(mail)
+            else:
+                mail.fail(error)
+        await self.host.clock.sleep(RETRY_S)
+        self._wake.set()
+
+    async def _decide_and_append(self, batch: list[Mail]) -> None:
+        draft = Batch(self.view, max(self.host.clock.now_ms(), self.view.updated_ms))
+        for mail in batch:
+            if not await self._answer_known(mail):
+                self._decide_one(draft, mail)
+        await self._append(draft)
+        await self._inbox.keep(draft.waiting)
+        draft.tell()
+
+    def _decide_one(self, draft: Batch, mail: Mail) -> None:
+        facts = self._facts(draft, mail)
+        id = mail.id.hex() if mail.id else ""
+        by, guards = str(mail.actor), self.host.guards
+        first = draft.view.version + 1
+        try:
+            decision = decide(
+                draft.view, facts, mail.command, command_id=id, by=by, guards=guards
+            )
+        except HoldfastError as error:
+            draft.refusals.append((mail, error))
+            if mail.seq:
+                draft.refuse(mail, error)
+            return
+        draft.take(decision, mail.actor)
+        if decision.later:
+            draft.waiting.append(mail)
+            return
+        draft.mark_done(mail)
+        if decision.error is not None:
+            draft.refusals.append((mail, decision.error))
+        else:
+            last = draft.view.version
+            draft.answers.append((mail, Handled(first if last >= first else 0, last)))
+
+    async def _answer_known(self, mail: Mail) -> bool:
+        """Answer a command that was carried out before with its first outcome."""
+        if mail.id is None:
+            return False
+        known = await self.host.store.command(self.journal.stream, mail.id)
+        if known is None:
+            return False
+        version, digest = known
+        if digest != mail.digest:
+            mail.fail(CommandMismatch("this command id was used before with another body"))
+        else:
+            mail.succeed(Handled(version, version, duplicate=True))
+        return True
+
+    def _facts(self, draft: Batch, mail: Mail) -> Facts:
+        facts = self._workers.facts(draft.view, draft.now_ms, draft.fresh)
+        kept = (0, 0)
+        if isinstance(mail.command, SetContext) and mail.command.to_version is not None:
+            kept = self.bodies.kept_by(mail.command.to_version)
+        behind = bool(draft.waiting or self._inbox.waiting) and mail.seq == 0
+        return replace(facts, kept=kept, queued=mail.seq > 0, behind=behind)
+
+    async def _append(self, draft: Batch) -> None:
+        if not draft.events:
+            for kind, id in draft.settled:
+                await self.host.store.drop_pending(self.journal.stream, kind, id)
+            return
+        revisions = dict(self._workers.revisions)
+        extras = Extras(
+            done=tuple(draft.done),
+            settled=tuple(draft.settled),
+            asserts=tuple(Assert(scope=s, revision=r) for s, r in sorted(revisions.items())),
+            index=self._indexer.row(draft.view) if self._indexer else cleared(draft.view),
+            urgent=draft.urgent,
+            drop_name=draft.view.wiped,
+        )
+        await self.journal.append(draft.events, now_ms=draft.now_ms, extras=extras)
+        turn_ended = self._fold(draft)
+        self._resolve_turns()
+        if self.view.wiped:
+            await self._forget()
+        elif turn_ended:
+            await self._after_turn()
+
+    def _fold(self, draft: Batch) -> bool:
+        """Fold what is durable now; tells whether a turn has ended."""
+        before, turn_ended = self.view, False
+        for event, actor in draft.events:
+            version = before.version + 1
+            recorded = Recorded(
+                version=version, time_ms=draft.now_ms, event=event, actor=actor
+            )
+            after = evolve(before, recorded)
+            self.bodies.take(recorded, after.window)
+            if self.hub.watched:
+                for public in translate(before, after, recorded):
+                    self.hub.publish(public)
+            turn_ended = turn_ended or (before.turn is not None and after.turn is None)
+            before = after
+        self.view = before
+        return turn_ended
+
+    async def _after_turn(self) -> None:
+        self._workers.look_at_git()
+        if self.view.turn is None and self.view.version - self._snapshot_at >= EVENTS_MIN:
+            self._snapshot_at = self.view.version
+            await write_snapshot(self.journal, self.view, self.bodies)
+
+    def _resolve_turns(self) -> None:
+        last = self.view.last_turn
+        if last is None or self.view.turn is not None:
+            return
+        for id in [id for id in self._turns if id <= last.id]:
+            for future in self._turns.pop(id):
+                if not future.done():
+                    future.set_result(last)
+
+    async def _forget(self) -> None:
+        """After the wipe: no key, no text, nothing of it in the store's cache tables."""
+        crypto, self.journal.crypto = self.journal.crypto, None
+        if crypto is not None:
+            crypto.wipe()
+        self.bodies = Bodies()
+        await self.host.store.erase(self.journal.stream)
+        self.hub.close()
+
+    async def destroy_key(self) -> None:
+        """Destroy the data key and report it; repeated until it is on record."""
+        now_ms = max(self.host.clock.now_ms(), self.view.updated_ms)
+        receipt = self.host.keys.destroy_session(self.journal.stream, now_ms=now_ms)
+        self.report(KeyGone(destroyed_at_ms=receipt.destroyed_at_ms, key_epoch=receipt.epoch))
+
+    # --- losing the session --------------------------------------------------------
+
+    async def _lose(self, error: HoldfastError) -> None:
+        self.lost = error
+        await self._workers.stop()
+        self._abandon(error)
+        self.hub.close()
+
+    def _abandon(self, error: HoldfastError) -> None:
+        while self._mail:
+            self._mail.popleft().fail(error)
+        for mail in self._inbox.drop():
+            mail.fail(error)
+        for futures in self._turns.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(Interrupted(error.message))
+                    future.exception()
+        self._turns.clear()
+
+    @property
+    def grace_over(self) -> bool:
+        """Whether a former holder can no longer be acting (contract 1.6)."""
+        return self.host.clock.monotonic() - self._leased_at >= self._lease.grace_s
+
+    @property
+    def grace_s(self) -> float:
+        """Seconds a former holder may go on acting."""
+        return self._lease.grace_s

@@ -1,0 +1,90 @@
+"""What an engine needs of its installation, and the letters it gets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from holdfast.core.commands import Command
+from holdfast.core.errors import HoldfastError
+from holdfast.core.gitstate import GitState
+from holdfast.core.judge import GUARDS, Guard
+from holdfast.core.view import SessionView
+from holdfast.ports.clock import Clock
+from holdfast.ports.keys import Keys
+from holdfast.ports.model import ModelClient
+from holdfast.ports.registry import Registry
+from holdfast.ports.store import Store
+
+CANCEL_GRACE_S = 0.8
+"""How long a cancelled effect may take to report back before it is written off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """The installation as an engine sees it.
+
+    Args:
+        model_for: the client a session's next call goes to, or None.
+        kill_leftovers: kills processes an earlier runtime left for an effect id.
+        git_state: reads a workspace's git state.
+        sandboxed: what runs tools here is sandboxed or may run without.
+    """
+
+    store: Store
+    keys: Keys
+    clock: Clock
+    registry: Registry
+    model_for: Callable[[SessionView], ModelClient | None]
+    kill_leftovers: Callable[[str], Awaitable[int]]
+    git_state: Callable[[str], Awaitable[GitState | None]]
+    unsandboxed_allowed: bool = False
+    guards: tuple[tuple[str, Guard], ...] = GUARDS
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """A command was carried out: its events are `first` to `last`.
+
+    `first` is 0 when there was nothing to record. `duplicate` tells that an
+    earlier submission of the same command did it.
+    """
+
+    first: int
+    last: int
+    duplicate: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Mail:
+    """A command on its way through the engine.
+
+    Args:
+        id: 16 bytes that make it unique, or None for the engine's own reports.
+        digest: keyed hash of its body.
+        actor: pseudonym of the principal; 0 is the runtime itself.
+        seq: its place in the inbox once it is durable there, else 0.
+        internal: a report of the engine's own workers.
+        tried: it was decided before and has to wait.
+    """
+
+    command: Command
+    future: asyncio.Future[Handled]
+    id: bytes | None = None
+    digest: bytes = b""
+    actor: int = 0
+    seq: int = 0
+    internal: bool = False
+    tried: bool = False
+
+    def succeed(self, handled: Handled) -> None:
+        """Tell whoever waits."""
+        if not self.future.done():
+            self.future.set_result(handled)
+
+    def fail(self, error: HoldfastError) -> None:
+        """Tell whoever waits."""
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()  # nobody may be waiting; that is no warning

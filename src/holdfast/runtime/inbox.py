@@ -1,0 +1,147 @@
+"""The inbox: commands that wait durably until the session can take them.
+
+Order of arrival is the order of `seq`. A command of this process that has to
+wait is put here too, so that no acknowledged message is lost in a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from holdfast.core.commands import AddMessage, Send, SetContext
+from holdfast.core.errors import DuplicateCommand, HoldfastError, Unreadable
+from holdfast.core.lifecycle import ENDED, SessionState
+from holdfast.core.view import SessionView
+from holdfast.ports.store import PendingKind, PendingRow
+from holdfast.runtime.codec import decode_command, encode_command
+from holdfast.runtime.host import Handled, Mail
+from holdfast.runtime.journal import Journal
+
+WAITS = (Send, AddMessage, SetContext)
+"""Commands that wait for the end of a turn; all others are decided at once."""
+
+PAGE = 200
+
+
+class _Poster(Protocol):
+    def post(self, mail: Mail) -> None:
+        """Take a letter."""
+
+
+class Inbox:
+    """Waiting commands of one session."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.dirty = True
+        self.waiting: list[Mail] = []
+        self._journal = journal
+
+    async def read_if_dirty(self, engine: _Poster) -> None:
+        """Read what other processes have submitted."""
+        if not self.dirty or self._journal.crypto is None:
+            return
+        self.dirty = False
+        rows = await self._journal.store.pending(
+            self._journal.stream, PendingKind.COMMAND, limit=PAGE
+        )
+        known = {mail.seq for mail in self.waiting}
+        for row in rows:
+            if row.seq not in known:
+                await self._take(row)
+        self.waiting.sort(key=lambda mail: mail.seq)
+        self.dirty = len(rows) == PAGE
+
+    async def _take(self, row: PendingRow) -> None:
+        assert self._journal.crypto is not None
+        try:
+            command = decode_command(open_command(self._journal, row))
+        except Unreadable:
+            await self._journal.store.drop_pending(row.stream, row.kind, row.id)
+            return
+        future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
+        mail = Mail(
+            command=command,
+            future=future,
+            id=row.id,
+            digest=row.digest,
+            actor=row.principal,
+            seq=row.seq,
+        )
+        self.waiting.append(mail)
+
+    def ready(self, view: SessionView) -> list[Mail]:
+        """Take out what may be decided now, in order."""
+        may_talk = view.turn is None and view.state is not SessionState.PAUSED
+        chosen: list[Mail] = []
+        for mail in tuple(self.waiting):
+            waits = isinstance(mail.command, WAITS) and view.state not in ENDED
+            if waits and mail.tried and not may_talk:
+                continue
+            chosen.append(mail)
+            self.waiting.remove(mail)
+            if isinstance(mail.command, Send):
+                may_talk = False
+        return chosen
+
+    async def keep(self, mails: list[Mail]) -> None:
+        """Keep commands that have to wait; new ones become durable first."""
+        for mail in mails:
+            mail.tried = True
+            if mail.seq == 0:
+                await self._make_durable(mail)
+            if mail.seq:
+                self.waiting.append(mail)
+        self.waiting.sort(key=lambda mail: mail.seq)
+
+    async def _make_durable(self, mail: Mail) -> None:
+        if mail.id is None:
+            mail.id = self._journal.clock.random_bytes(16)
+        row = seal_command(self._journal, mail, self._journal.clock.now_ms())
+        try:
+            mail.seq = await self._journal.store.submit(row)
+        except DuplicateCommand as known:
+            mail.succeed(Handled(known.version, known.version, duplicate=True))
+        except HoldfastError as error:
+            mail.fail(error)
+
+    def drop(self) -> list[Mail]:
+        """Let go of all; the durable ones stay in the store."""
+        dropped, self.waiting = self.waiting, []
+        return dropped
+
+
+def seal_command(journal: Journal, mail: Mail, now_ms: int) -> PendingRow:
+    """Seal a command for the inbox.
+
+    Raises:
+        Unreadable: the session's key is destroyed.
+    """
+    if journal.crypto is None or mail.id is None:
+        raise Unreadable("the session's key is destroyed")
+    payload = encode_command(mail.command)  # type: ignore[arg-type]  # only external ones wait
+    digest = mail.digest or journal.crypto.digest(b"command", payload)
+    mail.digest = digest
+    sealed = journal.crypto.seal_box("command", (journal.stream, mail.id), payload)
+    return PendingRow(
+        stream=journal.stream,
+        kind=PendingKind.COMMAND,
+        id=mail.id,
+        payload=sealed,
+        digest=digest,
+        principal=mail.actor,
+        created_ms=now_ms,
+    )
+
+
+def open_command(journal: Journal, row: PendingRow) -> bytes:
+    """Open a waiting command.
+
+    Raises:
+        Unreadable: it is not what was submitted.
+    """
+    if journal.crypto is None:
+        raise Unreadable("the session's key is destroyed")
+    return journal.crypto.open_box("command", (journal.stream, row.id), row.payload)
+
+

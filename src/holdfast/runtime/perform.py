@@ -1,0 +1,279 @@
+"""Performing: the one place that acts on the world.
+
+Each function does one effect whose intent is durable and returns the command
+that reports its outcome. It never decides whether to act, and it always returns
+an outcome: a cancelled one keeps what was said so far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from holdfast.core.actions import Action
+from holdfast.core.commands import ModelEnded, ToolEnded
+from holdfast.core.errors import HoldfastError, ProviderFailed
+from holdfast.core.events import Outcome
+from holdfast.core.ids import EffectRef
+from holdfast.core.labels import UNTRUSTED, Label
+from holdfast.core.messages import Message, Part, Role, Text, ToolUse, tool_result
+from holdfast.ports.clock import Clock
+from holdfast.ports.model import (
+    ModelClient,
+    ModelReply,
+    ModelRequest,
+    TextDelta,
+    ThinkingDelta,
+    ToolUseStarted,
+)
+from holdfast.ports.tool import ToolContext, ToolOutcome
+from holdfast.runtime.normalise import Prepared
+
+KEPT_CHARS_MAX = 200_000
+RETRIES_MAX = 2
+
+Publish = Callable[[str, dict[str, object]], None]
+Prepare = Callable[[ToolUse], Prepared]
+
+
+def clean(text: str) -> str:
+    """Replace lone surrogates, which cannot be written as UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """A model call about to be made."""
+
+    ref: EffectRef
+    client: ModelClient
+    request: ModelRequest
+    publish: Publish
+    prepare: Prepare
+    clock: Clock
+    label: Label
+
+
+async def call_model(call: ModelCall) -> ModelEnded:
+    """Call the model once more than it fails retryably, at most `RETRIES_MAX` times."""
+    started = call.clock.monotonic()
+    said: list[str] = []
+    try:
+        for attempt in range(RETRIES_MAX + 1):
+            said.clear()
+            try:
+                reply = await _stream(call, said)
+                return _answered(call, reply, _ms(call.clock, started))
+            except ProviderFailed as failure:
+                if not failure.retryable or said or attempt == RETRIES_MAX:
+                    raise
+                await call.clock.sleep(0.2 * 2**attempt)
+        raise AssertionError("the loop returns or raises")
+    except asyncio.CancelledError:
+        text = clean("".join(said))
+        message = Message(Role.ASSISTANT, (Text(text),), call.label) if text.strip() else None
+        return _not_done(call, started, Outcome.CANCELLED, "cancelled", message=message)
+    except HoldfastError as failure:
+        return _not_done(
+            call, started, Outcome.FAILED, failure.reason, detail=failure.message
+        )
+    except Exception as failure:  # an adapter's bug fails the call, never the engine
+        detail = f"the model adapter failed: {type(failure).__name__}"
+        return _not_done(call, started, Outcome.FAILED, "adapter_failed", detail=detail)
+
+
+async def _stream(call: ModelCall, said: list[str]) -> ModelReply:
+    offset = 0
+    reply: ModelReply | None = None
+    async for event in call.client.stream(call.request):
+        match event:
+            case TextDelta(text=text):
+                call.publish("text_delta", {"text": text, "offset": offset})
+                offset += len(text)
+                said.append(text)
+            case ThinkingDelta(text=text):
+                call.publish("thinking_delta", {"text": text})
+            case ToolUseStarted(id=id, name=name):
+                call.publish("tool_call_delta", {"id": id, "name": name})
+            case ModelReply():
+                reply = event
+    if reply is None:
+        raise ProviderFailed("the stream ended without an answer", retryable=not said)
+    return reply
+
+
+def _answered(call: ModelCall, reply: ModelReply, duration_ms: int) -> ModelEnded:
+    message = Message(Role.ASSISTANT, _tidy(reply.parts), call.label)
+    actions: tuple[Action, ...] = tuple(call.prepare(use).action for use in message.tool_uses)
+    return ModelEnded(
+        ref=call.ref,
+        outcome=Outcome.DONE,
+        message=message,
+        usage=reply.usage,
+        model=reply.model or call.client.model,
+        provider=reply.provider or call.client.provider,
+        stop=reply.stop,
+        duration_ms=duration_ms,
+        actions=actions,
+    )
+
+
+def _tidy(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Make text encodable and call ids unique within the answer."""
+    seen: set[str] = set()
+    tidy: list[Part] = []
+    for part in parts:
+        if isinstance(part, Text):
+            tidy.append(Text(clean(part.text)))
+        elif isinstance(part, ToolUse):
+            id, count = clean(part.id) or "call", 1
+            while id in seen:
+                count += 1
+                id = f"{part.id or 'call'}-{count}"
+            seen.add(id)
+            tidy.append(ToolUse(id, clean(part.name), clean(part.arguments)))
+        else:
+            tidy.append(part)
+    return tuple(tidy)
+
+
+def _not_done(
+    call: ModelCall,
+    started: float,
+    outcome: Outcome,
+    reason: str,
+    *,
+    detail: str = "",
+    message: Message | None = None,
+) -> ModelEnded:
+    return ModelEnded(
+        ref=call.ref,
+        outcome=outcome,
+        message=message,
+        model=call.client.model,
+        provider=call.client.provider,
+        reason=reason,
+        detail=detail,
+        duration_ms=_ms(call.clock, started),
+    )
+
+
+def _ms(clock: Clock, started: float) -> int:
+    return max(0, int((clock.monotonic() - started) * 1000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A tool call about to be made; it runs the normalised form (contract 2.2)."""
+
+    ref: EffectRef
+    prepared: Prepared
+    context: ToolContext
+    publish: Publish
+    clock: Clock
+
+
+async def call_tool(call: ToolCall) -> ToolEnded:
+    """Run a tool under its time limit."""
+    started = call.clock.monotonic()
+    kept: list[str] = []
+    context = replace(call.context, emit=_keeper(call, kept))
+    tool = call.prepared.tool
+    assert tool is not None, "a call that was allowed has a tool"
+    try:
+        outcome = await _within(
+            tool.run(call.prepared.arguments, context), context.timeout_s, call.clock
+        )
+        return _tool_ended(call, outcome, started)
+    except asyncio.CancelledError:
+        return _stopped(
+            call, started, kept, outcome=Outcome.CANCELLED, reason="cancelled", code=130
+        )
+    except TimeoutError:
+        return _stopped(
+            call, started, kept, outcome=Outcome.FAILED, reason="time_limit", code=124
+        )
+    except HoldfastError as failure:
+        text = f"[{failure.reason}: {failure.message}]"
+        failed = ToolOutcome(content=text, is_error=True, exit_code=1)
+        return _tool_ended(call, failed, started, failure.reason)
+    except Exception as failure:  # a tool's bug fails the call, never the engine
+        text = f"[the tool failed: {type(failure).__name__}: {failure}]"
+        failed = ToolOutcome(content=text, is_error=True, exit_code=1)
+        return _tool_ended(call, failed, started, "tool_failed")
+
+
+async def _within(work: Awaitable[ToolOutcome], limit_s: float, clock: Clock) -> ToolOutcome:
+    """Await with a time limit on the port's clock."""
+    task = asyncio.ensure_future(work)
+    timer = asyncio.ensure_future(clock.sleep(limit_s))
+    try:
+        await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        timer.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+
+
+def _keeper(call: ToolCall, kept: list[str]) -> Callable[[str], None]:
+    size = 0
+
+    def emit(piece: str) -> None:
+        nonlocal size
+        use = call.prepared.use
+        call.publish("tool_output_delta", {"id": use.id, "name": use.name, "delta": piece})
+        if size < KEPT_CHARS_MAX:
+            kept.append(piece[: KEPT_CHARS_MAX - size])
+            size += len(piece)
+
+    return emit
+
+
+def _tool_ended(
+    call: ToolCall, outcome: ToolOutcome, started: float, reason: str = ""
+) -> ToolEnded:
+    use = call.prepared.use
+    failed = outcome.is_error
+    return ToolEnded(
+        ref=call.ref,
+        outcome=Outcome.FAILED if failed else Outcome.DONE,
+        message=tool_result(
+            use.id, use.name, clean(outcome.content), is_error=failed, label=_label(call)
+        ),
+        exit_code=outcome.exit_code,
+        duration_ms=_ms(call.clock, started),
+        reason=reason,
+        metadata=json.dumps(dict(outcome.metadata), default=str),
+    )
+
+
+def _stopped(
+    call: ToolCall, started: float, kept: list[str], *, outcome: Outcome, reason: str, code: int
+) -> ToolEnded:
+    use = call.prepared.use
+    seconds = _ms(call.clock, started) / 1000
+    words = "cancelled" if outcome is Outcome.CANCELLED else "stopped at its time limit"
+    text = f"[{words} after {seconds:.1f} s; it may have had effects]"
+    said = clean("".join(kept))
+    if said:
+        text = f"{said}\n{text}"
+    return ToolEnded(
+        ref=call.ref,
+        outcome=outcome,
+        message=tool_result(use.id, use.name, text, is_error=True, label=_label(call)),
+        exit_code=code,
+        duration_ms=_ms(call.clock, started),
+        reason=reason,
+    )
+
+
+def _label(call: ToolCall) -> Label:
+    """What a tool brings in came from outside."""
+    return replace(UNTRUSTED, origins=(f"tool:{call.prepared.action.name}",))
+

@@ -1,0 +1,421 @@
+"""Workers: the effects that run, compared with what is owed.
+
+The pre-start check is here: an effect starts only if its intent is durable and
+this engine's own, if it is still owed, and while the lease has margin left
+(contract 1.6). A cancelled effect that does not report back in time is written
+off truthfully; its late report is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from holdfast.core.actions import Action
+from holdfast.core.commands import Command, GitSeen, ModelEnded, Tick, ToolEnded
+from holdfast.core.context import render
+from holdfast.core.decide.doubt import in_doubt
+from holdfast.core.errors import BlobNotFound, HoldfastError
+from holdfast.core.events import Outcome
+from holdfast.core.facts import Facts, Found
+from holdfast.core.ids import EffectRef
+from holdfast.core.labels import TRUSTED
+from holdfast.core.lifecycle import WORKING
+from holdfast.core.messages import Message, ToolUse, estimate_tokens, tool_result
+from holdfast.core.owed import Owed, owed
+from holdfast.core.tools import Nature, ToolSpec
+from holdfast.core.view import OpenEffect, SessionView
+from holdfast.ports.model import ModelRequest
+from holdfast.ports.tool import ReconcilableTool, Reconciliation, ToolContext
+from holdfast.runtime.host import CANCEL_GRACE_S
+from holdfast.runtime.normalise import Prepared, model_action, prepare
+from holdfast.runtime.perform import ModelCall, ToolCall, call_model, call_tool, clean
+from holdfast.runtime.stream import StreamEvent
+
+if TYPE_CHECKING:
+    from holdfast.runtime.engine import Engine
+
+THINKING_TOKENS = 8_192
+REPLY_ROOM = 0.8
+
+
+@dataclass(slots=True)
+class Running:
+    """One effect that runs. `version` is its intent's place in the log."""
+
+    effect: OpenEffect
+    task: asyncio.Task[None]
+    cancelled: bool = False
+    written_off: bool = False
+
+
+class Workers:
+    """The running effects and timers of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.revisions: tuple[tuple[str, int], ...] = ()
+        self._engine = engine
+        self._running: dict[EffectRef, Running] = {}
+        self._found: dict[EffectRef, Found] = {}
+        self._asking: set[EffectRef] = set()
+        self._side: set[asyncio.Task[None]] = set()
+        self._timer: tuple[int, asyncio.Task[None]] | None = None
+        self._destroying = False
+        self._waiting_grace = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs."""
+        return bool(self._running or self._side)
+
+    # --- facts -------------------------------------------------------------------
+
+    def facts(self, view: SessionView, now_ms: int, fresh: dict[int, Message]) -> Facts:
+        """Read what deciding needs beside the fold."""
+        return Facts(
+            now_ms=now_ms,
+            engine=self._engine.id,
+            model=self._model_action(view),
+            actions=self._actions(view, fresh),
+            found=dict(self._found),
+            grace_over=self._engine.grace_over,
+            revisions=self.revisions,
+        )
+
+    def _model_action(self, view: SessionView) -> Action:
+        try:
+            client = self._engine.host.model_for(view)
+        except HoldfastError:
+            client = None
+        return model_action(client.model if client else "", known=client is not None)
+
+    def _actions(self, view: SessionView, fresh: dict[int, Message]) -> dict[EffectRef, Action]:
+        turn = view.turn
+        if turn is None or not view.calls:
+            return {}
+        message = fresh.get(turn.answer) or self._engine.bodies.message_at(turn.answer)
+        uses = message.tool_uses if message else ()
+        return {
+            EffectRef(turn.answer, call.ordinal): self._prepare(uses[call.ordinal - 1]).action
+            for call in view.calls
+            if call.ordinal <= len(uses)
+        }
+
+    def _prepare(self, use: ToolUse) -> Prepared:
+        engine = self._engine
+        crypto = engine.journal.crypto
+        assert crypto is not None, "a session with effects has its key"
+        return prepare(use, engine.host.registry, engine.view.settings.workspace, crypto)
+
+    # --- reconciling ---------------------------------------------------------------
+
+    def reconcile(self) -> None:
+        """Start what is missing and cancel what is surplus."""
+        view = self._engine.view
+        due = owed(view)
+        wanted = {effect.ref: effect for effect in due.run}
+        for ref, run in tuple(self._running.items()):
+            current = view.open_at(ref)
+            gone = current is None or current.version != run.effect.version
+            if gone and run.task.done():
+                del self._running[ref]
+            elif (gone or ref not in wanted) and not run.cancelled:
+                self._cancel(run)
+        for ref, effect in wanted.items():
+            if effect.engine == self._engine.id and ref not in self._running:
+                self._start(effect)
+        self._ask_tools(view)
+        self._set_timer(due)
+        if due.destroy_key and not self._destroying:
+            self._destroying = True
+            self._spawn(self._engine.destroy_key())
+
+    def _start(self, effect: OpenEffect) -> None:
+        if not self._engine.margin_ok:
+            return
+        work = self._model(effect) if effect.effect == "model" else self._tool(effect)
+        run = Running(effect, asyncio.create_task(self._report(effect.ref, work)))
+        self._running[effect.ref] = run
+
+    async def _report(self, ref: EffectRef, work: Coroutine[Any, Any, Command]) -> None:
+        outcome = await work
+        run = self._running.get(ref)
+        if run is not None and run.task is asyncio.current_task() and not run.written_off:
+            self._engine.report(outcome)
+
+    def _cancel(self, run: Running) -> None:
+        run.cancelled = True
+        run.task.cancel()
+        self._spawn(self._write_off(run))
+
+    async def _write_off(self, run: Running) -> None:
+        """Report for an effect that was cancelled and does not come back."""
+        await asyncio.wait({run.task, self._sleeper(CANCEL_GRACE_S)}, return_when="FIRST_COMPLETED")
+        if run.task.done() and not run.task.cancelled():
+            return
+        run.written_off = True
+        effect = run.effect
+        if effect.effect == "model":
+            self._engine.report(
+                ModelEnded(ref=effect.ref, outcome=Outcome.CANCELLED, reason="cancelled")
+            )
+            return
+        call = self._engine.view.call(effect.ref.ordinal)
+        never = run.task.cancelled()
+        text = (
+            "[cancelled before it started]"
+            if never
+            else "[cancelled; it did not stop in time and may still be running]"
+        )
+        message = tool_result(call.id if call else "", effect.name, text, is_error=True)
+        self._engine.report(
+            ToolEnded(
+                ref=effect.ref,
+                outcome=Outcome.CANCELLED,
+                message=message,
+                exit_code=130,
+                reason="cancelled" if never else "cancel_timeout",
+            )
+        )
+
+    # --- performing ----------------------------------------------------------------
+
+    async def _model(self, effect: OpenEffect) -> Command:
+        engine = self._engine
+        view = engine.view
+        try:
+            client = engine.host.model_for(view)
+        except HoldfastError as error:
+            client, detail = None, error.message
+        else:
+            detail = "no model is configured"
+        if client is None:
+            return ModelEnded(
+                ref=effect.ref, outcome=Outcome.FAILED, reason="no_model", detail=detail
+            )
+        tools = offered(view, engine.host.registry.specs())
+        spent = len(engine.bodies.prompt) // 4 + sum(len(tool.parameters) // 4 for tool in tools)
+        limit = min(view.settings.context_tokens, client.context_tokens)
+        room = max(1000, int(limit * REPLY_ROOM) - spent)
+        messages = render(engine.bodies.visible(), room)
+        label = TRUSTED
+        for message in messages:
+            label = label.join(message.label)
+        thinking = view.settings.thinking_tokens or THINKING_TOKENS
+        request = ModelRequest(
+            system=engine.bodies.prompt,
+            messages=messages,
+            tools=tools,
+            thinking_tokens=thinking if view.settings.thinking else None,
+            idempotency_key=self._effect_id(effect.ref),
+        )
+        call = ModelCall(
+            ref=effect.ref,
+            client=client,
+            request=request,
+            publish=self._publish,
+            prepare=self._prepare,
+            clock=engine.host.clock,
+            label=label,
+        )
+        return await call_model(call)
+
+    async def _tool(self, effect: OpenEffect) -> Command:
+        engine = self._engine
+        prepared = self._prepared_of(effect)
+        if prepared is None or prepared.tool is None or prepared.action.digest != effect.digest:
+            text = "[not run: the call is not the one that was judged]"
+            message = tool_result("", effect.name, text, is_error=True)
+            return ToolEnded(
+                ref=effect.ref, outcome=Outcome.FAILED, message=message, reason="not_as_judged"
+            )
+        call = ToolCall(
+            ref=effect.ref,
+            prepared=prepared,
+            context=self._context(effect, prepared),
+            publish=self._publish,
+            clock=engine.host.clock,
+        )
+        return await call_tool(call)
+
+    def _prepared_of(self, effect: OpenEffect) -> Prepared | None:
+        message = self._engine.bodies.message_at(effect.ref.cause)
+        uses = message.tool_uses if message else ()
+        if not 1 <= effect.ref.ordinal <= len(uses):
+            return None
+        return self._prepare(uses[effect.ref.ordinal - 1])
+
+    def _context(self, effect: OpenEffect, prepared: Prepared) -> ToolContext:
+        engine = self._engine
+        tool = prepared.tool
+        assert tool is not None
+        limit = min(tool.spec.timeout_s, engine.view.settings.limits.tool_s)
+        return ToolContext(
+            session_id=engine.view.session_id,
+            workspace=engine.view.settings.workspace or None,
+            effect_id=self._effect_id(effect.ref),
+            epoch=engine.journal.epoch,
+            attempt=effect.attempt,
+            timeout_s=float(limit),
+            emit=lambda piece: None,
+            spill=self._spill,
+            read_spill=self._read_spill,
+            unsandboxed_allowed=engine.host.unsandboxed_allowed,
+        )
+
+    def _effect_id(self, ref: EffectRef) -> str:
+        crypto = self._engine.journal.crypto
+        assert crypto is not None, "a session with effects has its key"
+        return crypto.effect_id(self._engine.journal.stream, ref.cause, ref.ordinal)
+
+    async def _spill(self, data: bytes) -> str:
+        blob, parts, _ = await self._engine.journal.put_blob(data)
+        return f"spill:{blob.hex()}-{parts}"
+
+    async def _read_spill(self, handle: str) -> bytes:
+        return await read_spill(self._engine, handle)
+
+    def _publish(self, type: str, data: dict[str, object]) -> None:
+        engine = self._engine
+        view = engine.view
+        engine.hub.publish(
+            StreamEvent(
+                type=type,
+                session=view.session_id,
+                version=view.version,
+                time_ms=engine.host.clock.now_ms(),
+                run=view.turn.id if view.turn else 0,
+                data=data,
+                live=True,
+            )
+        )
+
+    # --- what was left open ----------------------------------------------------------
+
+    async def clear_leftovers(self) -> None:
+        """Kill processes an earlier runtime left, before anything is judged."""
+        engine = self._engine
+        for effect in in_doubt(engine.view, engine.id):
+            if effect.effect == "tool":
+                await engine.host.kill_leftovers(self._effect_id(effect.ref))
+
+    def _ask_tools(self, view: SessionView) -> None:
+        """Ask reconcilable tools about calls in doubt; wait for a former holder's end."""
+        if view.state not in WORKING:
+            return
+        for effect in in_doubt(view, self._engine.id):
+            if effect.effect != "tool" or effect.ref in self._asking:
+                continue
+            if not self._engine.grace_over:
+                self._wait_for_grace()
+                continue
+            prepared = self._prepared_of(effect)
+            if prepared is not None and prepared.action.nature is Nature.RECONCILABLE:
+                self._asking.add(effect.ref)
+                self._spawn(self._ask_tool(effect, prepared))
+
+    async def _ask_tool(self, effect: OpenEffect, prepared: Prepared) -> None:
+        found = Found(None)
+        tool = prepared.tool
+        if isinstance(tool, ReconcilableTool):
+            try:
+                said = await tool.reconcile(prepared.arguments, self._context(effect, prepared))
+            except HoldfastError:
+                said = None
+            if said is not None and said.state is not Reconciliation.UNKNOWN:
+                found = Found(False)
+                if said.state is Reconciliation.DONE and said.outcome is not None:
+                    use = prepared.use
+                    message = tool_result(use.id, use.name, clean(said.outcome.content))
+                    found = Found(True, message, estimate_tokens(message))
+        self._found[effect.ref] = found
+        self._engine.report(Tick())
+
+    def _wait_for_grace(self) -> None:
+        if not self._waiting_grace:
+            self._waiting_grace = True
+            self._spawn(self._tick_after(self._engine.grace_s))
+
+    # --- timers and side work ----------------------------------------------------------
+
+    def _set_timer(self, due: Owed) -> None:
+        dues = [t for t in (due.turn_ends_ms, due.question_lapses_ms) if t is not None]
+        at = min(dues, default=None)
+        if self._timer is not None:
+            if self._timer[0] == at:
+                return
+            self._timer[1].cancel()
+            self._timer = None
+        if at is not None:
+            wait_s = max(0.0, (at - self._engine.host.clock.now_ms()) / 1000)
+            self._timer = (at, asyncio.create_task(self._tick_after(wait_s)))
+
+    async def _tick_after(self, seconds: float) -> None:
+        await self._engine.host.clock.sleep(seconds)
+        self._engine.report(Tick())
+
+    def look_at_git(self) -> None:
+        """Read the workspace's git state off the loop, at a turn's end (seed E10)."""
+        if self._engine.view.settings.workspace:
+            self._spawn(self._git())
+
+    async def _git(self) -> None:
+        engine = self._engine
+        git = await engine.host.git_state(engine.view.settings.workspace)
+        if git != engine.view.git:
+            engine.report(GitSeen(git=git))
+
+    def _sleeper(self, seconds: float) -> asyncio.Task[None]:
+        async def rest() -> None:
+            await self._engine.host.clock.sleep(seconds)
+
+        task = asyncio.create_task(rest())
+        self._side.add(task)
+        task.add_done_callback(self._side.discard)
+        return task
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._side.add(task)
+        task.add_done_callback(self._side.discard)
+
+    async def stop(self) -> None:
+        """Cancel everything; outcomes are not recorded, effects stay in doubt."""
+        tasks = {run.task for run in self._running.values()} | set(self._side)
+        if self._timer is not None:
+            tasks.add(self._timer[1])
+        for run in self._running.values():
+            run.written_off = True
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=2 * CANCEL_GRACE_S)
+        self._running.clear()
+
+
+def offered(view: SessionView, specs: list[ToolSpec]) -> tuple[ToolSpec, ...]:
+    """The tools a session's model is told of: those that may run at all."""
+    listed = view.settings.tools
+    names = None if listed is None else {name.casefold() for name in listed}
+    return tuple(
+        spec
+        for spec in specs
+        if (names is None or spec.name.casefold() in names)
+        and (spec.nature is Nature.READ_ONLY or view.settings.unsafe_auto_approve)
+        and (view.settings.workspace or not spec.needs_workspace)
+    )
+
+
+async def read_spill(engine: Engine, handle: str) -> bytes:
+    """Return what a `spill:` handle of this session stands for.
+
+    Raises:
+        BlobNotFound: it stands for nothing here.
+    """
+    name, _, parts = handle.removeprefix("spill:").partition("-")
+    try:
+        return await engine.journal.get_blob(bytes.fromhex(name), int(parts))
+    except ValueError:
+        raise BlobNotFound(f"{handle!r} is not a handle") from None
