@@ -118,6 +118,12 @@ PLANTED: list[tuple[str, Check, dict[str, str], str]] = [
      {"bench/a.py": 'importlib.import_module("sqlite3")\n'}, "by name"),
     ("an unexplained late import", tidy.check_late_imports,
      {"src/holdfast/cli/a.py": "def f():\n    import json\n"}, "json is imported in a function"),
+    (
+        "a late import whose block explains nothing",
+        tidy.check_late_imports,
+        {"src/holdfast/cli/a.py": "def f():\n    # lazy: far away\n    x = 1\n    import json\n"},
+        "json is imported in a function",
+    ),
     ("a function of 71 lines", tidy.check_functions,
      {"src/holdfast/core/a.py": body(71)}, "f has 71 lines"),
     ("eleven branches", tidy.check_functions,
@@ -266,7 +272,9 @@ def test_tidy_file_passes(check: Check, tmp_path: Path) -> None:
         "src/holdfast/ports/port.py": TIDY,
         "src/holdfast/core/labels.py": f'{DOC}class Label:\n    """A label."""\n',
         "src/holdfast/core/other.py": f'{DOC}class Other:\n    """Another."""\n',
-        "src/holdfast/cli/late.py": f"{DOC}def _f() -> None:\n    import apsw  # lazy: 80 ms\n",
+        "src/holdfast/cli/late.py": f"{DOC}def _f() -> None:\n    import apsw  # lazy: 80 ms\n"
+        "def _g() -> None:\n    # lazy: takes seconds,\n    # and is rarely used\n"
+        "    from apsw import a\n\n    import json\n",
         "docs/a.md": "~/work/x and ./root/y and https://example.org/work/z\n",
     }
     assert [] == check(plant(tmp_path, files))

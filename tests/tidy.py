@@ -210,14 +210,29 @@ def _imports_other_sqlite(call: ast.Call) -> bool:
 
 
 def check_late_imports(tree: Tree) -> list[str]:
-    """An import inside a function says why: `# lazy: …` on its line."""
+    """An import inside a function says why: `# lazy: …` on its line or above its block."""
     found = []
     for source in tree.src:
         for item in imports_of(source, tree.modules):
-            if item.inside_function and "# lazy:" not in source.lines[item.line - 1]:
+            if item.inside_function and not _says_why(source.lines, item.line - 1):
                 where = f"{source.rel}:{item.line}"
                 found.append(f"{where}: {item.target} is imported in a function without `# lazy:`")
     return list(dict.fromkeys(found))
+
+
+def _says_why(lines: list[str], at: int) -> bool:
+    """Look at the import's own line, then at the comment above its block of imports."""
+    if "# lazy:" in lines[at]:
+        return True
+    above = [line.strip() for line in reversed(lines[:at])]
+    block = ("import ", "from ")
+    start = next((n for n, line in enumerate(above) if line and not line.startswith(block)), 0)
+    for line in above[start:]:
+        if not line.startswith("#"):
+            return False
+        if line.startswith("# lazy:"):
+            return True
+    return False
 
 
 # --- sizes ----------------------------------------------------------------------

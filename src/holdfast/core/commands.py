@@ -163,7 +163,6 @@ class KeyGone:
 
     destroyed_at_ms: int
     key_epoch: int
-    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

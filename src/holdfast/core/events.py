@@ -322,7 +322,6 @@ class Wiped:
 
     destroyed_at_ms: int
     key_epoch: int
-    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 The store sees no plaintext of a person, a model or a tool: bodies, pending
 payloads and index blobs come sealed. It is the only thing that orders.
 
-Contract of `append` (contract.md 4.2)
+Contract of `append` (contract 4.2)
 - `append(stream, expected_version, epoch, …) → head`. All or nothing for this
   session; other sessions of the same group commit are unaffected.
 - Every condition is tested before anything is written, in this order:

@@ -274,8 +274,8 @@ class Engine:
         if decision.error is not None:
             draft.refusals.append((mail, decision.error))
         else:
-            last = draft.view.version
-            draft.answers.append((mail, Handled(first if last >= first else 0, last)))
+            last, turn = draft.view.version, _turn_of(draft.view)
+            draft.answers.append((mail, Handled(first if last >= first else 0, last, turn)))
 
     async def _answer_known(self, mail: Mail) -> bool:
         """Answer a command that was carried out before with its first outcome."""
@@ -375,7 +375,6 @@ class Engine:
         self.lost = error
         await self._workers.stop()
         self._abandon(error)
-        self.hub.close()
 
     def _abandon(self, error: HoldfastError) -> None:
         while self._mail:
@@ -398,3 +397,10 @@ class Engine:
     def grace_s(self) -> float:
         """Seconds a former holder may go on acting."""
         return self._lease.grace_s
+
+
+def _turn_of(view: SessionView) -> int:
+    """The turn a message has just started or joined."""
+    if view.turn is not None:
+        return view.turn.id
+    return view.last_turn.id if view.last_turn else 0

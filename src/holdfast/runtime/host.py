@@ -47,12 +47,14 @@ class Host:
 class Handled:
     """A command was carried out: its events are `first` to `last`.
 
-    `first` is 0 when there was nothing to record. `duplicate` tells that an
-    earlier submission of the same command did it.
+    `first` is 0 when there was nothing to record. `turn` is the turn a message
+    started or joined. `duplicate` tells that an earlier submission of the same
+    command did it; `first` and `last` are then where.
     """
 
     first: int
     last: int
+    turn: int = 0
     duplicate: bool = False
 
 

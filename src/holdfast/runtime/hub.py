@@ -43,6 +43,12 @@ class Subscription:
         self.closed = True
         self._ready.set()
 
+    def drain(self) -> list[StreamEvent]:
+        """Take all that is queued, without waiting."""
+        taken = list(self._queue)
+        self._queue.clear()
+        return taken
+
     async def get(self) -> StreamEvent | None:
         """The next event; None when the subscription has ended."""
         while not self._queue:

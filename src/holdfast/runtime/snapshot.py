@@ -46,8 +46,13 @@ async def write_snapshot(journal: Journal, view: SessionView, bodies: Bodies) ->
     await journal.store.put_snapshot(journal.stream, snapshot)
 
 
-async def load_state(journal: Journal, *, use_snapshot: bool = True) -> tuple[SessionView, Bodies]:
+async def load_state(
+    journal: Journal, *, use_snapshot: bool = True, until: int | None = None
+) -> tuple[SessionView, Bodies]:
     """Fold a session from its newest good snapshot, or from the beginning.
+
+    Args:
+        until: the last version to fold; None means all.
 
     Raises:
         ChainBroken, Unreadable: the log is damaged.
@@ -59,7 +64,7 @@ async def load_state(journal: Journal, *, use_snapshot: bool = True) -> tuple[Se
         packed, head = found
         view, after = packed.view, packed.view.version
         bodies = Bodies(list(packed.entries), packed.prompt, packed.summary)
-    async for recorded in journal.replay(after, head):
+    async for recorded in journal.replay(after, head, until=until):
         view = evolve(view, recorded)
         bodies.take(recorded, view.window)
     return view, bodies

@@ -8,16 +8,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import apsw
 import pytest
 
+from holdfast.adapters.keys import file
 from holdfast.adapters.keys.file import FileKeys
 from holdfast.adapters.keys.installation import read
+from holdfast.adapters.keys.locks import file_lock
 from holdfast.adapters.keys.wraps import Kind, Wrap, open_wrap
 from holdfast.core.errors import (
     CorruptStore,
@@ -26,6 +29,7 @@ from holdfast.core.errors import (
     KeyMissing,
     NewerProgram,
     NotFound,
+    StoreBusy,
     StoreFull,
     Unavailable,
     WrongKey,
@@ -367,6 +371,57 @@ def test_killed_rotation_loses_nothing_and_can_be_run_again(place: Place, step: 
     shutil.copy(place.key, old.key)
     with pytest.raises(WrongKey):
         old.open()
+
+
+@pytest.mark.parametrize("step", ["committed", "key-file-written"])
+def test_opening_finishes_a_rotation_that_was_committed(place: Place, step: str) -> None:
+    """What was left to do after the transaction is done by whoever opens next."""
+    place.fill()
+    old = place.copy("old")
+    if step == "committed":
+        run_child(place, "rotate", step)
+    else:
+        with place.opened() as keys, pytest.raises(InterruptedError):
+            keys._fail_point = interrupt_at("committed")
+            keys.rotate(now_ms=1)
+        run_child(place, "create", step)
+    place.open().close()
+    content = read(place.key)
+    assert content is not None
+    assert [[2]] == [list(epochs) for epochs in content.stores.values()]
+    shutil.copy(place.key, old.key)
+    with pytest.raises(WrongKey):
+        old.open()
+
+
+def interrupt_at(step: str) -> Callable[[str], None]:
+    """A fail point that raises at one step."""
+
+    def fail_point(name: str) -> None:
+        if name == step:
+            raise InterruptedError(name)
+
+    return fail_point
+
+
+def test_file_is_synchronised_and_forgets(place: Place) -> None:
+    """The rollback journal, full synchronisation and secure deletion are on."""
+    with place.opened() as keys:
+        asked = ("journal_mode", "synchronous", "secure_delete", "trusted_schema")
+        assert ["delete", 3, 1, 0] == [keys._shelf._db.pragma(name) for name in asked]
+
+
+def test_writers_take_turns_on_the_lock_file(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds the lock file keeps writers out, and only writers."""
+    secrets = place.fill()
+    lock = place.store.with_name("holdfast.keys.lock")
+    with place.opened() as keys:
+        monkeypatch.setattr(file, "file_lock", partial(file_lock, wait_s_max=0.0))
+        with file_lock(lock):
+            with pytest.raises(StoreBusy):
+                keys.destroy_session(1, now_ms=1)
+            assert secrets[1] == keys.session_key(1).secret
+        assert 1 == keys.destroy_session(1, now_ms=1).epoch
 
 
 @pytest.mark.parametrize("work", ["rotate", "create", "destroy"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from holdfast.core.messages import Message, Role, Text, Thinking, ToolUse, tool_
 from holdfast.core.quantities import Usage
 from holdfast.core.settings import ModelSettings
 from holdfast.core.tools import ToolSpec
+from holdfast.ports.clock import SystemClock
 from holdfast.ports.model import ModelReply, ModelRequest, TextDelta, ToolUseStarted
 from holdfast.testing.model_conformance import CASES, Harness, ModelCase, Subject, ask, gather
 from holdfast.testing.provider_server import ProviderServer
@@ -50,28 +51,19 @@ READ = ToolSpec(
 AWKWARD = Quirks(crlf=True, write_bytes=2, interleave=True)
 
 
-@dataclass
-class FakeClock:
-    """A clock whose waits are over at once and are written down."""
+class FakeClock(SystemClock):
+    """A clock that stands still, whose waits are over at once and written down."""
 
-    waits: list[float] = field(default_factory=list)
-    now: int = 1_767_225_600_000  # 2026-01-01 00:00:00 UTC
+    def __init__(self) -> None:
+        self.waits: list[float] = []
 
     def now_ms(self) -> int:
-        """Return the wall clock."""
-        return self.now
-
-    def monotonic(self) -> float:
-        """Return the other clock."""
-        return self.now / 1000
+        """Return 2026-01-01 00:00:00 UTC."""
+        return 1_767_225_600_000
 
     async def sleep(self, seconds: float) -> None:
         """Write the wait down."""
         self.waits.append(seconds)
-
-    def random_bytes(self, count: int) -> bytes:
-        """Return bytes."""
-        return bytes(count)
 
 
 def client(

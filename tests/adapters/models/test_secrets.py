@@ -127,7 +127,7 @@ def test_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the package the entry is read, and a missing entry is named."""
     entries = {("holdfast", "openai/work"): "k-9"}
     twin = ModuleType("keyring")
-    twin.get_password = lambda service, name: entries.get((service, name))  # type: ignore[attr-defined]
+    twin.__dict__["get_password"] = lambda service, name: entries.get((service, name))
     monkeypatch.setitem(sys.modules, "keyring", twin)
     assert "k-9" == resolve_key("keyring:holdfast/openai/work", "openai", {})
     with pytest.raises(NotFound, match="holdfast/other"):

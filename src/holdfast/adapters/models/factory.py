@@ -101,7 +101,7 @@ def build_client(
     check_settings(settings)
     key = _key(settings, os.environ if environ is None else environ)
     try:
-        # Importing the providers' libraries takes seconds: only who talks to a model pays.
+        # lazy: the providers' libraries take seconds to import; only who talks to a model pays.
         from holdfast.adapters.models.pydantic_ai import PydanticAIModel
 
         client = PydanticAIModel(settings, key=key, limits=limits or CallLimits())

@@ -61,7 +61,7 @@ def context_window(provider: str, model: str) -> int:
 
 def _table() -> DataSnapshot:
     try:
-        # Optional and large (the whole table of prices): only a client needs it.
+        # lazy: optional and large (the whole table of prices); only a client needs it.
         from genai_prices.data_snapshot import get_snapshot
     except ImportError:
         raise MissingExtra("the table of prices", "llm") from None
@@ -82,7 +82,7 @@ def _find(provider: str, model: str) -> tuple[Provider, ModelInfo] | None:
 
 
 def _counts(usage: Usage) -> Counts:
-    # Optional, like the table.
+    # lazy: optional, like the table.
     from genai_prices import Usage as Counts
 
     cached = usage.cache_read_tokens + usage.cache_write_tokens

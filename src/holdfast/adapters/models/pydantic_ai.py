@@ -259,7 +259,7 @@ def _wire_model(settings: ModelSettings, key: str, http: httpx2.AsyncClient) -> 
 
 
 def _anthropic(settings: ModelSettings, key: str, http: httpx2.AsyncClient) -> Model[Any]:
-    # Each provider's library takes seconds to import: only the one in use is.
+    # lazy: each provider's library takes seconds to import; only the one in use is.
     from anthropic import AsyncAnthropic
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
@@ -278,7 +278,7 @@ def _anthropic(settings: ModelSettings, key: str, http: httpx2.AsyncClient) -> M
 
 
 def _openai(settings: ModelSettings, key: str, http: httpx2.AsyncClient) -> Model[Any]:
-    # Each provider's library takes seconds to import: only the one in use is.
+    # lazy: each provider's library takes seconds to import; only the one in use is.
     from openai import AsyncOpenAI
     from pydantic_ai.profiles.openai import OpenAIModelProfile
     from pydantic_ai.providers.openai import OpenAIProvider

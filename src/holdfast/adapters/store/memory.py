@@ -11,7 +11,7 @@ import asyncio
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from holdfast.adapters.store import common
+from holdfast.adapters.store import store_common as common
 from holdfast.adapters.store.memory_disk import Done, MemoryDisk, Principal, Scope, Stream
 from holdfast.core.errors import (
     AlreadyThere,

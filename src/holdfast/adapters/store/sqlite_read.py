@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import apsw
 
-from holdfast.adapters.store import common
+from holdfast.adapters.store import store_common as common
 from holdfast.adapters.store.sqlite_files import typed_errors
 from holdfast.adapters.store.sqlite_schema import connect, read_only
 from holdfast.core.errors import StoreBusy, StoreClosed

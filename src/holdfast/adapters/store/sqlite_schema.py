@@ -10,6 +10,7 @@ from holdfast.adapters.store.sqlite_files import typed_errors
 from holdfast.core.errors import (
     CorruptStore,
     NewerProgram,
+    StoreReadOnly,
     UnsupportedFileSystem,
     WrongKey,
 )
@@ -164,6 +165,7 @@ def connect(
     Raises:
         WrongKey: the passphrase does not open the file.
         CorruptStore: the file is not a database.
+        StoreReadOnly: the file cannot be written.
         UnsupportedFileSystem: the file system cannot do write-ahead logging.
     """
     with typed_errors():
@@ -188,6 +190,8 @@ def _configure(connection: apsw.Connection, passphrase: str | None, busy_s: floa
             if passphrase is None:
                 raise
             raise WrongKey("the passphrase does not open this store") from error
+        if connection.readonly("main"):
+            raise StoreReadOnly("the store's file cannot be written")
         mode = connection.pragma("journal_mode", "WAL")
         if mode != "wal":
             raise UnsupportedFileSystem("this file system cannot keep a write-ahead log")

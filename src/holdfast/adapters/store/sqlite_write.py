@@ -12,7 +12,7 @@ from typing import Any
 
 import apsw
 
-from holdfast.adapters.store import common
+from holdfast.adapters.store import store_common as common
 from holdfast.adapters.store.sqlite_files import NodeLease
 from holdfast.core.errors import (
     AlreadyThere,

@@ -14,21 +14,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from holdfast.adapters.sandbox.command import CommandLine, Limits, command_line
 from holdfast.adapters.sandbox.processes import marked, send
 from holdfast.adapters.sandbox.status import SandboxKind, SandboxStatus, detect
 from holdfast.adapters.tools.files import encoded, failure, number, schema
+from holdfast.adapters.tools.finish import undisturbed
 from holdfast.adapters.tools.output import TOTAL_BYTES_MAX, Pump
 from holdfast.adapters.tools.text import OUTPUT_BYTES_MAX, cut
 from holdfast.core.errors import HoldfastError
 from holdfast.core.tools import Nature, ToolSpec
 from holdfast.ports.tool import Json, ToolContext, ToolOutcome
-
-T = TypeVar("T")
 
 TIMEOUT_MS = 120_000
 TIMEOUT_MS_MAX = 600_000
@@ -131,7 +129,7 @@ class BashTool:
             run = _Run(line, process, pump, context.effect_id)
             ended = await _until_ended(run, limit_s)
         finally:
-            await _undisturbed(_cleared(run, pump, context.effect_id))
+            await undisturbed(_cleared(run, pump, context.effect_id))
         try:
             return await _outcome(run, ended, limit_s, context)
         finally:
@@ -155,20 +153,6 @@ async def _until_ended(run: _Run, limit_s: float) -> str:
 
 
 # --- ending ---------------------------------------------------------------------
-
-
-async def _undisturbed(work: Coroutine[object, object, T]) -> T:
-    """Finish the work even when the caller is cancelled, then pass that on."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    return task.result()
 
 
 async def _cleared(run: _Run | None, pump: Pump, effect_id: str) -> None:

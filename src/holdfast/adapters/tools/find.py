@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.adapters.tools import grep_worker
 from holdfast.adapters.tools.files import FileTool, failure, number, path_schema, schema
+from holdfast.adapters.tools.finish import undisturbed
 from holdfast.adapters.tools.globbing import Glob
 from holdfast.adapters.tools.text import clip
 from holdfast.adapters.tools.workspace import Workspace
@@ -196,11 +197,12 @@ class GrepTool(FileTool):
             "limit": MATCHES_MAX,
         }
         batches = _batches(root, arguments, without_openat2=self._without_openat2)
-        async for batch, rows in _searched(settings, batches):
-            for (path, _), found in zip(batch, rows, strict=True):
-                report.add(path, found)
-            if report.full:
-                break
+        async with aclosing(_searched(settings, batches)) as answers:
+            async for batch, rows in answers:
+                for (path, _), found in zip(batch, rows, strict=True):
+                    report.add(path, found)
+                if report.full:
+                    break
         if not report.lines:
             return ToolOutcome(content="No matches.", metadata={"matches": 0})
         if report.full:
@@ -259,7 +261,7 @@ def _wanted(glob: Glob, path: str) -> bool:
 
 async def _searched(
     settings: dict[str, Json], batches: Iterator[Batch]
-) -> AsyncIterator[tuple[Batch, list[list[tuple[int, bool, str]]]]]:
+) -> AsyncGenerator[tuple[Batch, list[list[tuple[int, bool, str]]]], None]:
     """Run the worker over the batches; it is killed however this ends."""
     worker = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-S", str(Path(grep_worker.__file__))),
@@ -284,6 +286,16 @@ async def _searched(
                 raise InvalidInput(f"the pattern cannot be used: {answer['error']}")
             yield batch, answer["files"]
     finally:
-        with suppress(ProcessLookupError):
-            worker.kill()
-        await asyncio.shield(worker.wait())
+        await undisturbed(_dismissed(worker))
+
+
+async def _dismissed(worker: asyncio.subprocess.Process) -> None:
+    """Kill the worker, wait for it and for the end of its pipe."""
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    with suppress(ProcessLookupError):
+        worker.kill()
+    worker.stdin.close()
+    await worker.wait()
+    while await worker.stdout.read(_BATCH_BYTES):
+        pass

@@ -23,12 +23,15 @@ from contextlib import suppress
 from holdfast.adapters.sandbox.command import command_line
 from holdfast.adapters.sandbox.processes import send
 from holdfast.adapters.sandbox.status import detect
+from holdfast.adapters.tools.finish import undisturbed
+from holdfast.adapters.tools.output import Pump
 from holdfast.core.errors import HoldfastError
 from holdfast.core.gitstate import GitState
 
 LIMIT_SECONDS = 2.0
 _OUTPUT_BYTES_MAX = 4_096
 _POINTER_BYTES_MAX = 4_096
+_DRAIN_SECONDS = 0.5
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ENV = {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -93,29 +96,39 @@ async def _git(directory: str, extra: tuple[str, ...], *arguments: str) -> str |
         extra_env=_ENV,
         extra_read=extra,
     )
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    pump = Pump(reading, lambda _: None, _OUTPUT_BYTES_MAX)
+    process = None
     try:
-        process = await asyncio.create_subprocess_exec(
-            *line.argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=dict(line.env),
-            cwd=line.cwd,
-            start_new_session=True,
-        )
         try:
-            assert process.stdout is not None
-            output = await process.stdout.read(_OUTPUT_BYTES_MAX)
-            code = await process.wait()
+            process = await asyncio.create_subprocess_exec(
+                *line.argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writing,
+                stderr=asyncio.subprocess.DEVNULL,
+                env=dict(line.env),
+                cwd=line.cwd,
+                start_new_session=True,
+            )
         finally:
-            if process.returncode is None:
-                # A keeper clears up when asked; bubblewrap takes all with it.
-                send({process.pid}, signal.SIGTERM)
-                await asyncio.shield(process.wait())
+            os.close(writing)
+        code = await process.wait()
     finally:
+        await undisturbed(_over(process, pump))
         line.close()
-    text = output.decode("utf-8", "replace").strip()
+    text = pump.spool.read().decode("utf-8", "replace").strip()
     return text if code == 0 and text else None
+
+
+async def _over(process: asyncio.subprocess.Process | None, pump: Pump) -> None:
+    """See that git has ended and its output was taken."""
+    try:
+        if process is not None and process.returncode is None:
+            # A keeper clears up when asked; bubblewrap takes all with it.
+            send({process.pid}, signal.SIGTERM)
+            await process.wait()
+    finally:
+        await pump.drained(_DRAIN_SECONDS)
 
 
 def _repository(workspace: str) -> tuple[str, tuple[str, ...]] | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 from jsonschema import Draft202012Validator
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from holdfast.adapters.tools.bash import BashTool
 from holdfast.adapters.tools.files import EditTool, LsTool, ReadTool, WriteTool
@@ -93,7 +94,10 @@ class ToolRegistry:
             raise InvalidInput(f"{name}: the arguments are not JSON: {reason}") from None
         if not isinstance(value, dict):
             raise InvalidInput(f"{name}: the arguments must be a JSON object")
-        problem = jsonschema.exceptions.best_match(found.validator.iter_errors(value))
+        try:
+            problem = jsonschema.exceptions.best_match(found.validator.iter_errors(value))
+        except Unresolvable:
+            raise InvalidInput(f"{name}: the tool's schema refers to what is not in it") from None
         if problem is not None:
             raise InvalidInput(f"{name}: {_explained(problem)}")
         return value

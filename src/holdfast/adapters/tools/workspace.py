@@ -215,11 +215,11 @@ class Workspace:
                 if depth == 0:
                     raise
                 continue
+            seen += len(listing.entries)
+            if listing.cut or seen > entries_max:
+                raise TooLarge(f"{path!r} holds more than {entries_max} entries")
             deeper = []
             for entry in listing.entries:
-                seen += 1
-                if seen > entries_max:
-                    raise TooLarge(f"{path!r} holds more than {entries_max} entries")
                 yield entry
                 if entry.kind == "dir" and depth < depth_max and _name(entry.path) not in skip:
                     deeper.append((entry.path, depth + 1))

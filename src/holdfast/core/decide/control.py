@@ -80,13 +80,7 @@ def key_gone(draft: Draft, command: KeyGone) -> None:
     """Attest the wipe and end the log."""
     if not draft.view.wiping or draft.view.wiped:
         return
-    draft.add(
-        Wiped(
-            destroyed_at_ms=command.destroyed_at_ms,
-            key_epoch=command.key_epoch,
-            kept=command.kept,
-        )
-    )
+    draft.add(Wiped(destroyed_at_ms=command.destroyed_at_ms, key_epoch=command.key_epoch))
     draft.add(Ended(tombstone=draft.view.tombstone))
 
 

@@ -1,0 +1,222 @@
+"""What callers hand in and get back: configuration, results, infos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from holdfast.core.decide.content import check_settings
+from holdfast.core.errors import InvalidInput, LiteralSecret, NotYetSupported
+from holdfast.core.messages import Message
+from holdfast.core.quantities import Usage
+from holdfast.core.settings import (
+    DEFAULT_AUTO_COMPACT_THRESHOLD,
+    Limits,
+    ModelSettings,
+    QueuePolicy,
+    Settings,
+    StorageType,
+)
+
+KEY_REFERENCES = ("env:", "file:", "keyring:")
+
+_LATER = (
+    "queue_config",
+    "confirmation_policy",
+    "permission_policy",
+    "security_config",
+    "hook_engine",
+    "parent_id",
+)
+_LATER_FLAGS = ("auto_compact", "planning_enabled", "goal_tracking")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """How a session is to be (seed D3).
+
+    A field whose feature does not exist yet is refused with `NotYetSupported`.
+
+    Args:
+        name: a display name; the title falls back to it.
+        workspace: a directory on this machine; "" for none.
+        system_prompt: None for none.
+        max_context_length: tokens; 0 means 200 000 or the model's own limit.
+        storage_type: which registered store keeps it.
+        model: the session's own model; None means the manager's default.
+        tools: names of the tools it may use; None means all offered.
+        unsafe_auto_approve: write, edit and bash run without being asked about.
+        queue_policy: what happens to a message that arrives during a turn.
+        limits: of one turn.
+        extra: unknown fields, kept as they are.
+    """
+
+    name: str = ""
+    workspace: str = ""
+    system_prompt: str | None = None
+    max_context_length: int = 0
+    auto_compact: bool = False
+    auto_compact_threshold: float = DEFAULT_AUTO_COMPACT_THRESHOLD
+    storage_type: StorageType | str = StorageType.FILE
+    queue_config: object = None
+    confirmation_policy: object = None
+    permission_policy: object = None
+    parent_id: str | None = None
+    security_config: object = None
+    hook_engine: object = None
+    planning_enabled: bool = False
+    goal_tracking: bool = False
+    model: ModelSettings | None = None
+    thinking: bool = False
+    thinking_budget: int | None = None
+    tools: tuple[str, ...] | None = None
+    unsafe_auto_approve: bool = False
+    queue_policy: QueuePolicy | str = QueuePolicy.ENQUEUE
+    limits: Limits = field(default_factory=Limits)
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    def to_settings(self, workspace: str) -> Settings:
+        """The durable settings; `workspace` is the resolved path.
+
+        Raises:
+            NotYetSupported: a field of a later feature is set.
+            InvalidInput: a value is out of range.
+        """
+        for name in _LATER:
+            if getattr(self, name) is not None:
+                raise NotYetSupported(f"{name} is not supported yet")
+        for name in _LATER_FLAGS:
+            if getattr(self, name):
+                raise NotYetSupported(f"{name} is not supported yet")
+        if self.model is not None:
+            check_model(self.model)
+        try:
+            storage, policy = StorageType(self.storage_type), QueuePolicy(self.queue_policy)
+            extra = json.dumps(dict(self.extra), separators=(",", ":"), sort_keys=True)
+        except (ValueError, TypeError) as error:
+            raise InvalidInput(str(error)) from None
+        settings = Settings(
+            name=self.name,
+            workspace=workspace,
+            max_context_length=self.max_context_length,
+            auto_compact_threshold=self.auto_compact_threshold,
+            storage_type=storage,
+            model=self.model,
+            thinking=self.thinking,
+            thinking_tokens=self.thinking_budget,
+            tools=self.tools,
+            unsafe_auto_approve=self.unsafe_auto_approve,
+            queue_policy=policy,
+            limits=self.limits,
+            extra=extra,
+        )
+        check_settings(settings)
+        return settings
+
+
+def check_model(model: ModelSettings) -> None:
+    """Refuse a model whose key is given literally (contract 2.12).
+
+    Raises:
+        LiteralSecret: the key is not a reference.
+        InvalidInput: provider or model is missing.
+    """
+    if model.key is not None and not model.key.startswith(KEY_REFERENCES):
+        raise LiteralSecret("a key is given as env:NAME, file:/path or keyring:service/name")
+    if not model.provider or not model.model:
+        raise InvalidInput("a model needs a provider and a model name")
+
+
+def with_model(settings: Settings, model: ModelSettings | None) -> Settings:
+    """The settings with another model.
+
+    Raises:
+        LiteralSecret, InvalidInput: see `check_model`.
+    """
+    if model is not None:
+        check_model(model)
+    return replace(settings, model=model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentResult:
+    """What a run came to (seed B8).
+
+    Args:
+        text: the answer.
+        messages: the visible conversation after it.
+        usage: of all model calls of the run.
+        tool_calls_count: tool calls that were carried out.
+        version: version of the log at which the run ended.
+    """
+
+    text: str
+    messages: tuple[Message, ...]
+    usage: Usage
+    tool_calls_count: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContextUsage:
+    """How full the context is (seed D2).
+
+    Args:
+        used_tokens: of the last call, or estimated since.
+        max_tokens: the limit.
+        percent: used / max as a fraction from 0.0 to 1.0.
+        turns: finished model rounds.
+    """
+
+    used_tokens: int = 0
+    max_tokens: int = 200_000
+    percent: float = 0.0
+    turns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionInfo:
+    """A session's facts in one consistent read (seeds A1, E8).
+
+    Times are epoch seconds. `metadata` is the free metadata of A1 and E8.
+    """
+
+    id: str
+    user_id: str
+    channel_id: str
+    chat_id: str
+    state: str
+    sensitivity_level: str
+    created_at: int
+    last_activity: int
+    message_count: int
+    metadata: Mapping[str, object]
+    tee_active: bool
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    updated_at: int = 0
+    turn_count: int = 0
+    tool_call_count: int = 0
+    approval_count: int = 0
+    version: int = 0
+    workspace: str = ""
+    model: str = ""
+    state_reason: str = ""
+    waiting_questions: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WipeReceipt:
+    """What a termination is worth (contract 1.1).
+
+    The session is unreadable here now. Copies of the key store made before stay
+    readable until `key_epoch` of the installation key is destroyed (`holdfast
+    keys rotate`). Plain exports are out of reach.
+    """
+
+    session_id: str
+    destroyed_at_ms: int
+    key_epoch: int
+    erased: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()

@@ -1,0 +1,268 @@
+"""Reading and controlling a session through its handle; `handle` adds the talking."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from holdfast.core.commands import (
+    AddMessage,
+    Answer,
+    Cancel,
+    Configure,
+    External,
+    MoveTo,
+    Pause,
+    Resume,
+    SetContext,
+)
+from holdfast.core.errors import InvalidInput
+from holdfast.core.events import CostRecord, Details, EffectEnded, Imported
+from holdfast.core.lifecycle import WORKING, SessionState
+from holdfast.core.messages import Message, Role, Text, user
+from holdfast.core.quantities import Usage
+from holdfast.core.settings import ModelSettings, QueuePolicy
+from holdfast.core.view import Question, SessionView
+from holdfast.runtime.config import ContextUsage, SessionInfo, with_model
+from holdfast.runtime.host import Handled
+from holdfast.runtime.infos import info_of
+from holdfast.runtime.manager import Core, Located
+from holdfast.runtime.perform import clean
+from holdfast.runtime.window import Bodies
+
+
+class Controls:
+    """What a handle can read and change; see `Session`."""
+
+    def __init__(self, core: Core, where: Located, id: str) -> None:
+        self._core = core
+        self._where = where
+        self.id = id
+
+    def __str__(self) -> str:
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"Session({self.id!r})"
+
+    @property
+    def where(self) -> Located:
+        """Where the session is kept."""
+        return self._where
+
+    # --- reading -------------------------------------------------------------------
+
+    async def state_of(self) -> tuple[SessionView, Bodies]:
+        """The fold and the visible window, as one consistent read."""
+        engine = self._core.live(self._where.stream)
+        if engine is not None:
+            return engine.view, engine.bodies
+        follower = await self._core.follow(self._where)
+        return follower.view, follower.bodies
+
+    async def view(self) -> SessionView:
+        """The fold."""
+        return (await self.state_of())[0]
+
+    async def version(self) -> int:
+        """Version of the last event."""
+        return (await self.view()).version
+
+    async def state(self) -> SessionState:
+        """The lifecycle state (seed A3)."""
+        return (await self.view()).state
+
+    async def is_active(self) -> bool:
+        """Whether the session is active or processing (seed A3)."""
+        return await self.state() in WORKING
+
+    async def info(self) -> SessionInfo:
+        """All facts of the session in one consistent read (seed A1)."""
+        return info_of(await self.view())
+
+    async def history(self) -> list[Message]:
+        """The conversation as the model sees it (seed B9)."""
+        return [entry.message for entry in (await self.state_of())[1].visible()]
+
+    async def last_messages(self, count: int) -> list[Message]:
+        """The last messages of the history."""
+        history = await self.history()
+        return history[-count:] if count > 0 else []
+
+    async def context_usage(self) -> ContextUsage:
+        """How full the context is (seed D2)."""
+        view = await self.view()
+        limit = view.settings.context_tokens
+        used = view.context_tokens
+        return ContextUsage(used, limit, min(1.0, used / limit), view.round_count)
+
+    async def total_usage(self) -> Usage:
+        """Tokens and cost of all model calls (seed D11)."""
+        return (await self.view()).usage
+
+    async def cost_records(self) -> list[CostRecord]:
+        """One record per model call, from the log (seed D11)."""
+        journal = self._where.backend.journal(self._where.row)
+        records: list[CostRecord] = []
+        async for recorded in journal.replay():
+            match recorded.event:
+                case Imported(records=imported):
+                    records.extend(imported)
+                case EffectEnded(usage=usage, model=model, provider=provider) if usage:
+                    records.append(
+                        CostRecord(
+                            model=model, provider=provider, usage=usage, time_ms=recorded.time_ms
+                        )
+                    )
+        return records
+
+    async def system_prompt(self) -> str:
+        """The system prompt, possibly empty."""
+        return (await self.state_of())[1].prompt
+
+    async def questions(self) -> list[Question]:
+        """The questions that wait for a person."""
+        return list((await self.view()).questions)
+
+    # --- control -------------------------------------------------------------------
+
+    async def submit(
+        self, command: External, *, id: bytes | None = None, by: str | None = None
+    ) -> Handled:
+        """Have a command carried out by whoever leads the session."""
+        return await self._core.submit(self._where, command, id=id, by=by)
+
+    async def cancel(self, *, by: str | None = None) -> bool:
+        """End the running turn; True if there was one to end (seed B11)."""
+        if (await self.view()).turn is None:
+            return False
+        return (await self.submit(Cancel(), by=by)).first > 0
+
+    async def pause(self, reason: str = "") -> bool:
+        """Pause; True if that changed something (seed B11)."""
+        return (await self.submit(Pause(why=reason))).first > 0
+
+    async def resume(self) -> bool:
+        """Resume; True only from paused (seed B11)."""
+        if await self.state() is not SessionState.PAUSED:
+            return False
+        return (await self.submit(Resume())).first > 0
+
+    async def set_state(self, state: SessionState | str, reason: str = "") -> None:
+        """Walk one edge of the lifecycle (seed A3).
+
+        Raises:
+            IllegalTransition: the table has no such edge.
+        """
+        name = state.title if isinstance(state, SessionState) else state
+        await self.submit(MoveTo(state=name, reason=reason))
+
+    async def end(self) -> None:
+        """Complete the session: what it granted for the session only is dropped."""
+        if await self.state() is not SessionState.COMPLETED:
+            await self.set_state(SessionState.COMPLETED)
+
+    async def reopen(self) -> None:
+        """Make a completed or failed session active again."""
+        await self.set_state(SessionState.ACTIVE)
+
+    async def answer(
+        self, question: int, decision: str, note: str = "", *, by: str | None = None
+    ) -> None:
+        """Answer an open question.
+
+        Raises:
+            QuestionNotFound: unknown, already answered or lapsed.
+            InvalidInput: the decision is not one of its choices.
+        """
+        who = by or self._core.principal
+        await self.submit(
+            Answer(question=question, decision=decision, note=clean(note), by=who), by=who
+        )
+
+    async def add_message(self, message: Message | str) -> None:
+        """Take a message into the history, labelled imported and untrusted (seed E6).
+
+        Raises:
+            InvalidInput: the role is system or tool.
+        """
+        found = user(message) if isinstance(message, str) else message
+        parts = tuple(Text(clean(p.text)) if isinstance(p, Text) else p for p in found.parts)
+        command = AddMessage(message=Message(Role(found.role), parts, found.label))
+        await self.submit(command, id=self._core.clock.random_bytes(16))
+
+    async def clear(self) -> None:
+        """Clear what the model sees; nothing else changes (seed B9)."""
+        await self.submit(SetContext(reason="clear"))
+
+    async def rewind(self, to_version: int) -> None:
+        """Show the model only what was there at a version (seed B14)."""
+        await self.submit(SetContext(reason="rewind", to_version=to_version))
+
+    async def configure(
+        self,
+        thinking: bool | None = None,
+        budget: int | None = None,
+        model_config: ModelSettings | None = None,
+    ) -> None:
+        """Change thinking, its budget in tokens, or the model; None leaves it (seed B10)."""
+        settings = (await self.view()).settings
+        if model_config is not None:
+            settings = with_model(settings, model_config)
+        if thinking is not None:
+            settings = replace(settings, thinking=thinking)
+        if budget is not None:
+            settings = replace(settings, thinking_tokens=budget)
+        await self.submit(Configure(settings=settings))
+
+    async def set_queue_policy(self, policy: QueuePolicy | str) -> None:
+        """Change what happens to messages that arrive during a turn."""
+        settings = replace((await self.view()).settings, queue_policy=QueuePolicy(policy))
+        await self.submit(Configure(settings=settings))
+
+    async def set_system_prompt(self, prompt: str) -> None:
+        """Change the system prompt; "" removes it."""
+        await self.submit(Configure(system_prompt=clean(prompt)))
+
+    async def set_title(self, title: str) -> None:
+        """Change the title (seed E8)."""
+        await self._set_details(title=clean(title))
+
+    async def set_tags(self, tags: Sequence[str]) -> None:
+        """Replace the tags (seed E8)."""
+        await self._set_details(tags=tuple(clean(tag) for tag in tags))
+
+    async def set_custom(self, key: str, value: object) -> None:
+        """Set one entry of the free metadata; None removes it (seeds A1, E8)."""
+        custom = dict(await self.metadata())
+        custom[key] = value
+        if value is None:
+            del custom[key]
+        try:
+            text = json.dumps(custom, separators=(",", ":"), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"metadata must be JSON: {error}") from None
+        await self._set_details(custom=text)
+
+    set_metadata = set_custom
+
+    async def metadata(self) -> Mapping[str, object]:
+        """The free metadata (seeds A1, C1, E8)."""
+        found: dict[str, object] = json.loads((await self.view()).details.custom)
+        return found
+
+    async def _set_details(
+        self,
+        *,
+        title: str | None = None,
+        tags: tuple[str, ...] | None = None,
+        custom: str | None = None,
+    ) -> None:
+        old = (await self.view()).details
+        details = Details(
+            title=old.title if title is None else title,
+            tags=old.tags if tags is None else tags,
+            custom=old.custom if custom is None else custom,
+        )
+        await self.submit(Configure(details=details))

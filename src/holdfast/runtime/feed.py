@@ -1,0 +1,109 @@
+"""A session's events for one reader: the log first, then live, without a seam.
+
+Led in this process, live events come from the hub; led elsewhere, the log is
+read as it grows. A reader may see the leader change and miss nothing durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from holdfast.core.errors import KeyDestroyed
+from holdfast.core.session import evolve
+from holdfast.core.view import SessionView
+from holdfast.runtime.backend import Follower
+from holdfast.runtime.hub import Subscription
+from holdfast.runtime.manager import Core, Located
+from holdfast.runtime.stream import StreamEvent, translate
+
+LOOK_S = 1.0
+POLL_S = 0.25
+
+
+class Feed:
+    """See the module. Use `events` once and close it."""
+
+    def __init__(self, core: Core, where: Located) -> None:
+        self._core = core
+        self._where = where
+        self._hub = core.hub(where.stream)
+        self._subscription = self._hub.subscribe()
+        self._follower: Follower | None = None
+        self._from_hub = 0
+
+    def close(self) -> None:
+        """Leave."""
+        self._hub.unsubscribe(self._subscription)
+
+    async def start(self, from_version: int | None) -> list[StreamEvent]:
+        """Stand at the log's present end; returns what was missed since a version."""
+        self._follower = await self._core.follow(self._where)
+        if from_version is None or from_version >= self._follower.view.version:
+            return []
+        return await self._missed(from_version, self._follower.view.version)
+
+    async def _missed(self, after: int, until: int) -> list[StreamEvent]:
+        journal = self._where.backend.journal(self._where.row)
+        view = SessionView()
+        found: list[StreamEvent] = []
+        async for recorded in journal.replay(until=until):
+            before, view = view, evolve(view, recorded)
+            if recorded.version > after:
+                found += translate(before, view, recorded)
+        return found
+
+    async def events(self) -> AsyncIterator[StreamEvent]:
+        """Yield what happens from the start on."""
+        while True:
+            if self._core.live(self._where.stream) is not None:
+                event = await self._next(self._subscription, LOOK_S)
+                batch = [] if event is None else [event]
+            else:
+                batch = await self._grown()
+            for event in batch:
+                yield event
+                if event.type == "session_ended":
+                    return
+            if self._subscription.closed and not batch:
+                return
+
+    async def _next(self, subscription: Subscription, limit_s: float) -> StreamEvent | None:
+        """The next event of the hub that the log has not already given."""
+        assert self._follower is not None, "a feed is started first"
+        getting = asyncio.ensure_future(subscription.get())
+        timer = asyncio.ensure_future(self._core.clock.sleep(limit_s))
+        try:
+            await asyncio.wait({getting, timer}, return_when=asyncio.FIRST_COMPLETED)
+            event = getting.result() if getting.done() else None
+        finally:
+            getting.cancel()
+            timer.cancel()
+        if event is None or event.live:
+            return event
+        if event.version <= self._follower.view.version:
+            return None
+        self._from_hub = event.version
+        return event
+
+    async def _grown(self) -> list[StreamEvent]:
+        """What the log has grown by, when the session is led elsewhere."""
+        assert self._follower is not None, "a feed is started first"
+        queued = self._subscription.drain()
+        fresh = [e for e in queued if e.live or e.version > self._follower.view.version]
+        if fresh:
+            self._from_hub = max([self._from_hub, *(e.version for e in fresh if not e.live)])
+            return fresh
+        try:
+            steps = await self._follower.advance()
+        except KeyDestroyed:
+            return []
+        found = [
+            event
+            for before, after, recorded in steps
+            if recorded.version > self._from_hub
+            for event in translate(before, after, recorded)
+        ]
+        if not found:
+            await self._where.backend.store.changed(POLL_S)
+        return found

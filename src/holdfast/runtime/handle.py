@@ -1,0 +1,203 @@
+"""`Session`: the handle callers hold. It has no state but where the session is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from holdfast.core.commands import Send
+from holdfast.core.errors import Cancelled, Interrupted, InvalidInput, ProviderFailed
+from holdfast.core.messages import user
+from holdfast.core.settings import QueuePolicy
+from holdfast.core.view import FinishedTurn
+from holdfast.runtime.config import AgentResult
+from holdfast.runtime.controls import Controls
+from holdfast.runtime.feed import Feed
+from holdfast.runtime.host import Handled
+from holdfast.runtime.perform import clean
+from holdfast.runtime.stream import StreamEvent
+from holdfast.runtime.window import Bodies
+
+POLL_S = 0.25
+
+
+class Session(Controls):
+    """One session. Cheap to make, safe to share, valid in any number of tasks."""
+
+    # --- talking -------------------------------------------------------------------
+
+    async def generate(
+        self,
+        prompt: str,
+        *,
+        command_id: bytes | None = None,
+        policy: QueuePolicy | str | None = None,
+        by: str | None = None,
+    ) -> AgentResult:
+        """Send a message and wait for the answer (seed B8).
+
+        Cancelling the task that waits here detaches it; the turn goes on. Use
+        `cancel` to end the turn.
+
+        Args:
+            command_id: 16 bytes; sending the same again pays nothing twice.
+            policy: overrides the session's queue policy for this message.
+
+        Raises:
+            Cancelled: the turn was cancelled.
+            Interrupted: it ended without an answer (limit, end of the session).
+            ProviderFailed: the model failed.
+            HoldfastError: the message was refused.
+        """
+        handled = await self._send(prompt, command_id, policy, by)
+        finished, bodies = await self._finished(handled)
+        return await self._result(finished, bodies)
+
+    async def _send(
+        self,
+        prompt: str,
+        command_id: bytes | None,
+        policy: QueuePolicy | str | None,
+        by: str | None,
+    ) -> Handled:
+        try:
+            chosen = None if policy is None else QueuePolicy(policy)
+        except ValueError as error:
+            raise InvalidInput(str(error)) from None
+        if not isinstance(prompt, str):
+            raise InvalidInput("a prompt is text")
+        id = command_id or self._core.clock.random_bytes(16)
+        command = Send(message=user(clean(prompt)), policy=chosen)
+        return await self._core.submit(self._where, command, id=id, by=by)
+
+    async def _finished(self, handled: Handled) -> tuple[FinishedTurn, Bodies | None]:
+        while not handled.duplicate and (engine := self._core.live(self._where.stream)):
+            try:
+                return await engine.turn(handled.turn), engine.bodies
+            except Interrupted:
+                if self._core.live(self._where.stream) is engine or engine.view.wiping:
+                    raise
+        return await self._finished_elsewhere(handled)
+
+    async def _finished_elsewhere(self, handled: Handled) -> tuple[FinishedTurn, Bodies | None]:
+        """Read the log until the turn with that message has ended."""
+        follower = await self._core.follow(self._where)
+        view = follower.view
+        while view.last_turn is None or view.last_turn.version < handled.first:
+            for _, after, _ in await follower.advance():
+                view = after
+                if after.last_turn is not None and after.last_turn.version >= handled.first:
+                    break
+            else:
+                await self._core.lead_if_free(self._where)
+                await self._where.backend.store.changed(POLL_S)
+        assert view.last_turn is not None
+        return view.last_turn, follower.bodies
+
+    async def _result(self, finished: FinishedTurn, bodies: Bodies | None) -> AgentResult:
+        if finished.outcome == "cancelled":
+            if finished.reason in ("user", "interrupt"):
+                raise Cancelled("the turn was cancelled")
+            raise Interrupted(f"the turn ended without an answer: {finished.reason}")
+        if finished.outcome == "failed":
+            raise ProviderFailed(finished.detail or finished.reason)
+        message = bodies.message_at(finished.answer) if bodies else None
+        if message is None and finished.answer:
+            journal = self._where.backend.journal(self._where.row)
+            event = (await journal.event_at(finished.answer)).event
+            message = getattr(event, "message", None)
+        return AgentResult(
+            text=message.text if message else "",
+            messages=tuple(entry.message for entry in bodies.visible()) if bodies else (),
+            usage=finished.usage,
+            tool_calls_count=finished.tool_calls,
+            version=finished.version,
+        )
+
+    async def stream(
+        self,
+        prompt: str,
+        *,
+        command_id: bytes | None = None,
+        policy: QueuePolicy | str | None = None,
+        by: str | None = None,
+    ) -> AsyncIterator[StreamEvent]:
+        """Send a message and yield the run's events, to `agent_end`.
+
+        Leaving the loop detaches; it does not cancel the turn.
+
+        Raises:
+            HoldfastError: the message was refused.
+        """
+        id = command_id or self._core.clock.random_bytes(16)
+        feed = Feed(self._core, self._where)
+        sending = asyncio.ensure_future(self._send(prompt, id, policy, by))
+        try:
+            await feed.start(None)
+            async for event in _run_of(feed.events(), sending, id.hex()):
+                yield event
+        finally:
+            feed.close()
+            sending.add_done_callback(_seen)
+
+    async def subscribe_events(
+        self, from_version: int | None = None
+    ) -> AsyncIterator[StreamEvent]:
+        """Yield the session's events: the log after `from_version`, then live.
+
+        Durable events come exactly once and in order; deltas only while they
+        happen in this process. A reader that is too slow gets a `gap` event that
+        names the versions it missed. The stream ends with the session.
+
+        Args:
+            from_version: the last version already seen; 0 replays everything;
+                None starts with what happens next.
+        """
+        feed = Feed(self._core, self._where)
+        try:
+            for event in await feed.start(from_version):
+                yield event
+                if event.type == "session_ended":
+                    return
+            async for event in feed.events():
+                yield event
+        finally:
+            feed.close()
+
+
+def _seen(done: asyncio.Future[Handled]) -> None:
+    """Look at an outcome nobody waits for any more, so that it is no warning."""
+    if not done.cancelled():
+        done.exception()
+
+
+async def _run_of(
+    events: AsyncIterator[StreamEvent], sending: asyncio.Future[Handled], command: str
+) -> AsyncIterator[StreamEvent]:
+    """The events of the run that a command starts or joins, to its end."""
+    run = 0
+    upcoming = asyncio.ensure_future(anext(events))
+    try:
+        while True:
+            waiting: set[asyncio.Future[Any]] = {upcoming}
+            if not sending.done():
+                waiting.add(sending)
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+            if not upcoming.done():
+                continue
+            try:
+                event = upcoming.result()
+            except StopAsyncIteration:
+                return
+            upcoming = asyncio.ensure_future(anext(events))
+            if event.data.get("command") == command:
+                run = event.run
+            if run and event.run in (run, 0):
+                yield event
+                if event.run == run and event.type == "agent_end":
+                    return
+    finally:
+        upcoming.cancel()

@@ -1,0 +1,38 @@
+"""A session's facts from its fold."""
+
+from __future__ import annotations
+
+import json
+
+from holdfast.core.view import SessionView
+from holdfast.runtime.config import SessionInfo
+
+
+def info_of(view: SessionView) -> SessionInfo:
+    """A session's facts from its fold."""
+    model = view.settings.model
+    metadata: dict[str, object] = json.loads(view.details.custom)
+    return SessionInfo(
+        id=view.session_id,
+        user_id=view.user_id,
+        channel_id=view.channel_id,
+        chat_id=view.chat_id,
+        state=view.state.title,
+        sensitivity_level=view.label.sensitivity.name.title().replace("_", ""),
+        created_at=view.created_ms // 1000,
+        last_activity=view.last_activity_ms // 1000,
+        message_count=view.message_count,
+        metadata=metadata,
+        tee_active=view.tee_active,
+        title=view.details.title or view.settings.name,
+        tags=view.details.tags,
+        updated_at=view.updated_ms // 1000,
+        turn_count=view.turn_count,
+        tool_call_count=view.tool_call_count,
+        approval_count=view.approval_count,
+        version=view.version,
+        workspace=view.settings.workspace,
+        model=model.model if model else "",
+        state_reason=view.state_reason,
+        waiting_questions=len(view.questions),
+    )

@@ -1,0 +1,370 @@
+"""The manager's core: which sessions exist, who leads them, how commands reach them.
+
+A manager is a runner: it leads sessions that nobody else leads. When another
+process leads one, commands are submitted to that process through the inbox and
+the outcome is read from the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from holdfast.core import errors
+from holdfast.core.commands import External
+from holdfast.core.errors import (
+    DuplicateCommand,
+    HoldfastError,
+    LeaseHeld,
+    SessionNotFound,
+    StoreNotRegistered,
+    Unavailable,
+)
+from holdfast.core.events import Admitted, Refused
+from holdfast.core.gitstate import GitState
+from holdfast.core.settings import StorageType
+from holdfast.core.view import SessionView
+from holdfast.ports.clock import Clock
+from holdfast.ports.model import ModelClient
+from holdfast.ports.registry import Registry
+from holdfast.ports.store import PendingKind, StreamRow
+from holdfast.runtime.backend import Backend, Follower, Loaded
+from holdfast.runtime.codec import encode_command
+from holdfast.runtime.engine import Engine
+from holdfast.runtime.envelope import Crypto
+from holdfast.runtime.host import Handled, Host, Mail
+from holdfast.runtime.hub import Hub
+from holdfast.runtime.inbox import seal_command
+
+DEFAULT_TENANT = "default"
+DEFAULT_USER = "local"
+STORE_ORDER = (StorageType.FILE, StorageType.CUSTOM, StorageType.MEMORY)
+IDLE_S = 30.0
+WATCH_S = 1.0
+SEARCH_EVENTS_MAX = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where a session is kept."""
+
+    backend: Backend
+    row: StreamRow
+
+    @property
+    def stream(self) -> int:
+        """Its stream."""
+        return self.row.stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a manager is given by `bootstrap`."""
+
+    clock: Clock
+    registry: Registry
+    build_client: Callable[[SessionView], ModelClient | None]
+    kill_leftovers: Callable[[str], Awaitable[int]]
+    git_state: Callable[[str], Awaitable[GitState | None]]
+    unsandboxed_allowed: bool = False
+    idle_s: float = IDLE_S
+
+
+class Core:
+    """Engines, backends and the way of a command."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._around = surroundings
+        self.clock = surroundings.clock
+        self.registry = surroundings.registry
+        self.backends: dict[StorageType, Backend] = {}
+        self.tenant = DEFAULT_TENANT
+        self.principal = DEFAULT_USER
+        self._engines: dict[int, Engine] = {}
+        self._hubs: dict[int, Hub] = {}
+        self._locks: dict[int, asyncio.Lock] = {}
+        self._known: dict[int, Located] = {}
+        self._watchers: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    # --- life ----------------------------------------------------------------------
+
+    def start_watching(self) -> None:
+        """Begin to notice other processes' commits and idle engines."""
+        for backend in {id(b): b for b in self.backends.values()}.values():
+            self._watchers.append(asyncio.create_task(self._watch(backend)))
+        self._watchers.append(asyncio.create_task(self._evict_idle()))
+
+    async def close(self) -> None:
+        """Stop leading all sessions and close the stores; nothing is ended."""
+        self._closing = True
+        for task in self._watchers:
+            task.cancel()
+        if self._watchers:
+            await asyncio.wait(self._watchers)
+        self._watchers.clear()
+        for engine in tuple(self._engines.values()):
+            await engine.stop()
+        self._engines.clear()
+        for hub in self._hubs.values():
+            hub.close()
+        for backend in {id(b): b for b in self.backends.values()}.values():
+            await backend.store.aclose()
+            backend.keys.close()
+
+    async def _watch(self, backend: Backend) -> None:
+        while not self._closing:
+            try:
+                if await backend.store.changed(WATCH_S):
+                    await self._look_at_inboxes(backend)
+            except Unavailable:
+                await self.clock.sleep(WATCH_S)
+
+    async def _look_at_inboxes(self, backend: Backend) -> None:
+        rows = await backend.store.pending(kind=PendingKind.COMMAND, limit=1000)
+        for stream in {row.stream for row in rows}:
+            engine = self._engines.get(stream)
+            if engine is not None and engine.lost is None:
+                engine.look_at_inbox()
+            elif stream in self._known:
+                try:
+                    (await self.engine(self._known[stream])).look_at_inbox()
+                except HoldfastError:
+                    continue  # led elsewhere, or not readable: its own users are told
+
+    async def _evict_idle(self) -> None:
+        while not self._closing:
+            await self.clock.sleep(max(0.05, self._around.idle_s / 4))
+            now = self.clock.monotonic()
+            for stream, engine in tuple(self._engines.items()):
+                old = now - engine.last_used > self._around.idle_s
+                if engine.lost is not None or (engine.idle and old):
+                    async with self._lock(stream):
+                        if self._engines.get(stream) is engine:
+                            del self._engines[stream]
+                            await engine.stop()
+
+    # --- finding ---------------------------------------------------------------------
+
+    def backend_for(self, storage: StorageType) -> Backend:
+        """The backend of a storage type.
+
+        Raises:
+            StoreNotRegistered: there is none; nothing falls back to memory.
+        """
+        backend = self.backends.get(storage)
+        if backend is None:
+            raise StoreNotRegistered(f"no store is registered for storage_type {storage.value!r}")
+        return backend
+
+    def distinct_backends(self) -> list[tuple[StorageType, Backend]]:
+        """Each backend once, in a fixed order."""
+        seen: set[int] = set()
+        found: list[tuple[StorageType, Backend]] = []
+        for storage in STORE_ORDER:
+            backend = self.backends.get(storage)
+            if backend is not None and id(backend) not in seen:
+                seen.add(id(backend))
+                found.append((storage, backend))
+        return found
+
+    async def locate(self, session_id: str) -> Located:
+        """Find a session by its id, store by store.
+
+        Raises:
+            SessionNotFound: no store has it.
+        """
+        for _, backend in self.distinct_backends():
+            row = await backend.store.find(self.tenant, session_id)
+            if row is not None:
+                located = Located(backend, row)
+                self._known[row.stream] = located
+                return located
+        raise SessionNotFound(f"there is no session {session_id!r}")
+
+    # --- leading -----------------------------------------------------------------------
+
+    def _lock(self, stream: int) -> asyncio.Lock:
+        return self._locks.setdefault(stream, asyncio.Lock())
+
+    def hub(self, stream: int) -> Hub:
+        """The session's hub; it outlives the engine."""
+        return self._hubs.setdefault(stream, Hub())
+
+    def live(self, stream: int) -> Engine | None:
+        """The engine that leads the session in this process, or None."""
+        engine = self._engines.get(stream)
+        return engine if engine is not None and engine.lost is None else None
+
+    async def engine(self, where: Located) -> Engine:
+        """The session's engine, after taking the lease if need be.
+
+        Raises:
+            LeaseHeld: another live process leads the session.
+        """
+        async with self._lock(where.stream):
+            if self._closing:
+                raise Unavailable("the manager is closing")
+            engine = self.live(where.stream)
+            if engine is None:
+                engine = self.adopt(await where.backend.lead(where.row))
+            return engine
+
+    def adopt(self, loaded: Loaded) -> Engine:
+        """Start an engine on a session this node has the lease of."""
+        assert loaded.lease is not None, "only a leased session is led"
+        backend_host = self._host(loaded)
+        stream = loaded.journal.stream
+        engine = Engine(
+            backend_host,
+            loaded.journal,
+            loaded.view,
+            loaded.bodies,
+            lease=loaded.lease,
+            indexer=loaded.indexer,
+            hub=self.hub(stream),
+        )
+        self._engines[stream] = engine
+        engine.start()
+        return engine
+
+    def _host(self, loaded: Loaded) -> Host:
+        return Host(
+            store=loaded.journal.store,
+            keys=loaded.journal.keys,
+            clock=self.clock,
+            registry=self.registry,
+            model_for=self._around.build_client,
+            kill_leftovers=self._around.kill_leftovers,
+            git_state=self._around.git_state,
+            unsandboxed_allowed=self._around.unsandboxed_allowed,
+        )
+
+    async def follow(self, where: Located) -> Follower:
+        """Read a session without leading it."""
+        return Follower(await where.backend.load(where.row))
+
+    # --- commands ----------------------------------------------------------------------
+
+    async def submit(
+        self,
+        where: Located,
+        command: External,
+        *,
+        id: bytes | None = None,
+        by: str | None = None,
+        lead: bool = True,
+    ) -> Handled:
+        """Have a command carried out, here or by whoever leads the session.
+
+        Args:
+            id: 16 bytes; the same id again gets the first outcome.
+            by: the principal; default: the manager's.
+            lead: take the lease if nobody has it.
+
+        Raises:
+            HoldfastError: it was refused.
+        """
+        actor = await where.backend.actor(self.tenant, by or self.principal)
+        digest = b""
+        if id is not None:
+            digest = self._digest(where, command)
+        for _ in range(3):
+            try:
+                if not lead and self.live(where.stream) is None:
+                    break
+                engine = await self.engine(where)
+                return await engine.submit(command, id=id, digest=digest, actor=actor)
+            except LeaseHeld:
+                if self.live(where.stream) is None:
+                    break
+        return await self._submit_elsewhere(where, command, id, actor)
+
+    def _digest(self, where: Located, command: External) -> bytes:
+        crypto = Crypto(where.backend.keys.session_key(where.stream), self.clock.random_bytes)
+        return crypto.digest(b"command", encode_command(command))
+
+    async def queue(
+        self, where: Located, command: External, *, id: bytes | None = None, by: str | None = None
+    ) -> bytes:
+        """Only submit a command; returns its id. Whoever leads carries it out."""
+        actor = await where.backend.actor(self.tenant, by or self.principal)
+        mail = self._mail(command, id, actor)
+        journal = where.backend.journal(where.row)
+        try:
+            await where.backend.store.submit(seal_command(journal, mail, self.clock.now_ms()))
+        except DuplicateCommand:
+            pass  # carried out before: its id leads to the outcome
+        assert mail.id is not None
+        return mail.id
+
+    def _mail(self, command: External, id: bytes | None, actor: int) -> Mail:
+        future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
+        chosen = id or self.clock.random_bytes(16)
+        return Mail(command=command, future=future, id=chosen, actor=actor)
+
+    async def _submit_elsewhere(
+        self, where: Located, command: External, id: bytes | None, actor: int
+    ) -> Handled:
+        mail = self._mail(command, id, actor)
+        journal = where.backend.journal(where.row)
+        store = where.backend.store
+        assert mail.id is not None
+        try:
+            await store.submit(seal_command(journal, mail, self.clock.now_ms()))
+        except DuplicateCommand as known:
+            return await self.outcome_of(where, mail.id, known.version)
+        while True:
+            known_at = await store.command(where.stream, mail.id)
+            if known_at is not None:
+                return await self.outcome_of(where, mail.id, known_at[0])
+            rows = await store.pending(where.stream, PendingKind.COMMAND)
+            if all(row.id != mail.id for row in rows):
+                again = await store.command(where.stream, mail.id)
+                if again is None:
+                    return Handled(0, 0)
+                continue
+            await self.lead_if_free(where)
+            await store.changed(WATCH_S / 4)
+
+    async def lead_if_free(self, where: Located) -> None:
+        """Take the session's lease if nobody has it, and serve its inbox."""
+        try:
+            (await self.engine(where)).look_at_inbox()
+        except LeaseHeld:
+            pass  # somebody leads it and will see the inbox
+
+    async def outcome_of(self, where: Located, id: bytes, version: int) -> Handled:
+        """What a command that was carried out at a version came to.
+
+        Raises:
+            HoldfastError: it was refused, with the reason on record.
+        """
+        journal = where.backend.journal(where.row)
+        command = id.hex()
+        row_version = version + 1
+        searched = 0
+        while row_version > 1 and searched < SEARCH_EVENTS_MAX:
+            rows = await where.backend.store.read(where.stream, row_version, 100, backwards=True)
+            for row in rows:
+                event = (await journal.open(row)).event
+                if isinstance(event, Refused) and event.command == command:
+                    raise error_of(event.reason)
+                if isinstance(event, Admitted) and event.command == command:
+                    turn = row.version if event.turn else 0
+                    return Handled(row.version, version, turn, duplicate=True)
+            searched += len(rows)
+            row_version = rows[-1].version if rows else 0
+        return Handled(version, version, duplicate=True)
+
+
+def error_of(reason: str) -> HoldfastError:
+    """The error with a reason code."""
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, HoldfastError) and kind.reason == reason:
+            try:
+                return kind(f"refused: {reason}")
+            except TypeError:
+                break
+    return HoldfastError(f"refused: {reason}")
