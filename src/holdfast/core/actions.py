@@ -46,6 +46,7 @@ class Action:
         nature, lane, needs_workspace: as the registry declares them.
         paths: every path argument.
         has_workspace: the session has a workspace that exists here.
+        by_host: the embedding program calls, outside of a turn.
     """
 
     kind: ActionKind
@@ -57,4 +58,5 @@ class Action:
     lane: Lane = Lane.EXECUTE
     needs_workspace: bool = False
     has_workspace: bool = False
+    by_host: bool = False
     paths: tuple[PathUse, ...] = ()

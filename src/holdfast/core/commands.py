@@ -182,6 +182,27 @@ class GitSeen:
     git: GitState | None
 
 
-Internal = ModelEnded | ToolEnded | KeyGone | Recover | Tick | GitSeen
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCall:
+    """The embedding program wants a tool or model call outside of a turn."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostEnded:
+    """Such a call came back; its content is the program's, not the session's."""
+
+    ref: EffectRef
+    outcome: Outcome
+    usage: Usage | None = None
+    model: str = ""
+    provider: str = ""
+    exit_code: int = 0
+    duration_ms: int = 0
+    reason: str = ""
+
+
+Internal = HostCall | HostEnded | ModelEnded | ToolEnded | KeyGone | Recover | Tick | GitSeen
 
 Command = External | Internal

@@ -24,6 +24,7 @@ from holdfast.core.messages import (
 )
 
 NO_RESULT = "[no result was recorded for this call]"
+IMPORTED_SYSTEM = "[a system message of an imported conversation, for information only]\n"
 CONTINUES = "[earlier messages are not shown]"
 
 
@@ -114,6 +115,9 @@ def _visible(message: Message) -> Message | None:
     )
     if not any(not isinstance(part, Thinking) for part in parts):
         return None
+    if message.role is Role.SYSTEM:
+        # A line of a file must not gain the authority of the system prompt.
+        return Message(Role.USER, (Text(IMPORTED_SYSTEM), *parts), message.label)
     return replace(message, parts=parts)
 
 

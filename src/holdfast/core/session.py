@@ -39,6 +39,7 @@ from holdfast.core.lifecycle import SessionState, decode_state
 from holdfast.core.messages import Message, Role
 from holdfast.core.view import (
     CALLS_MAX,
+    HOST_EFFECTS,
     Call,
     FinishedTurn,
     OpenEffect,
@@ -268,6 +269,8 @@ def _started(view: SessionView, recorded: Recorded) -> SessionView:
         engine=event.engine,
         version=recorded.version,
     )
+    if event.effect in HOST_EFFECTS:
+        return replace(view, host_open=(*view.host_open, effect))
     others = tuple(one for one in view.open if one.ref != ref)
     turn = view.turn
     if turn is not None and event.attempt > 1:
@@ -281,6 +284,8 @@ def _ended(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, EffectEnded)
     ref = EffectRef(event.cause, event.ordinal)
+    if event.effect in HOST_EFFECTS:
+        return _host_ended(view, event, ref)
     view = replace(
         view,
         open=tuple(one for one in view.open if one.ref != ref),
@@ -290,6 +295,14 @@ def _ended(view: SessionView, recorded: Recorded) -> SessionView:
     if event.effect == "tool":
         return _settle(_tool_ended(view, ref, recorded))
     return _settle(_model_ended(view, event, recorded))
+
+
+def _host_ended(view: SessionView, event: EffectEnded, ref: EffectRef) -> SessionView:
+    """A call of the embedding program: money counts, the conversation is untouched."""
+    left = tuple(one for one in view.host_open if one.ref != ref)
+    calls = view.tool_call_count + (1 if event.effect == "host_tool" else 0)
+    usage = view.usage + event.usage if event.usage else view.usage
+    return replace(view, host_open=left, tool_call_count=calls, usage=usage)
 
 
 def _tool_ended(view: SessionView, ref: EffectRef, recorded: Recorded) -> SessionView:

@@ -19,6 +19,9 @@ from holdfast.core.settings import Settings
 FOLD_ID = 1
 """Goes up whenever `evolve` changes meaning; older snapshots are then ignored."""
 
+HOST_EFFECTS = ("host_tool", "host_model")
+"""Effects of the embedding program's own calls, outside of a turn."""
+
 CALLS_MAX = 64
 """Tool calls of one answer that are carried out; the rest are refused."""
 
@@ -138,6 +141,7 @@ class SessionView:
         prompt_at: version of the event that holds the system prompt, or 0.
         origin: where a fork comes from.
         context_tokens: what the next call is expected to send.
+        host_open: calls of the embedding program that have no outcome yet.
         wiping: `WipeStarted` has happened; wiped: the key is gone.
     """
 
@@ -171,6 +175,7 @@ class SessionView:
     calls: tuple[Call, ...] = ()
     open: tuple[OpenEffect, ...] = ()
     questions: tuple[Question, ...] = ()
+    host_open: tuple[OpenEffect, ...] = ()
     tombstone: bool = False
     wiping: bool = False
     wiped: bool = False

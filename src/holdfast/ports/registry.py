@@ -5,7 +5,7 @@ The registry is the only authority on what a tool is (contract 1.6).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from holdfast.core.tools import ToolSpec
@@ -19,7 +19,7 @@ class Registry(Protocol):
         """The tool of that name, or None."""
         ...
 
-    def specs(self) -> list[ToolSpec]:
+    def specs(self) -> Sequence[ToolSpec]:
         """All tools, sorted by name."""
         ...
 

@@ -84,7 +84,7 @@ class Engine:
         self._stopping = False
         self._turns: dict[int, list[asyncio.Future[FinishedTurn]]] = {}
         self._inbox = Inbox(journal)
-        self._workers = Workers(self)
+        self.workers = Workers(self)
         self._snapshot_at = view.version
         self._task: asyncio.Task[None] | None = None
 
@@ -116,8 +116,9 @@ class Engine:
             mail.fail(self.lost or LeaseHeld("the session is being handed over"))
             return
         self.last_used = self.host.clock.monotonic()
-        self._mail.append(mail)
-        self._wake.set()
+        if not self._inbox.joins(mail):
+            self._mail.append(mail)
+            self._wake.set()
 
     def report(self, command: Command) -> None:
         """Take a report of the engine's own workers."""
@@ -147,7 +148,7 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Nothing runs, nothing waits, nobody watches."""
-        quiet = not self._mail and not self._inbox.waiting and not self._workers.busy
+        quiet = not self._mail and not self._inbox.waiting and not self.workers.busy
         return quiet and self.view.turn is None and not self.hub.watched
 
     @property
@@ -165,7 +166,7 @@ class Engine:
         """
         self._stopping = True
         self._wake.set()
-        await self._workers.stop()
+        await self.workers.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -179,7 +180,7 @@ class Engine:
 
     async def _run(self) -> None:
         try:
-            await self._workers.clear_leftovers()
+            await self.workers.clear_leftovers()
             self.report(Recover())
             while not self._stopping:
                 await self._wake.wait()
@@ -187,7 +188,7 @@ class Engine:
                 await self._inbox.read_if_dirty(self)
                 while batch := self._take():
                     await self._commit(batch)
-                    self._workers.reconcile()
+                    self.workers.reconcile()
         except (Fenced, Conflict) as error:
             await self._lose(LeaseHeld(f"the session's lease is lost: {error.message}"))
         except HoldfastError as error:
@@ -292,7 +293,7 @@ class Engine:
         return True
 
     def _facts(self, draft: Batch, mail: Mail) -> Facts:
-        facts = self._workers.facts(draft.view, draft.now_ms, draft.fresh)
+        facts = self.workers.facts(draft.view, draft.now_ms, draft.fresh)
         kept = (0, 0)
         if isinstance(mail.command, SetContext) and mail.command.to_version is not None:
             kept = self.bodies.kept_by(mail.command.to_version)
@@ -304,7 +305,7 @@ class Engine:
             for kind, id in draft.settled:
                 await self.host.store.drop_pending(self.journal.stream, kind, id)
             return
-        revisions = dict(self._workers.revisions)
+        revisions = dict(self.workers.revisions)
         extras = Extras(
             done=tuple(draft.done),
             settled=tuple(draft.settled),
@@ -340,7 +341,7 @@ class Engine:
         return turn_ended
 
     async def _after_turn(self) -> None:
-        self._workers.look_at_git()
+        self.workers.look_at_git()
         if self.view.turn is None and self.view.version - self._snapshot_at >= EVENTS_MIN:
             self._snapshot_at = self.view.version
             await write_snapshot(self.journal, self.view, self.bodies)
@@ -373,7 +374,7 @@ class Engine:
 
     async def _lose(self, error: HoldfastError) -> None:
         self.lost = error
-        await self._workers.stop()
+        await self.workers.stop()
         self._abandon(error)
 
     def _abandon(self, error: HoldfastError) -> None:

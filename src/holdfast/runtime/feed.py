@@ -43,6 +43,11 @@ class Feed:
             return []
         return await self._missed(from_version, self._follower.view.version)
 
+    async def missed(self, after: int) -> list[StreamEvent]:
+        """The events behind a version, up to where the feed stands."""
+        assert self._follower is not None, "a feed is started first"
+        return await self._missed(after, max(self._follower.view.version, self._from_hub))
+
     async def _missed(self, after: int, until: int) -> list[StreamEvent]:
         journal = self._where.backend.journal(self._where.row)
         view = SessionView()

@@ -135,7 +135,7 @@ class Session(Controls):
         sending = asyncio.ensure_future(self._send(prompt, id, policy, by))
         try:
             await feed.start(None)
-            async for event in _run_of(feed.events(), sending, id.hex()):
+            async for event in _run_of(feed, sending, id.hex()):
                 yield event
         finally:
             feed.close()
@@ -173,10 +173,14 @@ def _seen(done: asyncio.Future[Handled]) -> None:
 
 
 async def _run_of(
-    events: AsyncIterator[StreamEvent], sending: asyncio.Future[Handled], command: str
+    feed: Feed, sending: asyncio.Future[Handled], command: str
 ) -> AsyncIterator[StreamEvent]:
-    """The events of the run that a command starts or joins, to its end."""
-    run = 0
+    """The events of the run that a command starts or joins, to its end.
+
+    A command that was carried out before is replayed from the log.
+    """
+    run, replayed = 0, False
+    events = feed.events()
     upcoming = asyncio.ensure_future(anext(events))
     try:
         while True:
@@ -184,6 +188,15 @@ async def _run_of(
             if not sending.done():
                 waiting.add(sending)
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done() and sending.result().duplicate and not run and not replayed:
+                replayed = True
+                for event in await feed.missed(sending.result().first - 1):
+                    if event.data.get("command") == command:
+                        run = event.run
+                    if run and event.run in (run, 0):
+                        yield event
+                        if event.run == run and event.type == "agent_end":
+                            return
             if sending.done():
                 sending.result()
             if not upcoming.done():

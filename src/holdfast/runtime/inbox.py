@@ -7,10 +7,17 @@ wait is put here too, so that no acknowledged message is lost in a crash.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Protocol
 
 from holdfast.core.commands import AddMessage, Send, SetContext
-from holdfast.core.errors import DuplicateCommand, HoldfastError, Unreadable
+from holdfast.core.errors import (
+    CommandMismatch,
+    DuplicateCommand,
+    HoldfastError,
+    LeaseHeld,
+    Unreadable,
+)
 from holdfast.core.lifecycle import ENDED, SessionState
 from holdfast.core.view import SessionView
 from holdfast.ports.store import PendingKind, PendingRow
@@ -35,7 +42,28 @@ class Inbox:
     def __init__(self, journal: Journal) -> None:
         self.dirty = True
         self.waiting: list[Mail] = []
+        self._open: dict[bytes, Mail] = {}
         self._journal = journal
+
+    def joins(self, mail: Mail) -> bool:
+        """Whether the same command is on its way already; then this one shares its outcome."""
+        if mail.id is None:
+            return False
+        first = self._open.get(mail.id)
+        if first is None:
+            self._note(mail)
+            return False
+        if mail.digest and first.digest and mail.digest != first.digest:
+            mail.fail(CommandMismatch("this command id was used before with another body"))
+            return True
+        first.future.add_done_callback(lambda done: _share(done, mail))
+        return True
+
+    def _note(self, mail: Mail) -> None:
+        id = mail.id
+        assert id is not None
+        self._open[id] = mail
+        mail.future.add_done_callback(lambda _: self._open.pop(id, None))
 
     async def read_if_dirty(self, engine: _Poster) -> None:
         """Read what other processes have submitted."""
@@ -47,7 +75,7 @@ class Inbox:
         )
         known = {mail.seq for mail in self.waiting}
         for row in rows:
-            if row.seq not in known:
+            if row.seq not in known and row.id not in self._open:
                 await self._take(row)
         self.waiting.sort(key=lambda mail: mail.seq)
         self.dirty = len(rows) == PAGE
@@ -68,6 +96,7 @@ class Inbox:
             actor=row.principal,
             seq=row.seq,
         )
+        self._note(mail)
         self.waiting.append(mail)
 
     def ready(self, view: SessionView) -> list[Mail]:
@@ -109,6 +138,16 @@ class Inbox:
         """Let go of all; the durable ones stay in the store."""
         dropped, self.waiting = self.waiting, []
         return dropped
+
+
+def _share(done: asyncio.Future[Handled], mail: Mail) -> None:
+    error = None if done.cancelled() else done.exception()
+    if done.cancelled():
+        mail.fail(LeaseHeld("the command's first sender is gone"))
+    elif isinstance(error, HoldfastError):
+        mail.fail(error)
+    else:
+        mail.succeed(replace(done.result(), duplicate=True))
 
 
 def seal_command(journal: Journal, mail: Mail, now_ms: int) -> PendingRow:

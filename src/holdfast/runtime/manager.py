@@ -90,6 +90,9 @@ class Core:
 
     # --- life ----------------------------------------------------------------------
 
+    async def ready(self) -> None:
+        """Open the stores if they are not; `bootstrap` says how."""
+
     def start_watching(self) -> None:
         """Begin to notice other processes' commits and idle engines."""
         for backend in {id(b): b for b in self.backends.values()}.values():
@@ -175,6 +178,7 @@ class Core:
         Raises:
             SessionNotFound: no store has it.
         """
+        await self.ready()
         for _, backend in self.distinct_backends():
             row = await backend.store.find(self.tenant, session_id)
             if row is not None:

@@ -107,6 +107,7 @@ class Sessions(Core):
         """
         name = generated_id(self.clock.random_bytes(16)) if id is None else validate_id(id)
         chosen = config or SessionConfig()
+        await self.ready()
         workspace = resolve_workspace(chosen.workspace)
         settings = chosen.to_settings(workspace)
         git = await self._around.git_state(workspace) if workspace else None
@@ -162,6 +163,7 @@ class Sessions(Core):
         three with a keyed hash, so that any number of callers, in any process,
         meet in one session.
         """
+        await self.ready()
         for generation in range(1_000_000):
             id = self._user_session_id(user_id, channel_id, chat_id, generation)
             try:
@@ -184,6 +186,7 @@ class Sessions(Core):
         self, user_id: str, channel_id: str, chat_id: str
     ) -> Session | None:
         """The user's living session there, or None (seed A4)."""
+        await self.ready()
         for generation in range(1_000_000):
             id = self._user_session_id(user_id, channel_id, chat_id, generation)
             try:
@@ -225,6 +228,7 @@ class Sessions(Core):
         """
         if not 1 <= limit <= 1000:
             raise InvalidInput("limit is 1 to 1000")
+        await self.ready()
         backend = self.backend_for(storage_type)
         key = backend.keys.blind_key(self.tenant)
         tokens: set[bytes] = set(tag_tokens(key, tags))
@@ -284,6 +288,7 @@ class Sessions(Core):
 
     async def rows(self) -> AsyncIterator[Located]:
         """Every named session of every store."""
+        await self.ready()
         for _, backend in self.distinct_backends():
             cursor = ""
             while True:
@@ -347,6 +352,7 @@ class Sessions(Core):
 
     async def store_health(self) -> list[tuple[str, Health]]:
         """Health of every registered store by name (seed B5)."""
+        await self.ready()
         health: list[tuple[str, Health]] = []
         for storage, backend in self.distinct_backends():
             try:

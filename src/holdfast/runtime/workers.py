@@ -9,7 +9,8 @@ off truthfully; its late report is dropped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ class Workers:
         self._found: dict[EffectRef, Found] = {}
         self._asking: set[EffectRef] = set()
         self._side: set[asyncio.Task[None]] = set()
+        self._host_calls: dict[EffectRef, asyncio.Future[Any]] = {}
         self._timer: tuple[int, asyncio.Task[None]] | None = None
         self._destroying = False
         self._waiting_grace = False
@@ -68,7 +70,7 @@ class Workers:
     @property
     def busy(self) -> bool:
         """Whether anything runs."""
-        return bool(self._running or self._side)
+        return bool(self._running or self._side or self._host_calls)
 
     # --- facts -------------------------------------------------------------------
 
@@ -98,12 +100,13 @@ class Workers:
         message = fresh.get(turn.answer) or self._engine.bodies.message_at(turn.answer)
         uses = message.tool_uses if message else ()
         return {
-            EffectRef(turn.answer, call.ordinal): self._prepare(uses[call.ordinal - 1]).action
+            EffectRef(turn.answer, call.ordinal): self.prepare(uses[call.ordinal - 1]).action
             for call in view.calls
             if call.ordinal <= len(uses)
         }
 
-    def _prepare(self, use: ToolUse) -> Prepared:
+    def prepare(self, use: ToolUse) -> Prepared:
+        """Normalise a call."""
         engine = self._engine
         crypto = engine.journal.crypto
         assert crypto is not None, "a session with effects has its key"
@@ -126,6 +129,9 @@ class Workers:
         for ref, effect in wanted.items():
             if effect.engine == self._engine.id and ref not in self._running:
                 self._start(effect)
+        if view.state not in WORKING:
+            for task in self._host_calls.values():
+                task.cancel()
         self._ask_tools(view)
         self._set_timer(due)
         if due.destroy_key and not self._destroying:
@@ -216,7 +222,7 @@ class Workers:
             client=client,
             request=request,
             publish=self._publish,
-            prepare=self._prepare,
+            prepare=self.prepare,
             clock=engine.host.clock,
             label=label,
         )
@@ -234,7 +240,7 @@ class Workers:
         call = ToolCall(
             ref=effect.ref,
             prepared=prepared,
-            context=self._context(effect, prepared),
+            context=self.context(effect, prepared),
             publish=self._publish,
             clock=engine.host.clock,
         )
@@ -245,9 +251,10 @@ class Workers:
         uses = message.tool_uses if message else ()
         if not 1 <= effect.ref.ordinal <= len(uses):
             return None
-        return self._prepare(uses[effect.ref.ordinal - 1])
+        return self.prepare(uses[effect.ref.ordinal - 1])
 
-    def _context(self, effect: OpenEffect, prepared: Prepared) -> ToolContext:
+    def context(self, effect: OpenEffect, prepared: Prepared) -> ToolContext:
+        """What a tool is told beside its arguments."""
         engine = self._engine
         tool = prepared.tool
         assert tool is not None
@@ -292,6 +299,15 @@ class Workers:
             )
         )
 
+    @contextmanager
+    def host_call(self, ref: EffectRef, task: asyncio.Future[Any]) -> Iterator[None]:
+        """A call of the embedding program runs; it is cancelled with the session."""
+        self._host_calls[ref] = task
+        try:
+            yield
+        finally:
+            self._host_calls.pop(ref, None)
+
     # --- what was left open ----------------------------------------------------------
 
     async def clear_leftovers(self) -> None:
@@ -321,7 +337,7 @@ class Workers:
         tool = prepared.tool
         if isinstance(tool, ReconcilableTool):
             try:
-                said = await tool.reconcile(prepared.arguments, self._context(effect, prepared))
+                said = await tool.reconcile(prepared.arguments, self.context(effect, prepared))
             except HoldfastError:
                 said = None
             if said is not None and said.state is not Reconciliation.UNKNOWN:
@@ -383,7 +399,8 @@ class Workers:
 
     async def stop(self) -> None:
         """Cancel everything; outcomes are not recorded, effects stay in doubt."""
-        tasks = {run.task for run in self._running.values()} | set(self._side)
+        tasks: set[asyncio.Future[Any]] = {run.task for run in self._running.values()}
+        tasks |= self._side | set(self._host_calls.values())
         if self._timer is not None:
             tasks.add(self._timer[1])
         for run in self._running.values():
@@ -395,7 +412,7 @@ class Workers:
         self._running.clear()
 
 
-def offered(view: SessionView, specs: list[ToolSpec]) -> tuple[ToolSpec, ...]:
+def offered(view: SessionView, specs: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
     """The tools a session's model is told of: those that may run at all."""
     listed = view.settings.tools
     names = None if listed is None else {name.casefold() for name in listed}

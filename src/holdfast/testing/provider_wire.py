@@ -19,7 +19,7 @@ from holdfast.core.messages import Message, Part, Role, Text, Thinking, ToolResu
 from holdfast.core.quantities import Usage
 from holdfast.core.tools import ToolSpec
 from holdfast.ports.model import ModelRequest
-from holdfast.testing.script import Call, Say, Step, Think, Turn
+from holdfast.testing.script import Call, Say, Turn
 
 Body = Mapping[str, object]
 
@@ -358,8 +358,3 @@ def _openai_usage(model: str, usage: Usage) -> Frame:
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
     return Frame(dumps(_openai_head(model) | {"choices": [], "usage": found}))
-
-
-def step_deltas(step: Step) -> int:
-    """Return in how many deltas a step is streamed."""
-    return len(step.pieces) if isinstance(step, Say | Think) else 1

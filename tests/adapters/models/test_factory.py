@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.adapters.models.factory import build_client, check_settings, parse_model
 from holdfast.adapters.models.limits import CallLimits
+from holdfast.adapters.models.pydantic_ai import PydanticAIModel
 from holdfast.core.errors import InvalidInput, LiteralSecret, NotFound
 from holdfast.core.messages import Text
 from holdfast.core.settings import ModelSettings
@@ -138,6 +139,14 @@ def test_without_the_library_the_missing_part_is_named(missing: str) -> None:
         "    print(error.message)"
     )
     assert "a model client needs an optional part: pip install 'holdfast[llm]'" == run_python(code)
+
+
+def test_a_key_no_header_can_carry_is_refused() -> None:
+    """Such a key is refused without being repeated."""
+    settings = ModelSettings(provider="openai", model="gpt-4o")
+    with pytest.raises(InvalidInput) as caught:
+        PydanticAIModel(settings, key="se\ncret", limits=CallLimits())
+    assert "cret" not in str(caught.value)
 
 
 def test_importing_the_factory_is_light() -> None:

@@ -21,7 +21,7 @@ def test_it_ends_before_the_cancellation_goes_on() -> None:
             await go.wait()
             done.append("worked")
 
-        call = asyncio.ensure_future(undisturbed(work()))
+        call = asyncio.ensure_future(undisturbed(work))
         await begun.wait()
         for _ in range(3):
             call.cancel()
@@ -35,14 +35,31 @@ def test_it_ends_before_the_cancellation_goes_on() -> None:
     assert ["worked"] == asyncio.run(run())
 
 
-def test_its_result_and_its_error_are_passed_on() -> None:
-    """Undisturbed work is like awaiting it."""
+def test_a_loop_that_is_shut_down_does_not_lose_it() -> None:
+    """When all tasks are cancelled, the work's own included, it is done again."""
+    done: list[str] = []
 
-    async def give(value: int) -> int:
-        if value < 0:
-            raise LookupError
-        return value
+    async def run() -> None:
+        async def work() -> None:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            done.append("worked")
 
-    assert 7 == asyncio.run(undisturbed(give(7)))
+        task = asyncio.ensure_future(undisturbed(work))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert 3 == len(asyncio.all_tasks())
+        assert not task.done()
+
+    asyncio.run(run())
+    assert ["worked"] == done
+
+
+def test_its_error_is_passed_on() -> None:
+    """What the work raises reaches the caller."""
+
+    async def fail() -> None:
+        raise LookupError
+
     with pytest.raises(LookupError):
-        asyncio.run(undisturbed(give(-1)))
+        asyncio.run(undisturbed(fail))

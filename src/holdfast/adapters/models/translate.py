@@ -132,8 +132,6 @@ def to_wire(messages: Sequence[Message], provider: str, system: str) -> list[Mod
             case Role.USER:
                 texts += [p.text for p in message.parts if isinstance(p, Text) and p.text.strip()]
             case Role.TOOL:
-                if texts:
-                    close_request()
                 asked += [_result(p) for p in message.parts if isinstance(p, ToolResult)]
             case Role.ASSISTANT:
                 said = _said(message.parts, provider, system)

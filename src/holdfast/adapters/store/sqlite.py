@@ -23,8 +23,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from holdfast.adapters.store import store_common as common
 from holdfast.adapters.store import sqlite_read as reads
+from holdfast.adapters.store import store_common as common
 from holdfast.adapters.store.sqlite_files import typed_errors
 from holdfast.adapters.store.sqlite_open import Parts, Settings, open_parts
 from holdfast.adapters.store.sqlite_write import Transaction, read_counter

@@ -84,6 +84,7 @@ class Transaction:
         self._clock = clock
         self._counters: dict[str, Counter] = {}
         self._dirty: set[str] = set()
+        self._committing = False
         self._now_ms = 0
         self._swept_ms = 0
 
@@ -107,10 +108,30 @@ class Transaction:
                 (id, counter.limit, counter.used, counter.held, counter.revision),
             )
         self._sweep()
+        self._committing = True
         self._connection.execute("COMMIT")
+        self._committing = False
 
     def rollback(self) -> None:
-        """Undo, if SQLite has not done so by itself."""
+        """Undo, if SQLite has not done so by itself.
+
+        A commit that failed in its last step has left whole pages in the log,
+        and a crash now would bring them back. The next commit overwrites them,
+        so one that means nothing is made at once.
+        """
+        self._undo()
+        if not self._committing:
+            return
+        self._committing = False
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self.probe()
+            self._connection.execute("COMMIT")
+        except apsw.Error:
+            # Still out of order: then the next commit that works does it.
+            self._undo()
+
+    def _undo(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 

@@ -129,7 +129,7 @@ class BashTool:
             run = _Run(line, process, pump, context.effect_id)
             ended = await _until_ended(run, limit_s)
         finally:
-            await undisturbed(_cleared(run, pump, context.effect_id))
+            await undisturbed(lambda: _cleared(run, pump, context.effect_id))
         try:
             return await _outcome(run, ended, limit_s, context)
         finally:

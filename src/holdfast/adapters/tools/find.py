@@ -286,7 +286,7 @@ async def _searched(
                 raise InvalidInput(f"the pattern cannot be used: {answer['error']}")
             yield batch, answer["files"]
     finally:
-        await undisturbed(_dismissed(worker))
+        await undisturbed(lambda: _dismissed(worker))
 
 
 async def _dismissed(worker: asyncio.subprocess.Process) -> None:

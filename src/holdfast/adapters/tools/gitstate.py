@@ -75,10 +75,8 @@ async def _captured(workspace: str) -> GitState | None:
     directory, extra = top
     if await asyncio.to_thread(shutil.which, "git") is None:
         return None
-    branch, commit = await asyncio.gather(
-        _git(directory, extra, "symbolic-ref", "-q", "--short", "HEAD"),
-        _git(directory, extra, "rev-parse", "-q", "--verify", "HEAD^{commit}"),
-    )
+    branch = await _git(directory, extra, "symbolic-ref", "-q", "--short", "HEAD")
+    commit = await _git(directory, extra, "rev-parse", "-q", "--verify", "HEAD^{commit}")
     found = commit if commit and _COMMIT.fullmatch(commit) else None
     if branch is None:  # no branch is checked out, or this is no repository after all
         return GitState("HEAD", found) if found else None
@@ -114,7 +112,7 @@ async def _git(directory: str, extra: tuple[str, ...], *arguments: str) -> str |
             os.close(writing)
         code = await process.wait()
     finally:
-        await undisturbed(_over(process, pump))
+        await undisturbed(lambda: _over(process, pump))
         line.close()
     text = pump.spool.read().decode("utf-8", "replace").strip()
     return text if code == 0 and text else None

@@ -122,12 +122,14 @@ class Pump:
             self._say(b"", final=True)
 
     async def drained(self, seconds: float) -> None:
-        """Wait for the end of the pipe, at most so long, then stop reading.
+        """Wait for the end of the pipe, at most so long, then stop reading; once is enough.
 
         Raises:
             Exception: what `emit` or the spool raised.
         """
         await asyncio.wait({self.ended}, timeout=seconds)
-        self._end()
-        os.close(self._fd)
+        if self._fd >= 0:
+            self._end()
+            os.close(self._fd)
+            self._fd = -1
         self.ended.result()

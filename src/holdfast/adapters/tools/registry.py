@@ -71,7 +71,7 @@ class ToolRegistry:
         """Return a digest of a tool's name and schema; `NotFound` when unknown."""
         return self._found(name).digest
 
-    def validate(self, name: str, arguments_json_text: str) -> dict[str, Json]:
+    def validate(self, name: str, arguments: str) -> dict[str, Json]:
         """Parse and check a call's arguments.
 
         Raises:
@@ -80,11 +80,11 @@ class ToolRegistry:
             InvalidInput: not JSON, not an object, or not as the schema says.
         """
         found = self._found(name)
-        if len(arguments_json_text) > ARGUMENTS_BYTES_MAX:
+        if len(arguments) > ARGUMENTS_BYTES_MAX:
             raise TooLarge(f"arguments are limited to {ARGUMENTS_BYTES_MAX} bytes")
         try:
             value = json.loads(
-                arguments_json_text or "{}",
+                arguments or "{}",
                 parse_constant=_refuse_constant,
                 parse_float=_finite,
                 object_pairs_hook=_unique,

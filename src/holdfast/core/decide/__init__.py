@@ -5,6 +5,7 @@ The modules are split by what a command is about:
 - `talk`: messages coming in
 - `effects`: model and tool calls, their intents and outcomes
 - `doubt`: effects whose outcome was lost
+- `host`: calls of the embedding program
 - `control`: cancel, pause, the lifecycle, answers, the end
 - `content`: settings and what the model sees
 """
@@ -20,6 +21,8 @@ from holdfast.core.commands import (
     Command,
     Configure,
     GitSeen,
+    HostCall,
+    HostEnded,
     Import,
     KeyGone,
     ModelEnded,
@@ -31,7 +34,7 @@ from holdfast.core.commands import (
     Terminate,
     ToolEnded,
 )
-from holdfast.core.decide import content, control, effects, talk
+from holdfast.core.decide import content, control, effects, host, talk
 from holdfast.core.decide.common import Draft, Guards, Later
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Event
@@ -93,6 +96,10 @@ def _dispatch(draft: Draft, command: Command, command_id: str, by: str) -> None:
             effects.model_ended(draft, command)
         case ToolEnded():
             effects.tool_ended(draft, command)
+        case HostCall():
+            host.host_call(draft, command)
+        case HostEnded():
+            host.host_ended(draft, command)
         case Send():
             talk.send(draft, command, command_id)
         case AddMessage():

@@ -12,6 +12,7 @@ from holdfast.core.actions import Action
 from holdfast.core.commands import ModelEnded, ToolEnded
 from holdfast.core.decide.common import Draft
 from holdfast.core.decide.doubt import lose, settle_doubts
+from holdfast.core.decide.host import lose_host_calls
 from holdfast.core.events import (
     Asked,
     CancelAsked,
@@ -33,6 +34,7 @@ APPROVAL_CHOICES = ("approve", "deny")
 
 def advance(draft: Draft) -> None:
     """Bring the draft to where nothing more can be decided now."""
+    lose_host_calls(draft)
     settle_doubts(draft, start_effect)
     while True:
         due = owed(draft.view)

@@ -1,7 +1,8 @@
 """Guard: what the session's state lets through.
 
 - A message is admitted only while the session is active or processing.
-- A model or tool call starts only for a running turn that is not being cancelled.
+- A model or tool call starts only for a running turn that is not being cancelled,
+  or as a call of the embedding program while the session works.
 - A key is destroyed only after `WipeStarted`.
 """
 
@@ -24,7 +25,7 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
         return Deny(NAME, "not_wiping", "the session is not being wiped")
     if view.state not in WORKING:
         return Deny(NAME, "state", f"the session is {view.state.title}")
-    if action.kind is ActionKind.ADMIT:
+    if action.kind is ActionKind.ADMIT or action.by_host:
         return Allow()
     if view.turn is None or view.turn.cancel:
         return Deny(NAME, "no_turn", "no turn is running")

@@ -1,0 +1,283 @@
+"""The only file that names adapters: how a manager comes to its parts.
+
+    async with SessionManager.open("sessions.db") as sessions:
+        session = await sessions.create_session("fix-tests", SessionConfig(workspace="."))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from holdfast.adapters.keys.file import FileKeys
+from holdfast.adapters.keys.installation import default_installation_key_path
+from holdfast.adapters.keys.memory import MemoryKeys
+from holdfast.adapters.models.factory import build_client, check_settings, parse_model
+from holdfast.adapters.sandbox.processes import kill_leftovers
+from holdfast.adapters.sandbox.status import detect
+from holdfast.adapters.store.memory import MemoryStore
+from holdfast.adapters.store.sqlite import SqliteStore
+from holdfast.adapters.tools.gitstate import capture
+from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
+from holdfast.core.errors import InvalidInput
+from holdfast.core.settings import ModelSettings, StorageType
+from holdfast.core.tools import ToolSpec
+from holdfast.core.view import SessionView
+from holdfast.ports.clock import Clock, SystemClock
+from holdfast.ports.keys import Keys
+from holdfast.ports.model import ModelClient
+from holdfast.ports.registry import Registry
+from holdfast.ports.store import Filter, Store
+from holdfast.runtime.backend import Backend
+from holdfast.runtime.manager import IDLE_S, Surroundings
+from holdfast.runtime.service import SessionService
+
+Model = ModelClient | ModelSettings | str
+Opener = Callable[["SessionManager"], Awaitable[None]]
+
+
+class SessionManager(SessionService):
+    """Manages sessions: opens them, runs their turns, keeps them (seed B1).
+
+    Made directly it keeps nothing: sessions live in memory and are gone with it.
+    `open`, `with_persistence` and `with_store` keep them.
+
+    Args:
+        llm_client: the default model: a client, settings, or "provider:model".
+        tool_executor: the tools; default: the built-in ones.
+        unsandboxed: let bash run where no sandbox exists.
+        idle_s: seconds after which an idle session is no longer led.
+    """
+
+    def __init__(
+        self,
+        llm_client: Model | None = None,
+        tool_executor: Registry | None = None,
+        *,
+        clock: Clock | None = None,
+        unsandboxed: bool = False,
+        idle_s: float = IDLE_S,
+    ) -> None:
+        self._default: ModelClient | None = None
+        self._clients: dict[ModelSettings, ModelClient] = {}
+        self._pending_default = llm_client
+        super().__init__(
+            Surroundings(
+                clock=clock or SystemClock(),
+                registry=tool_executor or ToolRegistry(builtin_tools()),
+                build_client=self._client_of,
+                kill_leftovers=_kill_leftovers,
+                git_state=capture,
+                unsandboxed_allowed=unsandboxed,
+                idle_s=idle_s,
+            )
+        )
+        self._openers: list[Opener] = [_open_memory]
+        self._opening: asyncio.Task[None] | None = None
+
+    # --- opening ---------------------------------------------------------------------
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        llm_client: Model | None = None,
+        tool_executor: Registry | None = None,
+        installation_key: str | os.PathLike[str] | None = None,
+        passphrase: str | None = None,
+        clock: Clock | None = None,
+        unsandboxed: bool = False,
+        idle_s: float = IDLE_S,
+    ) -> Self:
+        """Open a store file, created if there is none; use with `async with` or `await`.
+
+        Args:
+            path: the SQLite file; its keys stand beside it in `<path>.keys`.
+            installation_key: default: `default_installation_key_path()`.
+            passphrase: encrypts the whole file besides.
+
+        Raises (when entered):
+            WrongKey, KeyMissing, CorruptStore, NewerProgram, StoreReadOnly …
+        """
+        manager = cls(
+            llm_client, tool_executor, clock=clock, unsandboxed=unsandboxed, idle_s=idle_s
+        )
+        file = Path(path)
+        if str(path).startswith(("postgres://", "postgresql://")):
+            raise InvalidInput("PostgreSQL is not supported by this release")
+        key = Path(installation_key) if installation_key else default_installation_key_path()
+
+        async def opener(manager: SessionManager) -> None:
+            store = await SqliteStore.open(file, clock=manager.clock, passphrase=passphrase)
+            try:
+                # New keys are made only where nothing could depend on lost ones.
+                fresh = await store.count_streams(Filter(include_hidden=True)) == 0
+                keys = await asyncio.to_thread(_open_keys, file, key, fresh)
+            except BaseException:
+                await store.aclose()
+                raise
+            manager.register(StorageType.FILE, store, keys)
+
+        manager._openers.insert(0, opener)
+        return manager
+
+    @classmethod
+    def with_persistence(
+        cls,
+        llm_client: Model | None,
+        tool_executor: Registry | None,
+        sessions_dir: str | os.PathLike[str],
+        *,
+        installation_key: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Keep sessions in a directory (seed B1, D16): `<dir>/holdfast.db`.
+
+        Session files of the seeds' forms that lie there are taken in once; what
+        cannot be is left where it is and reported by `import_report`.
+        """
+        directory = Path(sessions_dir)
+        return cls.open(
+            directory / "holdfast.db",
+            llm_client=llm_client,
+            tool_executor=tool_executor,
+            installation_key=installation_key,
+        )
+
+    @classmethod
+    def with_store(
+        cls,
+        llm_client: Model | None,
+        tool_executor: Registry | None,
+        store: Store,
+        backend: StorageType | str,
+        *,
+        keys: Keys | None = None,
+    ) -> Self:
+        """Keep the sessions of one storage type in a store of your own (seed B1).
+
+        Args:
+            backend: the storage type that picks it.
+            keys: default: keys in memory, which makes the sessions unreadable
+                after this process; give `FileKeys` for a store that lasts.
+        """
+        manager = cls(llm_client, tool_executor)
+        storage = StorageType(backend)
+
+        async def opener(manager: SessionManager) -> None:
+            manager.register(storage, store, keys or MemoryKeys())
+
+        manager._openers = [opener]
+        return manager
+
+    def register(self, storage: StorageType, store: Store, keys: Keys) -> None:
+        """Register a store for a storage type; one per type."""
+        if storage in self.backends:
+            raise InvalidInput(f"a store is registered for {storage.value!r} already")
+        self.backends[storage] = Backend(store, keys, self.clock)
+
+    async def __aenter__(self) -> Self:
+        await self.ready()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __await__(self) -> Generator[None, None, Self]:
+        return self.__aenter__().__await__()
+
+    async def ready(self) -> None:
+        """Open the stores, once; every method does this by itself."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open_all())
+        await asyncio.shield(self._opening)
+
+    async def _open_all(self) -> None:
+        try:
+            for opener in self._openers[:1]:
+                await opener(self)
+            if self._pending_default is not None:
+                await self.set_default_llm(self._pending_default)
+            for opener in self._openers[1:]:
+                await opener(self)
+        except BaseException:
+            await self.close()
+            raise
+        self.start_watching()
+
+    async def close(self) -> None:
+        """Stop leading sessions and close the stores; no session is ended."""
+        await super().close()
+        for client in (self._default, *self._clients.values()):
+            if client is not None:
+                await client.aclose()
+        self._clients.clear()
+
+    # --- models ----------------------------------------------------------------------
+
+    async def set_default_llm(self, client: Model | None) -> None:
+        """Swap the default model for all later turns (seed B2).
+
+        Raises:
+            MissingExtra: the provider's library is not installed.
+            LiteralSecret, InvalidInput: the settings are refused.
+        """
+        if isinstance(client, str):
+            client = parse_model(client)
+        if isinstance(client, ModelSettings):
+            client = self._built(client)
+        self._default = client
+        self._pending_default = None
+
+    def _client_of(self, view: SessionView) -> ModelClient | None:
+        """The session's own model, else the default, else None (seed B2)."""
+        if view.settings.model is not None:
+            return self._built(view.settings.model)
+        return self._default
+
+    def _built(self, settings: ModelSettings) -> ModelClient:
+        client = self._clients.get(settings)
+        if client is None:
+            check_settings(settings)
+            client = self._clients[settings] = build_client(settings)
+        return client
+
+    def list_tools(self) -> list[ToolSpec]:
+        """All tools this installation offers, sorted by name (seed B12)."""
+        return list(self.registry.specs())
+
+
+def _open_keys(file: Path, installation_key: Path, fresh: bool) -> Keys:
+    """Open the keys of a store; only a new store may get new keys."""
+    path = file.with_name(file.name + ".keys")
+    return FileKeys.open(path, installation_key=installation_key, create=fresh)
+
+
+async def _open_memory(manager: SessionManager) -> None:
+    """Register memory for what nothing else is registered for."""
+    store, keys = MemoryStore(), MemoryKeys()
+    backend = Backend(store, keys, manager.clock)
+    wanted = [StorageType.MEMORY] if manager.backends else list(StorageType)
+    for storage in wanted:
+        manager.backends.setdefault(storage, backend)
+
+
+async def _kill_leftovers(effect_id: str) -> int:
+    return await asyncio.to_thread(kill_leftovers, effect_id)
+
+
+def sandbox_facts() -> dict[str, str]:
+    """What runs tools here, for `doctor`."""
+    found = detect()
+    return {"kind": found.kind.value, "reason": found.reason}
+
+

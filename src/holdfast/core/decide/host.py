@@ -1,0 +1,74 @@
+"""Deciding about calls of the embedding program outside of a turn.
+
+They cross the same gate and leave the same intent and outcome in the log; what
+they say belongs to the program and is not part of the conversation.
+"""
+
+from __future__ import annotations
+
+from holdfast.core.actions import ActionKind
+from holdfast.core.commands import HostCall, HostEnded
+from holdfast.core.decide.common import Draft
+from holdfast.core.errors import Denied
+from holdfast.core.events import EffectEnded, EffectStarted, Outcome, Refused
+from holdfast.core.judge import judge
+from holdfast.core.verdicts import Allow, Ask
+
+
+def host_call(draft: Draft, command: HostCall) -> None:
+    """Judge a call and append its intent; its cause is the intent's own version."""
+    action = command.action
+    verdict = judge(draft.view, draft.facts, action, draft.guards)
+    if not isinstance(verdict, Allow):
+        detail = verdict.question if isinstance(verdict, Ask) else verdict.detail
+        draft.add(Refused(action=action.kind.value, guard=verdict.guard, reason=verdict.reason))
+        draft.error = Denied(detail)
+        return
+    draft.add(
+        EffectStarted(
+            cause=draft.view.version + 1,
+            ordinal=1,
+            effect="host_tool" if action.kind is ActionKind.TOOL else "host_model",
+            name=action.name,
+            digest=action.digest,
+            engine=draft.facts.engine,
+            revisions=draft.facts.revisions,
+            obligations=verdict.obligations,
+        )
+    )
+
+
+def host_ended(draft: Draft, command: HostEnded) -> None:
+    """Record what became of it."""
+    effect = next((one for one in draft.view.host_open if one.ref == command.ref), None)
+    if effect is None:
+        return
+    draft.add(
+        EffectEnded(
+            cause=command.ref.cause,
+            ordinal=command.ref.ordinal,
+            effect=effect.effect,
+            outcome=command.outcome,
+            usage=command.usage,
+            model=command.model,
+            provider=command.provider,
+            exit_code=command.exit_code,
+            duration_ms=command.duration_ms,
+            reason=command.reason,
+        )
+    )
+
+
+def lose_host_calls(draft: Draft) -> None:
+    """Calls of an engine that is gone have nobody left to tell their outcome."""
+    for effect in draft.view.host_open:
+        if effect.engine != draft.facts.engine:
+            draft.add(
+                EffectEnded(
+                    cause=effect.ref.cause,
+                    ordinal=effect.ref.ordinal,
+                    effect=effect.effect,
+                    outcome=Outcome.LOST,
+                    reason="lost",
+                )
+            )

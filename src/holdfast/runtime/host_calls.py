@@ -1,0 +1,107 @@
+"""Calls of the embedding program outside of a turn: judged, recorded, then made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from holdfast.core.actions import Action
+from holdfast.core.commands import HostCall, HostEnded
+from holdfast.core.errors import ProviderFailed
+from holdfast.core.events import Outcome
+from holdfast.core.ids import EffectRef
+from holdfast.core.messages import ToolResult, ToolUse
+from holdfast.core.view import OpenEffect
+from holdfast.ports.model import ModelClient, ModelEvent, ModelReply, ModelRequest
+from holdfast.ports.tool import ToolOutcome
+from holdfast.runtime.engine import Engine
+from holdfast.runtime.normalise import model_action
+from holdfast.runtime.perform import ToolCall, call_tool
+
+
+async def _begin(engine: Engine, action: Action, actor: int) -> OpenEffect:
+    """Have a call judged; returns its durable intent.
+
+    Raises:
+        Denied: the gate refused.
+    """
+    handled = await engine.submit(HostCall(action=action), actor=actor)
+    ref = EffectRef(handled.first, 1)
+    return next(effect for effect in engine.view.host_open if effect.ref == ref)
+
+
+async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
+    """Run one tool for the embedding program.
+
+    Raises:
+        Denied: the gate refused; nothing ran.
+    """
+    prepared = engine.workers.prepare(use)
+    prepared = replace(prepared, action=replace(prepared.action, by_host=True))
+    effect = await _begin(engine, prepared.action, actor)
+    call = ToolCall(
+        ref=effect.ref,
+        prepared=prepared,
+        context=engine.workers.context(effect, prepared),
+        publish=lambda type, data: None,
+        clock=engine.host.clock,
+    )
+    task = asyncio.ensure_future(call_tool(call))
+    with engine.workers.host_call(effect.ref, task):
+        try:
+            ended = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.cancel()
+            ended = await task
+            await _end(engine, HostEnded(ref=effect.ref, outcome=ended.outcome, reason="cancelled"))
+            raise
+    await _end(
+        engine,
+        HostEnded(
+            ref=effect.ref,
+            outcome=ended.outcome,
+            exit_code=ended.exit_code,
+            duration_ms=ended.duration_ms,
+            reason=ended.reason,
+        ),
+    )
+    part = ended.message.parts[0]
+    assert isinstance(part, ToolResult)
+    return ToolOutcome(content=part.content, is_error=part.is_error, exit_code=ended.exit_code)
+
+
+async def run_model(
+    engine: Engine, client: ModelClient, request: ModelRequest, actor: int
+) -> AsyncIterator[ModelEvent]:
+    """Make one model call for the embedding program; its usage counts for the session.
+
+    Raises:
+        Denied: the gate refused; nothing was sent.
+        ProviderFailed: the provider failed.
+    """
+    action = replace(model_action(client.model, known=True), by_host=True)
+    effect = await _begin(engine, action, actor)
+    outcome, reply = Outcome.CANCELLED, None
+    try:
+        async for event in client.stream(request):
+            if isinstance(event, ModelReply):
+                reply, outcome = event, Outcome.DONE
+            yield event
+    except ProviderFailed:
+        outcome = Outcome.FAILED
+        raise
+    finally:
+        ended = HostEnded(
+            ref=effect.ref,
+            outcome=outcome,
+            usage=reply.usage if reply else None,
+            model=client.model,
+            provider=client.provider,
+        )
+        await _end(engine, ended)
+
+
+async def _end(engine: Engine, ended: HostEnded) -> None:
+    """Record the outcome even while the caller is being cancelled."""
+    await asyncio.shield(asyncio.ensure_future(engine.submit(ended)))

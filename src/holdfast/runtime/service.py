@@ -1,0 +1,103 @@
+"""The seeds' `SessionManager` methods that take a session id (seed B)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from holdfast.core.messages import Message
+from holdfast.core.settings import ModelSettings
+from holdfast.runtime.config import AgentResult, ContextUsage
+from holdfast.runtime.proxies import GatedExecutor, GatedModel
+from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.stream import StreamEvent
+
+
+class SessionService(Sessions):
+    """Sessions by id, as the seeds spell it; each method is one of `Session`'s."""
+
+    async def generate(self, session_id: str, prompt: str) -> AgentResult:
+        """Send a message and wait for the answer (seed B8); see `Session.generate`."""
+        return await (await self.get_session(session_id)).generate(prompt)
+
+    async def generate_streaming(
+        self, session_id: str, prompt: str
+    ) -> tuple[AsyncIterator[StreamEvent], asyncio.Task[AgentResult]]:
+        """Send a message; returns (events of the run, task of the result) (seed B8).
+
+        The events must not be read for the task to finish.
+        """
+        session = await self.get_session(session_id)
+        id = self.clock.random_bytes(16)
+        events = session.stream(prompt, command_id=id)
+        task = asyncio.create_task(session.generate(prompt, command_id=id))
+        return events, task
+
+    async def history(self, session_id: str) -> list[Message]:
+        """The conversation as the model sees it (seed B9)."""
+        return await (await self.get_session(session_id)).history()
+
+    async def context_usage(self, session_id: str) -> ContextUsage:
+        """How full the context is (seed B9)."""
+        return await (await self.get_session(session_id)).context_usage()
+
+    async def clear(self, session_id: str) -> None:
+        """Clear what the model sees (seed B9)."""
+        await (await self.get_session(session_id)).clear()
+
+    async def rewind(self, session_id: str, to_version: int) -> None:
+        """Show the model only what was there at a version (seed B14)."""
+        await (await self.get_session(session_id)).rewind(to_version)
+
+    async def configure(
+        self,
+        session_id: str,
+        thinking: bool | None = None,
+        budget: int | None = None,
+        model_config: ModelSettings | None = None,
+    ) -> None:
+        """Change thinking, its budget in tokens, or the model (seed B10)."""
+        session = await self.get_session(session_id)
+        await session.configure(thinking, budget, model_config)
+
+    async def pause_session(self, session_id: str) -> bool:
+        """Pause; True if that changed something (seed B11)."""
+        return await (await self.get_session(session_id)).pause()
+
+    async def resume_session(self, session_id: str) -> bool:
+        """Resume; True only from paused (seed B11)."""
+        return await (await self.get_session(session_id)).resume()
+
+    async def cancel_operation(self, session_id: str) -> bool:
+        """End the running turn; True only if something was cancelled (seed B11)."""
+        return await (await self.get_session(session_id)).cancel()
+
+    async def end_session(self, session_id: str) -> None:
+        """Complete a session and keep it (seed E7)."""
+        await (await self.get_session(session_id)).end()
+
+    async def reopen_session(self, session_id: str) -> None:
+        """Make a completed or failed session active again."""
+        await (await self.get_session(session_id)).reopen()
+
+    async def answer(
+        self, session_id: str, question: int, decision: str, note: str = ""
+    ) -> None:
+        """Answer an open question; see `Session.answer`."""
+        await (await self.get_session(session_id)).answer(question, decision, note)
+
+    async def subscribe_events(
+        self, session_id: str, from_version: int | None = None
+    ) -> AsyncIterator[StreamEvent]:
+        """The session's events; see `Session.subscribe_events` (seed D10)."""
+        return (await self.get_session(session_id)).subscribe_events(from_version)
+
+    async def get_llm_for_session(self, session_id: str) -> GatedModel | None:
+        """The model a session's next call goes to, behind the gate (seed B2)."""
+        session = await self.get_session(session_id)
+        client = self._around.build_client(await session.view())
+        return None if client is None else GatedModel(self, session.where, client)
+
+    def tool_executor(self) -> GatedExecutor:
+        """The tools of this installation, behind the gate (seed B12)."""
+        return GatedExecutor(self)
