@@ -1,7 +1,7 @@
 """The only file that names adapters: how a manager comes to its parts.
 
-    async with SessionManager.open("sessions.db") as sessions:
-        session = await sessions.create_session("fix-tests", SessionConfig(workspace="."))
+async with SessionManager.open("sessions.db") as sessions:
+    session = await sessions.create_session("fix-tests", SessionConfig(workspace="."))
 """
 
 from __future__ import annotations
@@ -279,5 +279,3 @@ def sandbox_facts() -> dict[str, str]:
     """What runs tools here, for `doctor`."""
     found = detect()
     return {"kind": found.kind.value, "reason": found.reason}
-
-

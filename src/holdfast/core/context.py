@@ -110,9 +110,7 @@ def _results_of(message: Message, results: dict[str, tuple[ToolResult, Label]]) 
 
 def _visible(message: Message) -> Message | None:
     """Leave out empty text; a message with nothing to say is not sent."""
-    parts = tuple(
-        part for part in message.parts if not isinstance(part, Text) or part.text.strip()
-    )
+    parts = tuple(part for part in message.parts if not isinstance(part, Text) or part.text.strip())
     if not any(not isinstance(part, Thinking) for part in parts):
         return None
     if message.role is Role.SYSTEM:

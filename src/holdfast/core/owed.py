@@ -41,9 +41,7 @@ def owed(view: SessionView) -> Owed:
     if view.wiping:
         return Owed(destroy_key=not view.wiped)
     if view.state in ENDED:
-        return Owed(
-            start_wipe=not (view.open or view.host_open or view.questions or view.wiped)
-        )
+        return Owed(start_wipe=not (view.open or view.host_open or view.questions or view.wiped))
     turn = view.turn
     if turn is None or turn.cancel or view.state not in WORKING:
         return Owed(ask=view.questions)

@@ -73,9 +73,7 @@ def _show(view: SessionView, message: Message | None, tokens: int) -> SessionVie
     """Count a message into the window and its label into the high-water mark."""
     if message is None:
         return view
-    window = replace(
-        view.window, tokens=view.window.tokens + tokens, count=view.window.count + 1
-    )
+    window = replace(view.window, tokens=view.window.tokens + tokens, count=view.window.count + 1)
     return replace(
         view,
         window=window,

@@ -332,9 +332,7 @@ class Store(Protocol):
         ...
 
     # --- sessions and events
-    async def create_stream(
-        self, *, name: str, tenant: str, owner: int, first: Append
-    ) -> Lease:
+    async def create_stream(self, *, name: str, tenant: str, owner: int, first: Append) -> Lease:
         """Create a stream with its first events, leased to this node (epoch 1).
 
         `first.expected_version` is 0 and `first.epoch` is 1.

@@ -77,9 +77,7 @@ class Backend:
         if await self.store.find(opened.tenant, opened.session_id) is not None:
             raise SessionExists(f"there is a session {opened.session_id!r} already")
         stream = self.random_number()
-        key = self.keys.create_session_key(
-            tenant=opened.tenant, user=opened.user_id, stream=stream
-        )
+        key = self.keys.create_session_key(tenant=opened.tenant, user=opened.user_id, stream=stream)
         crypto = Crypto(key, self.clock.random_bytes)
         journal = Journal(
             store=self.store,
@@ -96,9 +94,7 @@ class Backend:
         now_ms = self.clock.now_ms()
         view, bodies = SessionView(), Bodies()
         for event in (first, *further):
-            recorded = Recorded(
-                version=view.version + 1, time_ms=now_ms, event=event, actor=actor
-            )
+            recorded = Recorded(version=view.version + 1, time_ms=now_ms, event=event, actor=actor)
             view = evolve(view, recorded)
             bodies.take(recorded, view.window)
         try:
@@ -118,9 +114,7 @@ class Backend:
                 self.keys.destroy_session(stream, now_ms=now_ms)
             raise
         journal.adopt(lease)
-        return Loaded(
-            journal=journal, view=view, bodies=bodies, indexer=indexer, lease=lease
-        )
+        return Loaded(journal=journal, view=view, bodies=bodies, indexer=indexer, lease=lease)
 
     # --- loading ---------------------------------------------------------------------
 
@@ -202,9 +196,7 @@ class Backend:
             tombstone=row.index.hidden,
             wiping=True,
         )
-        return Loaded(
-            journal=journal, view=view, bodies=Bodies(), indexer=None, lease=lease
-        )
+        return Loaded(journal=journal, view=view, bodies=Bodies(), indexer=None, lease=lease)
 
     async def _check_first(self, journal: Journal) -> None:
         first = await journal.event_at(1)

@@ -259,9 +259,7 @@ class Engine:
         by, guards = str(mail.actor), self.host.guards
         first = draft.view.version + 1
         try:
-            decision = decide(
-                draft.view, facts, mail.command, command_id=id, by=by, guards=guards
-            )
+            decision = decide(draft.view, facts, mail.command, command_id=id, by=by, guards=guards)
         except HoldfastError as error:
             draft.refusals.append((mail, error))
             if mail.seq:
@@ -327,9 +325,7 @@ class Engine:
         before, turn_ended = self.view, False
         for event, actor in draft.events:
             version = before.version + 1
-            recorded = Recorded(
-                version=version, time_ms=draft.now_ms, event=event, actor=actor
-            )
+            recorded = Recorded(version=version, time_ms=draft.now_ms, event=event, actor=actor)
             after = evolve(before, recorded)
             self.bodies.take(recorded, after.window)
             if self.hub.watched:

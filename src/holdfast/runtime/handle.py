@@ -141,9 +141,7 @@ class Session(Controls):
             feed.close()
             sending.add_done_callback(_seen)
 
-    async def subscribe_events(
-        self, from_version: int | None = None
-    ) -> AsyncIterator[StreamEvent]:
+    async def subscribe_events(self, from_version: int | None = None) -> AsyncIterator[StreamEvent]:
         """Yield the session's events: the log after `from_version`, then live.
 
         Durable events come exactly once and in order; deltas only while they
@@ -172,6 +170,24 @@ def _seen(done: asyncio.Future[Handled]) -> None:
         done.exception()
 
 
+class _RunFilter:
+    """Picks the events of the run that a command started or joined."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self.run = 0
+        self.over = False
+
+    def takes(self, event: StreamEvent) -> bool:
+        """Whether the event is one of the run; notes the run's end."""
+        if event.data.get("command") == self._command:
+            self.run = event.run
+        if not self.run or event.run not in (self.run, 0) or self.over:
+            return False
+        self.over = event.run == self.run and event.type == "agent_end"
+        return True
+
+
 async def _run_of(
     feed: Feed, sending: asyncio.Future[Handled], command: str
 ) -> AsyncIterator[StreamEvent]:
@@ -179,38 +195,29 @@ async def _run_of(
 
     A command that was carried out before is replayed from the log.
     """
-    run, replayed = 0, False
+    chosen, replayed = _RunFilter(command), False
     events = feed.events()
-    upcoming = asyncio.ensure_future(anext(events))
+    upcoming = asyncio.ensure_future(anext(events, None))
     try:
-        while True:
+        while not chosen.over:
             waiting: set[asyncio.Future[Any]] = {upcoming}
             if not sending.done():
                 waiting.add(sending)
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done() and sending.result().duplicate and not run and not replayed:
+            batch: list[StreamEvent] = []
+            if sending.done() and sending.result().duplicate and not chosen.run and not replayed:
                 replayed = True
-                for event in await feed.missed(sending.result().first - 1):
-                    if event.data.get("command") == command:
-                        run = event.run
-                    if run and event.run in (run, 0):
-                        yield event
-                        if event.run == run and event.type == "agent_end":
-                            return
+                batch = await feed.missed(sending.result().first - 1)
+            if upcoming.done():
+                event = upcoming.result()
+                if event is None:
+                    return
+                batch.append(event)
+                upcoming = asyncio.ensure_future(anext(events, None))
+            for event in batch:
+                if chosen.takes(event):
+                    yield event
             if sending.done():
                 sending.result()
-            if not upcoming.done():
-                continue
-            try:
-                event = upcoming.result()
-            except StopAsyncIteration:
-                return
-            upcoming = asyncio.ensure_future(anext(events))
-            if event.data.get("command") == command:
-                run = event.run
-            if run and event.run in (run, 0):
-                yield event
-                if event.run == run and event.type == "agent_end":
-                    return
     finally:
         upcoming.cancel()

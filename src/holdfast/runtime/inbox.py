@@ -182,5 +182,3 @@ def open_command(journal: Journal, row: PendingRow) -> bytes:
     if journal.crypto is None:
         raise Unreadable("the session's key is destroyed")
     return journal.crypto.open_box("command", (journal.stream, row.id), row.payload)
-
-

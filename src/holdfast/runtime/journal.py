@@ -290,4 +290,3 @@ def check_commitment(opened: Opened, crypto: Crypto, installation: bytes) -> Non
         raise ChainBroken("event 1 commits to another key")
     if opened.installation != installation.hex():
         raise ChainBroken("event 1 names another installation")
-

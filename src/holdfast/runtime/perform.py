@@ -76,9 +76,7 @@ async def call_model(call: ModelCall) -> ModelEnded:
         message = Message(Role.ASSISTANT, (Text(text),), call.label) if text.strip() else None
         return _not_done(call, started, Outcome.CANCELLED, "cancelled", message=message)
     except HoldfastError as failure:
-        return _not_done(
-            call, started, Outcome.FAILED, failure.reason, detail=failure.message
-        )
+        return _not_done(call, started, Outcome.FAILED, failure.reason, detail=failure.message)
     except Exception as failure:  # an adapter's bug fails the call, never the engine
         detail = f"the model adapter failed: {type(failure).__name__}"
         return _not_done(call, started, Outcome.FAILED, "adapter_failed", detail=detail)
@@ -192,9 +190,7 @@ async def call_tool(call: ToolCall) -> ToolEnded:
             call, started, kept, outcome=Outcome.CANCELLED, reason="cancelled", code=130
         )
     except TimeoutError:
-        return _stopped(
-            call, started, kept, outcome=Outcome.FAILED, reason="time_limit", code=124
-        )
+        return _stopped(call, started, kept, outcome=Outcome.FAILED, reason="time_limit", code=124)
     except HoldfastError as failure:
         text = f"[{failure.reason}: {failure.message}]"
         failed = ToolOutcome(content=text, is_error=True, exit_code=1)
@@ -276,4 +272,3 @@ def _stopped(
 def _label(call: ToolCall) -> Label:
     """What a tool brings in came from outside."""
     return replace(UNTRUSTED, origins=(f"tool:{call.prepared.action.name}",))
-

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from holdfast.core.messages import Message
 from holdfast.core.settings import ModelSettings
 from holdfast.runtime.config import AgentResult, ContextUsage
+from holdfast.runtime.endings import Endings
 from holdfast.runtime.proxies import GatedExecutor, GatedModel
-from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.stream import StreamEvent
 
 
-class SessionService(Sessions):
+class SessionService(Endings):
     """Sessions by id, as the seeds spell it; each method is one of `Session`'s."""
 
     async def generate(self, session_id: str, prompt: str) -> AgentResult:
@@ -80,9 +80,7 @@ class SessionService(Sessions):
         """Make a completed or failed session active again."""
         await (await self.get_session(session_id)).reopen()
 
-    async def answer(
-        self, session_id: str, question: int, decision: str, note: str = ""
-    ) -> None:
+    async def answer(self, session_id: str, question: int, decision: str, note: str = "") -> None:
         """Answer an open question; see `Session.answer`."""
         await (await self.get_session(session_id)).answer(question, decision, note)
 

@@ -5,36 +5,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
-from holdfast.core.commands import Terminate
 from holdfast.core.errors import (
     HoldfastError,
     InvalidInput,
-    KeyDestroyed,
     SessionExists,
     SessionNotFound,
 )
-from holdfast.core.events import Details, Event, Opened, Origin, Totals
+from holdfast.core.events import Event, Opened
 from holdfast.core.ids import generated_id, validate_id
 from holdfast.core.lifecycle import SessionState, decode_state
-from holdfast.core.messages import estimate_tokens
-from holdfast.core.settings import StorageType
-from holdfast.core.view import SessionView
-from holdfast.ports.store import Filter, Health
-from holdfast.runtime.backend import Loaded
+from holdfast.ports.store import Health
 from holdfast.runtime.config import (
     SessionConfig,
-    WipeReceipt,
 )
-from holdfast.runtime.envelope import Crypto, keyed_digest
+from holdfast.runtime.envelope import keyed_digest
 from holdfast.runtime.handle import Session
-from holdfast.runtime.index import Listed, blind, open_listed, tag_tokens, title_tokens
-from holdfast.runtime.manager import Core, Located
+from holdfast.runtime.listing import Listing, resolve_workspace
+from holdfast.runtime.manager import Located
 from holdfast.runtime.perform import clean
-from holdfast.runtime.snapshot import load_state
 
 ENDED_FOR_USERS = frozenset(
     {
@@ -44,7 +34,6 @@ ENDED_FOR_USERS = frozenset(
         SessionState.TERMINATED,
     }
 )
-PAGE = 200
 
 
 class LoadReport(int):
@@ -53,38 +42,7 @@ class LoadReport(int):
     failed: tuple[tuple[str, HoldfastError], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedSession:
-    """One row of a listing; times are epoch seconds."""
-
-    id: str
-    state: str
-    sensitivity_level: str
-    created_at: int
-    updated_at: int
-    last_activity: int
-    message_count: int
-    turn_count: int
-    tool_call_count: int
-    title: str = ""
-    tags: tuple[str, ...] = ()
-    user_id: str = ""
-    channel_id: str = ""
-    chat_id: str = ""
-    workspace: str = ""
-    model: str = ""
-    damaged: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionPage:
-    """One page of a listing; `cursor` is empty at the end."""
-
-    sessions: tuple[ListedSession, ...]
-    cursor: str = ""
-
-
-class Sessions(Core):
+class Sessions(Listing):
     """Sessions by id; see the module."""
 
     # --- create, find ----------------------------------------------------------------
@@ -182,9 +140,7 @@ class Sessions(Core):
                     return session
         raise InvalidInput("this user has had too many sessions in this chat")
 
-    async def get_user_session(
-        self, user_id: str, channel_id: str, chat_id: str
-    ) -> Session | None:
+    async def get_user_session(self, user_id: str, channel_id: str, chat_id: str) -> Session | None:
         """The user's living session there, or None (seed A4)."""
         await self.ready()
         for generation in range(1_000_000):
@@ -204,111 +160,9 @@ class Sessions(Core):
         digest = keyed_digest(key, b"user-session", *parts, b"%d" % generation)
         return f"sess-{digest.hex()}"
 
-    # --- listing -----------------------------------------------------------------------
-
-    async def list_sessions(
-        self,
-        *,
-        states: Iterable[SessionState | str] = (),
-        user_id: str | None = None,
-        title: str | None = None,
-        tags: Sequence[str] = (),
-        workspace: str | None = None,
-        min_sensitivity: int = 0,
-        storage_type: StorageType = StorageType.FILE,
-        cursor: str = "",
-        limit: int = 100,
-    ) -> SessionPage:
-        """List sessions of one store, newest change first, a page at a time.
-
-        Args:
-            title: words that the title must have, whole and without regard to case.
-            tags: tags it must have, all of them.
-            limit: sessions a page, 1 to 1000.
-        """
-        if not 1 <= limit <= 1000:
-            raise InvalidInput("limit is 1 to 1000")
-        await self.ready()
-        backend = self.backend_for(storage_type)
-        key = backend.keys.blind_key(self.tenant)
-        tokens: set[bytes] = set(tag_tokens(key, tags))
-        if title:
-            tokens |= title_tokens(key, title)
-        if user_id is not None:
-            tokens.add(blind(key, "user", user_id))
-        if workspace is not None:
-            tokens.add(blind(key, "workspace", resolve_workspace(workspace)))
-        wanted = frozenset(
-            int(s if isinstance(s, SessionState) else decode_state(s)) for s in states
-        )
-        page = await backend.store.list_streams(
-            Filter(
-                tenant=self.tenant,
-                states=wanted,
-                tokens=frozenset(tokens),
-                min_sensitivity=min_sensitivity,
-                cursor=cursor,
-                limit=limit,
-            )
-        )
-        rows = tuple(self._listed(Located(backend, row)) for row in page.rows)
-        return SessionPage(rows, page.cursor)
-
-    def _listed(self, where: Located) -> ListedSession:
-        row, index = where.row, where.row.index
-        damaged = ""
-        listed = Listed("", (), "", "", "", "", "")
-        if index.sealed:
-            try:
-                key = where.backend.keys.session_key(row.stream)
-                crypto = Crypto(key, self.clock.random_bytes)
-                listed = open_listed(row.stream, crypto, index.sealed)
-                crypto.wipe()
-            except HoldfastError as error:
-                damaged = error.reason
-        return ListedSession(
-            id=row.name or f"stream-{row.stream:016x}",
-            state=decode_state(index.state).title,
-            sensitivity_level=str(index.sensitivity),
-            created_at=index.created_ms // 1000,
-            updated_at=index.updated_ms // 1000,
-            last_activity=index.last_activity_ms // 1000,
-            message_count=index.messages,
-            turn_count=index.turns,
-            tool_call_count=index.tool_calls,
-            title=listed.title,
-            tags=listed.tags,
-            user_id=listed.user_id,
-            channel_id=listed.channel_id,
-            chat_id=listed.chat_id,
-            workspace=listed.workspace,
-            model=listed.model,
-            damaged=damaged,
-        )
-
-    async def rows(self) -> AsyncIterator[Located]:
-        """Every named session of every store."""
-        await self.ready()
-        for _, backend in self.distinct_backends():
-            cursor = ""
-            while True:
-                page = await backend.store.list_streams(
-                    Filter(tenant=self.tenant, cursor=cursor, limit=PAGE)
-                )
-                for row in page.rows:
-                    if row.name is not None:
-                        yield Located(backend, row)
-                cursor = page.cursor
-                if not cursor:
-                    break
-
     async def get_all_sessions(self) -> list[Session]:
         """Handles of all sessions (seed B6)."""
         return [self._handle(where, where.row.name or "") async for where in self.rows()]
-
-    async def session_count(self) -> int:
-        """How many sessions there are (seed B6)."""
-        return sum([1 async for _ in self.rows()])
 
     # --- restoring ---------------------------------------------------------------------
 
@@ -361,164 +215,3 @@ class Sessions(Core):
                 found = Health(ok=False, detail=f"{error.reason}: {error.message}")
             health.append((f"{storage.value}:{backend.store.name}", found))
         return health
-
-    # --- fork ----------------------------------------------------------------------------
-
-    async def fork_session(
-        self,
-        source: str,
-        new_id: str | None = None,
-        *,
-        name: str | None = None,
-        at_version: int | None = None,
-    ) -> Session:
-        """Open a new session with another's visible conversation (seed B14, contract 1.4).
-
-        Config, usage, counts and thinking come along, and the labels of the
-        source's head; open effects, questions and session-only grants do not.
-
-        Raises:
-            SessionNotFound: there is no source.
-            InvalidInput: it has no such version.
-        """
-        parent = await self.get_session(source)
-        loaded = await parent.where.backend.load(parent.where.row)
-        head = loaded.view
-        version = head.version if at_version is None else at_version
-        if not 1 <= version <= head.version:
-            raise InvalidInput(f"{source!r} has no version {version}")
-        at = loaded if version == head.version else await self._load_until(parent.where, version)
-        rows = await at.journal.store.read(parent.where.stream, version - 1, 1)
-        new = generated_id(self.clock.random_bytes(16)) if new_id is None else validate_id(new_id)
-        title = name or f"{head.details.title or head.settings.name or source} (fork)"
-        origin = Origin(
-            session_id=parent.id,
-            stream=parent.where.stream,
-            version=version,
-            head=rows[0].hash.hex(),
-        )
-        messages = tuple(entry.message for entry in at.bodies.visible())
-        opened = Opened(
-            session_id=new,
-            tenant=self.tenant,
-            user_id=head.user_id,
-            channel_id=head.channel_id,
-            chat_id=head.chat_id,
-            installation="",
-            commitment="",
-            settings=replace(at.view.settings, name=title),
-            system_prompt=at.bodies.prompt,
-            details=Details(title=title, tags=at.view.details.tags, custom=at.view.details.custom),
-            git=at.view.git,
-            origin=origin,
-            messages=messages,
-            tokens=sum(estimate_tokens(message) for message in messages),
-            totals=totals_of(at.view),
-            label=head.label,
-        )
-        return await self._open_new(opened, (), parent=parent.where.stream)
-
-    async def _load_until(self, where: Located, version: int) -> Loaded:
-        journal = where.backend.journal(where.row)
-        view, bodies = await load_state(journal, use_snapshot=False, until=version)
-        return Loaded(journal=journal, view=view, bodies=bodies, indexer=None)
-
-    # --- the end -------------------------------------------------------------------------
-
-    async def terminate_session(
-        self, session_id: str, *, keep: Sequence[str] = (), reason: str = ""
-    ) -> WipeReceipt:
-        """Wipe a session: its key is destroyed and that is attested in its log.
-
-        Its forks and children are wiped with it, unless they are named in `keep`.
-
-        Raises:
-            SessionNotFound: there is no such session.
-        """
-        return await self._terminate(session_id, keep, reason, tombstone=False)
-
-    async def destroy_session(
-        self, session_id: str, *, keep: Sequence[str] = (), reason: str = ""
-    ) -> WipeReceipt:
-        """Terminate a session and take it out of all listings (seed B6)."""
-        return await self._terminate(session_id, keep, reason, tombstone=True)
-
-    async def _terminate(
-        self, session_id: str, keep: Sequence[str], reason: str, *, tombstone: bool
-    ) -> WipeReceipt:
-        session = await self.get_session(session_id)
-        kept_names = {name.casefold() for name in keep}
-        erased: list[str] = []
-        kept: list[str] = []
-        for _, backend in self.distinct_backends():
-            filter = Filter(tenant=self.tenant, parent=session.where.stream, limit=1000)
-            for row in (await backend.store.list_streams(filter)).rows:
-                if row.name is None:
-                    continue
-                if row.name.casefold() in kept_names:
-                    kept.append(row.name)
-                    continue
-                receipt = await self._terminate(row.name, keep, reason, tombstone=tombstone)
-                erased += [row.name, *receipt.erased]
-                kept += receipt.kept
-        where = session.where
-        await session.submit(Terminate(why=reason, tombstone=tombstone))
-        await self._wiped(where)
-        found = where.backend.keys.receipt(where.stream)
-        assert found is not None, "a destroyed key leaves a receipt"
-        return WipeReceipt(
-            session_id=session_id,
-            destroyed_at_ms=found.destroyed_at_ms,
-            key_epoch=found.epoch,
-            erased=tuple(erased),
-            kept=tuple(kept),
-        )
-
-    async def _wiped(self, where: Located) -> None:
-        """Wait until the wipe is on record and the session is no longer led."""
-        while True:
-            row = await where.backend.store.stream_row(where.stream)
-            if row is None or row.index.state == int(SessionState.TERMINATED):
-                break
-            if self.live(where.stream) is None:
-                try:
-                    await self.lead_if_free(Located(where.backend, row))
-                except KeyDestroyed:
-                    break
-            await self.clock.sleep(0.005)
-        async with self._lock(where.stream):
-            engine = self._engines.pop(where.stream, None)
-            if engine is not None:
-                await engine.stop()
-        self._known.pop(where.stream, None)
-
-
-def totals_of(view: SessionView) -> Totals:
-    """The counts a fork or an export brings along."""
-    return Totals(
-        messages=view.message_count,
-        turns=view.turn_count,
-        rounds=view.round_count,
-        tool_calls=view.tool_call_count,
-        approvals=view.approval_count,
-        usage=view.usage,
-        last_prompt_tokens=view.context_tokens,
-    )
-
-
-def resolve_workspace(path: str) -> str:
-    """The real, absolute path of a workspace; "" stays "".
-
-    Raises:
-        InvalidInput: it is not a directory.
-    """
-    if not path:
-        return ""
-    if "\0" in path:
-        raise InvalidInput("a path has no NUL")
-    real = os.path.realpath(os.path.expanduser(path))
-    if not os.path.isdir(real):
-        raise InvalidInput(f"the workspace {path!r} is not a directory")
-    return real
-
-

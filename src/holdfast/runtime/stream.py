@@ -300,4 +300,3 @@ _WRITERS: dict[type[Event], Writer] = {  # type: ignore[type-arg]  # each takes 
     Wiped: _wiped,
     Ended: _over,
 }
-

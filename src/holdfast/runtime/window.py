@@ -61,4 +61,3 @@ class Bodies:
     def message_at(self, version: int) -> Message | None:
         """The (last) message of an event in the window."""
         return next((e.message for e in reversed(self.entries) if e.version == version), None)
-

@@ -9,7 +9,7 @@ off truthfully; its late report is dropped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from holdfast.core.actions import Action
 from holdfast.core.commands import Command, GitSeen, ModelEnded, Tick, ToolEnded
 from holdfast.core.context import render
 from holdfast.core.decide.doubt import in_doubt
-from holdfast.core.errors import BlobNotFound, HoldfastError
+from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Outcome
 from holdfast.core.facts import Facts, Found
 from holdfast.core.ids import EffectRef
@@ -26,12 +26,13 @@ from holdfast.core.labels import TRUSTED
 from holdfast.core.lifecycle import WORKING
 from holdfast.core.messages import Message, ToolUse, estimate_tokens, tool_result
 from holdfast.core.owed import Owed, owed
-from holdfast.core.tools import Nature, ToolSpec
+from holdfast.core.tools import Nature
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.model import ModelRequest
 from holdfast.ports.tool import ReconcilableTool, Reconciliation, ToolContext
 from holdfast.runtime.host import CANCEL_GRACE_S
 from holdfast.runtime.normalise import Prepared, model_action, prepare
+from holdfast.runtime.offer import offered, read_spill
 from holdfast.runtime.perform import ModelCall, ToolCall, call_model, call_tool, clean
 from holdfast.runtime.stream import StreamEvent
 
@@ -282,7 +283,7 @@ class Workers:
         return f"spill:{blob.hex()}-{parts}"
 
     async def _read_spill(self, handle: str) -> bytes:
-        return await read_spill(self._engine, handle)
+        return await read_spill(self._engine.journal, handle)
 
     def _publish(self, type: str, data: dict[str, object]) -> None:
         engine = self._engine
@@ -410,29 +411,3 @@ class Workers:
         if tasks:
             await asyncio.wait(tasks, timeout=2 * CANCEL_GRACE_S)
         self._running.clear()
-
-
-def offered(view: SessionView, specs: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
-    """The tools a session's model is told of: those that may run at all."""
-    listed = view.settings.tools
-    names = None if listed is None else {name.casefold() for name in listed}
-    return tuple(
-        spec
-        for spec in specs
-        if (names is None or spec.name.casefold() in names)
-        and (spec.nature is Nature.READ_ONLY or view.settings.unsafe_auto_approve)
-        and (view.settings.workspace or not spec.needs_workspace)
-    )
-
-
-async def read_spill(engine: Engine, handle: str) -> bytes:
-    """Return what a `spill:` handle of this session stands for.
-
-    Raises:
-        BlobNotFound: it stands for nothing here.
-    """
-    name, _, parts = handle.removeprefix("spill:").partition("-")
-    try:
-        return await engine.journal.get_blob(bytes.fromhex(name), int(parts))
-    except ValueError:
-        raise BlobNotFound(f"{handle!r} is not a handle") from None

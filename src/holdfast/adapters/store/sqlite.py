@@ -332,6 +332,7 @@ class SqliteStore:
             with typed_errors():
                 free = ballast.free_bytes()
                 facts["ballast"] = "kept" if ballast.kept() else "given up"
+                facts["checkpoint"] = self._writer.checkpoint_trouble or "ok"
         except StoreClosed:
             raise
         except HoldfastError as error:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 import apsw
@@ -64,7 +65,7 @@ class Readers:
         busy_s: how long a read waits for a lock, in seconds.
     """
 
-    def __init__(self, path: Any, passphrase: str | None, busy_s: float) -> None:
+    def __init__(self, path: Path, passphrase: str | None, busy_s: float) -> None:
         self._path = path
         self._passphrase = passphrase
         self._busy_s = busy_s

@@ -38,6 +38,7 @@ from holdfast.core.errors import (
 
 _BATCH_MAX = 512
 _POLL_S = 0.02
+_CHECKPOINT_PAGES = 1000
 
 T = TypeVar("T")
 
@@ -96,6 +97,13 @@ class Writer:
         self._dropped = False
         self._waiters: list[AnyJob] = []
         self._data_version = connection.pragma("data_version")
+        self._log_pages = 0
+        self.checkpoint_pages = _CHECKPOINT_PAGES
+        """How long the log may grow before it is brought into the file, in pages."""
+        self.checkpoint_trouble = ""
+        """Why the last checkpoint failed; "" if it did not."""
+        # SQLite's own hook would checkpoint inside COMMIT, where the callers wait.
+        connection.set_wal_hook(self._committed)
         self._thread = threading.Thread(target=self._main, name="holdfast-writer", daemon=True)
 
     def start(self) -> None:
@@ -240,6 +248,29 @@ class Writer:
                 jobs = jobs or self._drain(bulk)
                 _fail(jobs, _unexpected(error))
             deliver(jobs)
+            self._checkpoint()
+
+    def _committed(self, _: apsw.Connection, database: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _checkpoint(self) -> None:
+        """Bring a long log into the file, after the callers have their answers.
+
+        A failure loses nothing, it only leaves the log long; the next commit
+        tries again.
+        """
+        if self._log_pages < self.checkpoint_pages:
+            return
+        self._log_pages = 0
+        self._lock.acquire()
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self.checkpoint_trouble = ""
+        except apsw.Error as error:
+            self.checkpoint_trouble = str(error)
+        finally:
+            self._lock.release()
 
     def _drain(self, bulk: bool) -> list[AnyJob]:
         jobs = self._bulk if bulk else self._quick

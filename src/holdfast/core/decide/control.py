@@ -101,9 +101,7 @@ def answer(draft: Draft, command: Answer) -> None:
     if draft.view.state in ENDED:
         raise NotNow(f"the session is {draft.view.state.title}")
     draft.add(
-        Answered(
-            question=question.id, decision=command.decision, note=command.note, by=command.by
-        )
+        Answered(question=question.id, decision=command.decision, note=command.note, by=command.by)
     )
     effect = draft.view.open_at(question.ref)
     if question.about == "approval":

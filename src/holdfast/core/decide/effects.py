@@ -229,4 +229,3 @@ def tool_ended(draft: Draft, command: ToolEnded) -> None:
             metadata=command.metadata,
         )
     )
-

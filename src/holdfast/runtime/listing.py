@@ -1,0 +1,171 @@
+"""Listing sessions: a page at a time, by blind tokens, nothing folded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+
+from holdfast.core.errors import (
+    HoldfastError,
+    InvalidInput,
+)
+from holdfast.core.lifecycle import SessionState, decode_state
+from holdfast.core.settings import StorageType
+from holdfast.ports.store import Filter
+from holdfast.runtime.envelope import Crypto
+from holdfast.runtime.index import Listed, blind, open_listed, tag_tokens, title_tokens
+from holdfast.runtime.manager import Core, Located
+
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSession:
+    """One row of a listing; times are epoch seconds."""
+
+    id: str
+    state: str
+    sensitivity_level: str
+    created_at: int
+    updated_at: int
+    last_activity: int
+    message_count: int
+    turn_count: int
+    tool_call_count: int
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    user_id: str = ""
+    channel_id: str = ""
+    chat_id: str = ""
+    workspace: str = ""
+    model: str = ""
+    damaged: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """One page of a listing; `cursor` is empty at the end."""
+
+    sessions: tuple[ListedSession, ...]
+    cursor: str = ""
+
+
+class Listing(Core):
+    """Which sessions there are."""
+
+    async def list_sessions(
+        self,
+        *,
+        states: Iterable[SessionState | str] = (),
+        user_id: str | None = None,
+        title: str | None = None,
+        tags: Sequence[str] = (),
+        workspace: str | None = None,
+        min_sensitivity: int = 0,
+        storage_type: StorageType = StorageType.FILE,
+        cursor: str = "",
+        limit: int = 100,
+    ) -> SessionPage:
+        """List sessions of one store, newest change first, a page at a time.
+
+        Args:
+            title: words that the title must have, whole and without regard to case.
+            tags: tags it must have, all of them.
+            limit: sessions a page, 1 to 1000.
+        """
+        if not 1 <= limit <= 1000:
+            raise InvalidInput("limit is 1 to 1000")
+        await self.ready()
+        backend = self.backend_for(storage_type)
+        key = backend.keys.blind_key(self.tenant)
+        tokens: set[bytes] = set(tag_tokens(key, tags))
+        if title:
+            tokens |= title_tokens(key, title)
+        if user_id is not None:
+            tokens.add(blind(key, "user", user_id))
+        if workspace is not None:
+            tokens.add(blind(key, "workspace", resolve_workspace(workspace)))
+        wanted = frozenset(
+            int(s if isinstance(s, SessionState) else decode_state(s)) for s in states
+        )
+        page = await backend.store.list_streams(
+            Filter(
+                tenant=self.tenant,
+                states=wanted,
+                tokens=frozenset(tokens),
+                min_sensitivity=min_sensitivity,
+                cursor=cursor,
+                limit=limit,
+            )
+        )
+        rows = tuple(self._listed(Located(backend, row)) for row in page.rows)
+        return SessionPage(rows, page.cursor)
+
+    def _listed(self, where: Located) -> ListedSession:
+        row, index = where.row, where.row.index
+        damaged = ""
+        listed = Listed("", (), "", "", "", "", "")
+        if index.sealed:
+            try:
+                key = where.backend.keys.session_key(row.stream)
+                crypto = Crypto(key, self.clock.random_bytes)
+                listed = open_listed(row.stream, crypto, index.sealed)
+                crypto.wipe()
+            except HoldfastError as error:
+                damaged = error.reason
+        return ListedSession(
+            id=row.name or f"stream-{row.stream:016x}",
+            state=decode_state(index.state).title,
+            sensitivity_level=str(index.sensitivity),
+            created_at=index.created_ms // 1000,
+            updated_at=index.updated_ms // 1000,
+            last_activity=index.last_activity_ms // 1000,
+            message_count=index.messages,
+            turn_count=index.turns,
+            tool_call_count=index.tool_calls,
+            title=listed.title,
+            tags=listed.tags,
+            user_id=listed.user_id,
+            channel_id=listed.channel_id,
+            chat_id=listed.chat_id,
+            workspace=listed.workspace,
+            model=listed.model,
+            damaged=damaged,
+        )
+
+    async def rows(self) -> AsyncIterator[Located]:
+        """Every named session of every store."""
+        await self.ready()
+        for _, backend in self.distinct_backends():
+            cursor = ""
+            while True:
+                page = await backend.store.list_streams(
+                    Filter(tenant=self.tenant, cursor=cursor, limit=PAGE)
+                )
+                for row in page.rows:
+                    if row.name is not None:
+                        yield Located(backend, row)
+                cursor = page.cursor
+                if not cursor:
+                    break
+
+    async def session_count(self) -> int:
+        """How many sessions there are (seed B6)."""
+        return sum([1 async for _ in self.rows()])
+
+
+def resolve_workspace(path: str) -> str:
+    """The real, absolute path of a workspace; "" stays "".
+
+    Raises:
+        InvalidInput: it is not a directory.
+    """
+    if not path:
+        return ""
+    if "\0" in path:
+        raise InvalidInput("a path has no NUL")
+    real = os.path.realpath(os.path.expanduser(path))
+    if not os.path.isdir(real):
+        raise InvalidInput(f"the workspace {path!r} is not a directory")
+    return real

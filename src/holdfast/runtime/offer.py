@@ -1,0 +1,36 @@
+"""What a session's model is told of, and what its spill handles stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from holdfast.core.errors import BlobNotFound
+from holdfast.core.tools import Nature, ToolSpec
+from holdfast.core.view import SessionView
+from holdfast.runtime.journal import Journal
+
+
+def offered(view: SessionView, specs: Sequence[ToolSpec]) -> tuple[ToolSpec, ...]:
+    """The tools a session's model is told of: those that may run at all."""
+    listed = view.settings.tools
+    names = None if listed is None else {name.casefold() for name in listed}
+    return tuple(
+        spec
+        for spec in specs
+        if (names is None or spec.name.casefold() in names)
+        and (spec.nature is Nature.READ_ONLY or view.settings.unsafe_auto_approve)
+        and (view.settings.workspace or not spec.needs_workspace)
+    )
+
+
+async def read_spill(journal: Journal, handle: str) -> bytes:
+    """Return what a `spill:` handle of this session stands for.
+
+    Raises:
+        BlobNotFound: it stands for nothing here.
+    """
+    name, _, parts = handle.removeprefix("spill:").partition("-")
+    try:
+        return await journal.get_blob(bytes.fromhex(name), int(parts))
+    except ValueError:
+        raise BlobNotFound(f"{handle!r} is not a handle") from None
