@@ -24,7 +24,6 @@ from holdfast.core.events import (
     Imported,
     Lapsed,
     Opened,
-    Outcome,
     Paused,
     Refused,
     Resumed,
@@ -36,13 +35,9 @@ from holdfast.core.events import (
 )
 from holdfast.core.ids import EffectRef
 from holdfast.core.lifecycle import SessionState, decode_state
-from holdfast.core.messages import Message, Role
+from holdfast.core.messages import Role
+from holdfast.core.turns import active, effect_ended, effect_started, settle, show
 from holdfast.core.view import (
-    CALLS_MAX,
-    HOST_EFFECTS,
-    Call,
-    FinishedTurn,
-    OpenEffect,
     Question,
     Recorded,
     SessionView,
@@ -64,54 +59,6 @@ def fold(events: Iterable[Recorded], view: SessionView | None = None) -> Session
     for recorded in events:
         state = evolve(state, recorded)
     return state
-
-
-# --- helpers -------------------------------------------------------------------------
-
-
-def _show(view: SessionView, message: Message | None, tokens: int) -> SessionView:
-    """Count a message into the window and its label into the high-water mark."""
-    if message is None:
-        return view
-    window = replace(view.window, tokens=view.window.tokens + tokens, count=view.window.count + 1)
-    return replace(
-        view,
-        window=window,
-        context_tokens=view.context_tokens + tokens,
-        label=view.label.join(message.label),
-    )
-
-
-def _active(view: SessionView, time_ms: int) -> SessionView:
-    return replace(view, last_activity_ms=time_ms)
-
-
-def _end_turn(view: SessionView, outcome: str, reason: str = "", detail: str = "") -> SessionView:
-    turn = view.turn
-    assert turn is not None, "a turn that ends has begun"
-    finished = FinishedTurn(
-        id=turn.id,
-        outcome=outcome,
-        answer=turn.answer,
-        reason=reason,
-        detail=detail,
-        tool_calls=turn.tool_calls,
-        usage=turn.usage,
-        version=view.version,
-    )
-    state = SessionState.ACTIVE if view.state is SessionState.PROCESSING else view.state
-    return replace(
-        view, turn=None, calls=(), last_turn=finished, turn_count=view.turn_count + 1, state=state
-    )
-
-
-def _settle(view: SessionView) -> SessionView:
-    """End a turn that is being cancelled once nothing of it is open."""
-    if view.turn is None or not view.turn.cancel:
-        return view
-    if view.open or view.calls or view.questions:
-        return view
-    return _end_turn(view, "cancelled", view.turn.cancel)
 
 
 def _add_totals(view: SessionView, totals: Totals) -> SessionView:
@@ -194,7 +141,7 @@ def _imported(view: SessionView, recorded: Recorded) -> SessionView:
 def _admitted(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Admitted)
-    view = _active(_show(view, event.message, event.tokens), recorded.time_ms)
+    view = active(show(view, event.message, event.tokens), recorded.time_ms)
     if event.message.role is Role.USER:
         view = replace(view, message_count=view.message_count + 1)
     if not event.turn:
@@ -244,7 +191,7 @@ def _answered(view: SessionView, recorded: Recorded) -> SessionView:
 def _lapsed(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Lapsed)
-    return _settle(_without_question(view, event.question, recorded.time_ms))
+    return settle(_without_question(view, event.question, recorded.time_ms))
 
 
 def _without_question(view: SessionView, id: int, time_ms: int) -> SessionView:
@@ -252,107 +199,6 @@ def _without_question(view: SessionView, id: int, time_ms: int) -> SessionView:
     turn = replace(view.turn, clock_ms=time_ms) if view.turn else None
     questions = tuple(question for question in view.questions if question.id != id)
     return replace(view, questions=questions, turn=turn)
-
-
-def _started(view: SessionView, recorded: Recorded) -> SessionView:
-    event = recorded.event
-    assert isinstance(event, EffectStarted)
-    ref = EffectRef(event.cause, event.ordinal)
-    effect = OpenEffect(
-        ref=ref,
-        effect=event.effect,
-        name=event.name,
-        digest=event.digest,
-        attempt=event.attempt,
-        engine=event.engine,
-        version=recorded.version,
-    )
-    if event.effect in HOST_EFFECTS:
-        return replace(view, host_open=(*view.host_open, effect))
-    others = tuple(one for one in view.open if one.ref != ref)
-    turn = view.turn
-    if turn is not None and event.attempt > 1:
-        turn = replace(turn, clock_ms=recorded.time_ms)
-    working = view.state is SessionState.ACTIVE and turn is not None
-    state = SessionState.PROCESSING if working else view.state
-    return replace(view, open=(*others, effect), turn=turn, state=state)
-
-
-def _ended(view: SessionView, recorded: Recorded) -> SessionView:
-    event = recorded.event
-    assert isinstance(event, EffectEnded)
-    ref = EffectRef(event.cause, event.ordinal)
-    if event.effect in HOST_EFFECTS:
-        return _host_ended(view, event, ref)
-    view = replace(
-        view,
-        open=tuple(one for one in view.open if one.ref != ref),
-        questions=tuple(one for one in view.questions if one.ref != ref),
-    )
-    view = _active(_show(view, event.message, event.tokens), recorded.time_ms)
-    if event.effect == "tool":
-        return _settle(_tool_ended(view, ref, recorded))
-    return _settle(_model_ended(view, event, recorded))
-
-
-def _host_ended(view: SessionView, event: EffectEnded, ref: EffectRef) -> SessionView:
-    """A call of the embedding program: money counts, the conversation is untouched."""
-    left = tuple(one for one in view.host_open if one.ref != ref)
-    calls = view.tool_call_count + (1 if event.effect == "host_tool" else 0)
-    usage = view.usage + event.usage if event.usage else view.usage
-    return replace(view, host_open=left, tool_call_count=calls, usage=usage)
-
-
-def _tool_ended(view: SessionView, ref: EffectRef, recorded: Recorded) -> SessionView:
-    event = recorded.event
-    assert isinstance(event, EffectEnded)
-    calls = tuple(call for call in view.calls if call.ordinal != ref.ordinal)
-    ran = 0 if event.outcome is Outcome.REFUSED else 1
-    turn = view.turn
-    if turn is not None:
-        turn = replace(turn, cause=recorded.version, tool_calls=turn.tool_calls + ran)
-    return replace(view, calls=calls, turn=turn, tool_call_count=view.tool_call_count + ran)
-
-
-def _model_ended(view: SessionView, event: EffectEnded, recorded: Recorded) -> SessionView:
-    turn = view.turn
-    if event.usage is not None:
-        view = replace(view, usage=view.usage + event.usage)
-        if event.usage.total_tokens:
-            view = replace(view, context_tokens=event.usage.total_tokens)
-        turn = replace(turn, usage=turn.usage + event.usage) if turn else None
-        view = replace(view, turn=turn)
-    if turn is None:
-        return view
-    if event.outcome is Outcome.DONE and event.message is not None:
-        return _answered_by_model(view, turn, event, recorded)
-    if event.outcome in (Outcome.FAILED, Outcome.REFUSED):
-        return _end_turn(view, "failed", event.reason, event.detail)
-    if event.message is not None:
-        return replace(view, turn=replace(turn, answer=recorded.version))
-    return view
-
-
-def _answered_by_model(
-    view: SessionView, turn: Turn, event: EffectEnded, recorded: Recorded
-) -> SessionView:
-    assert event.message is not None
-    uses = event.message.tool_uses[:CALLS_MAX]
-    calls = tuple(
-        Call(ordinal, use.id, use.name, ordinal in event.parallel)
-        for ordinal, use in enumerate(uses, start=1)
-    )
-    steered = turn.cause != event.cause
-    turn = replace(
-        turn,
-        answer=recorded.version,
-        rounds=turn.rounds + 1,
-        cause=recorded.version if calls else turn.cause,
-    )
-    view = replace(view, calls=calls, round_count=view.round_count + 1, turn=turn)
-    if calls or turn.cancel or steered:
-        return view
-    return _end_turn(view, "completed")
 
 
 def _context_set(view: SessionView, recorded: Recorded) -> SessionView:
@@ -396,7 +242,7 @@ def _cancel_asked(view: SessionView, recorded: Recorded) -> SessionView:
     assert isinstance(event, CancelAsked)
     if view.turn is None:
         return view
-    return _settle(replace(view, turn=replace(view.turn, cancel=event.why)))
+    return settle(replace(view, turn=replace(view.turn, cancel=event.why)))
 
 
 def _wipe_started(view: SessionView, recorded: Recorded) -> SessionView:
@@ -422,8 +268,8 @@ _HANDLERS: dict[type[Event], Callable[[SessionView, Recorded], SessionView]] = {
     Asked: _asked,
     Answered: _answered,
     Lapsed: _lapsed,
-    EffectStarted: _started,
-    EffectEnded: _ended,
+    EffectStarted: effect_started,
+    EffectEnded: effect_ended,
     ContextSet: _context_set,
     Paused: _paused,
     Resumed: _resumed,

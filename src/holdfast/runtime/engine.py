@@ -9,8 +9,6 @@ at a time, appends what was decided in one append, and only then acts:
               └────────────────── outcome ◄─────────────────┘
 
 - One append is in flight at a time; what arrives meanwhile goes into the next.
-- An effect starts only after its intent is durable, if it is still owed, and
-  while the lease has margin left.
 - Fenced or Conflict means the lease is lost: the engine stops at once.
 """
 

@@ -37,13 +37,13 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
     Raises:
         Denied: the gate refused; nothing ran.
     """
-    prepared = engine.workers.prepare(use)
+    prepared = engine.workers.make.prepare(use)
     prepared = replace(prepared, action=replace(prepared.action, by_host=True))
     effect = await _begin(engine, prepared.action, actor)
     call = ToolCall(
         ref=effect.ref,
         prepared=prepared,
-        context=engine.workers.context(effect, prepared),
+        context=engine.workers.make.context(effect, prepared),
         publish=lambda type, data: None,
         clock=engine.host.clock,
     )

@@ -12,35 +12,25 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast.core.actions import Action
 from holdfast.core.commands import Command, GitSeen, ModelEnded, Tick, ToolEnded
-from holdfast.core.context import render
 from holdfast.core.decide.doubt import in_doubt
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Outcome
 from holdfast.core.facts import Facts, Found
 from holdfast.core.ids import EffectRef
-from holdfast.core.labels import TRUSTED
 from holdfast.core.lifecycle import WORKING
-from holdfast.core.messages import Message, ToolUse, estimate_tokens, tool_result
+from holdfast.core.messages import Message, estimate_tokens, tool_result
 from holdfast.core.owed import Owed, owed
 from holdfast.core.tools import Nature
 from holdfast.core.view import OpenEffect, SessionView
-from holdfast.ports.model import ModelRequest
-from holdfast.ports.tool import ReconcilableTool, Reconciliation, ToolContext
+from holdfast.ports.tool import ReconcilableTool, Reconciliation
 from holdfast.runtime.host import CANCEL_GRACE_S
-from holdfast.runtime.normalise import Prepared, model_action, prepare
-from holdfast.runtime.offer import offered, read_spill
-from holdfast.runtime.perform import ModelCall, ToolCall, call_model, call_tool, clean
-from holdfast.runtime.stream import StreamEvent
-
-if TYPE_CHECKING:
-    from holdfast.runtime.engine import Engine
-
-THINKING_TOKENS = 8_192
-REPLY_ROOM = 0.8
+from holdfast.runtime.making import Led, Maker
+from holdfast.runtime.normalise import Prepared, model_action
+from holdfast.runtime.perform import clean
 
 
 @dataclass(slots=True)
@@ -56,8 +46,9 @@ class Running:
 class Workers:
     """The running effects and timers of one engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Led) -> None:
         self.revisions: tuple[tuple[str, int], ...] = ()
+        self.make = Maker(engine)
         self._engine = engine
         self._running: dict[EffectRef, Running] = {}
         self._found: dict[EffectRef, Found] = {}
@@ -101,17 +92,10 @@ class Workers:
         message = fresh.get(turn.answer) or self._engine.bodies.message_at(turn.answer)
         uses = message.tool_uses if message else ()
         return {
-            EffectRef(turn.answer, call.ordinal): self.prepare(uses[call.ordinal - 1]).action
+            EffectRef(turn.answer, call.ordinal): self.make.prepare(uses[call.ordinal - 1]).action
             for call in view.calls
             if call.ordinal <= len(uses)
         }
-
-    def prepare(self, use: ToolUse) -> Prepared:
-        """Normalise a call."""
-        engine = self._engine
-        crypto = engine.journal.crypto
-        assert crypto is not None, "a session with effects has its key"
-        return prepare(use, engine.host.registry, engine.view.settings.workspace, crypto)
 
     # --- reconciling ---------------------------------------------------------------
 
@@ -142,7 +126,7 @@ class Workers:
     def _start(self, effect: OpenEffect) -> None:
         if not self._engine.margin_ok:
             return
-        work = self._model(effect) if effect.effect == "model" else self._tool(effect)
+        work = self.make.model(effect) if effect.effect == "model" else self.make.tool(effect)
         run = Running(effect, asyncio.create_task(self._report(effect.ref, work)))
         self._running[effect.ref] = run
 
@@ -187,119 +171,6 @@ class Workers:
             )
         )
 
-    # --- performing ----------------------------------------------------------------
-
-    async def _model(self, effect: OpenEffect) -> Command:
-        engine = self._engine
-        view = engine.view
-        try:
-            client = engine.host.model_for(view)
-        except HoldfastError as error:
-            client, detail = None, error.message
-        else:
-            detail = "no model is configured"
-        if client is None:
-            return ModelEnded(
-                ref=effect.ref, outcome=Outcome.FAILED, reason="no_model", detail=detail
-            )
-        tools = offered(view, engine.host.registry.specs())
-        spent = len(engine.bodies.prompt) // 4 + sum(len(tool.parameters) // 4 for tool in tools)
-        limit = min(view.settings.context_tokens, client.context_tokens)
-        room = max(1000, int(limit * REPLY_ROOM) - spent)
-        messages = render(engine.bodies.visible(), room)
-        label = TRUSTED
-        for message in messages:
-            label = label.join(message.label)
-        thinking = view.settings.thinking_tokens or THINKING_TOKENS
-        request = ModelRequest(
-            system=engine.bodies.prompt,
-            messages=messages,
-            tools=tools,
-            thinking_tokens=thinking if view.settings.thinking else None,
-            idempotency_key=self._effect_id(effect.ref),
-        )
-        call = ModelCall(
-            ref=effect.ref,
-            client=client,
-            request=request,
-            publish=self._publish,
-            prepare=self.prepare,
-            clock=engine.host.clock,
-            label=label,
-        )
-        return await call_model(call)
-
-    async def _tool(self, effect: OpenEffect) -> Command:
-        engine = self._engine
-        prepared = self._prepared_of(effect)
-        if prepared is None or prepared.tool is None or prepared.action.digest != effect.digest:
-            text = "[not run: the call is not the one that was judged]"
-            message = tool_result("", effect.name, text, is_error=True)
-            return ToolEnded(
-                ref=effect.ref, outcome=Outcome.FAILED, message=message, reason="not_as_judged"
-            )
-        call = ToolCall(
-            ref=effect.ref,
-            prepared=prepared,
-            context=self.context(effect, prepared),
-            publish=self._publish,
-            clock=engine.host.clock,
-        )
-        return await call_tool(call)
-
-    def _prepared_of(self, effect: OpenEffect) -> Prepared | None:
-        message = self._engine.bodies.message_at(effect.ref.cause)
-        uses = message.tool_uses if message else ()
-        if not 1 <= effect.ref.ordinal <= len(uses):
-            return None
-        return self.prepare(uses[effect.ref.ordinal - 1])
-
-    def context(self, effect: OpenEffect, prepared: Prepared) -> ToolContext:
-        """What a tool is told beside its arguments."""
-        engine = self._engine
-        tool = prepared.tool
-        assert tool is not None
-        limit = min(tool.spec.timeout_s, engine.view.settings.limits.tool_s)
-        return ToolContext(
-            session_id=engine.view.session_id,
-            workspace=engine.view.settings.workspace or None,
-            effect_id=self._effect_id(effect.ref),
-            epoch=engine.journal.epoch,
-            attempt=effect.attempt,
-            timeout_s=float(limit),
-            emit=lambda piece: None,
-            spill=self._spill,
-            read_spill=self._read_spill,
-            unsandboxed_allowed=engine.host.unsandboxed_allowed,
-        )
-
-    def _effect_id(self, ref: EffectRef) -> str:
-        crypto = self._engine.journal.crypto
-        assert crypto is not None, "a session with effects has its key"
-        return crypto.effect_id(self._engine.journal.stream, ref.cause, ref.ordinal)
-
-    async def _spill(self, data: bytes) -> str:
-        blob, parts, _ = await self._engine.journal.put_blob(data)
-        return f"spill:{blob.hex()}-{parts}"
-
-    async def _read_spill(self, handle: str) -> bytes:
-        return await read_spill(self._engine.journal, handle)
-
-    def _publish(self, type: str, data: dict[str, object]) -> None:
-        engine = self._engine
-        view = engine.view
-        engine.hub.publish(
-            StreamEvent(
-                type=type,
-                session=view.session_id,
-                version=view.version,
-                time_ms=engine.host.clock.now_ms(),
-                run=view.turn.id if view.turn else 0,
-                data=data,
-                live=True,
-            )
-        )
-
     @contextmanager
     def host_call(self, ref: EffectRef, task: asyncio.Future[Any]) -> Iterator[None]:
         """A call of the embedding program runs; it is cancelled with the session."""
@@ -316,7 +187,7 @@ class Workers:
         engine = self._engine
         for effect in in_doubt(engine.view, engine.id):
             if effect.effect == "tool":
-                await engine.host.kill_leftovers(self._effect_id(effect.ref))
+                await engine.host.kill_leftovers(self.make.effect_id(effect.ref))
 
     def _ask_tools(self, view: SessionView) -> None:
         """Ask reconcilable tools about calls in doubt; wait for a former holder's end."""
@@ -328,7 +199,7 @@ class Workers:
             if not self._engine.grace_over:
                 self._wait_for_grace()
                 continue
-            prepared = self._prepared_of(effect)
+            prepared = self.make.prepared_of(effect)
             if prepared is not None and prepared.action.nature is Nature.RECONCILABLE:
                 self._asking.add(effect.ref)
                 self._spawn(self._ask_tool(effect, prepared))
@@ -338,7 +209,7 @@ class Workers:
         tool = prepared.tool
         if isinstance(tool, ReconcilableTool):
             try:
-                said = await tool.reconcile(prepared.arguments, self.context(effect, prepared))
+                said = await tool.reconcile(prepared.arguments, self.make.context(effect, prepared))
             except HoldfastError:
                 said = None
             if said is not None and said.state is not Reconciliation.UNKNOWN:

@@ -36,7 +36,7 @@ from holdfast.core.errors import (
 
 MOUNTS = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
-40 22 0:36 / /home/me/my\\040share rw - nfs4 server:/export rw
+40 22 0:36 / /shared/my\\040share rw - nfs4 server:/export rw
 41 22 0:37 / /mnt/win rw master:1 - cifs //server/share rw
 42 41 0:38 / /mnt/win/local rw - tmpfs tmpfs rw
 43 22 0:39 / /mnt/remote rw - fuse.sshfs me@host: rw
@@ -49,7 +49,7 @@ broken line
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/home/me/my share/deep/store.db", "nfs4"),
+        ("/shared/my share/deep/store.db", "nfs4"),
         ("/mnt/win/store.db", "cifs"),
         ("/mnt/remote/x/store.db", "fuse.sshfs"),
     ],
@@ -63,7 +63,7 @@ def test_network_file_systems_are_refused(path: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/home/me/my shares/store.db", "ext4"),
+        ("/shared/my shares/store.db", "ext4"),
         ("/mnt/win/local/store.db", "tmpfs"),
         ("/mnt/guest/store.db", "ext4"),
         ("/mnt/window/store.db", "ext4"),

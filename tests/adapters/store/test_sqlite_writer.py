@@ -223,3 +223,17 @@ def test_a_result_for_a_closed_loop_is_dropped(tmp_path: Path) -> None:
         await store.aclose()
 
     asyncio.run(after())
+
+
+def test_a_long_queue_makes_nobody_late(tmp_path: Path) -> None:
+    """Only waiting for another process is busy; large jobs in line are just slow."""
+
+    async def run() -> None:
+        async with opened(tmp_path / "store.db", busy_s=0.02) as store:
+            await create(store, 1)
+            await asyncio.gather(
+                *(store.put_blob(1, b"blob", part, bytes(1024 * 1024)) for part in range(40))
+            )
+            assert 40 == await store.drop_blobs(1)
+
+    asyncio.run(run())

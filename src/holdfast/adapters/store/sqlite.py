@@ -74,7 +74,7 @@ class SqliteStore:
         self._pool = ThreadPoolExecutor(_READ_THREADS, thread_name_prefix="holdfast-read")
         self._closing: asyncio.Future[None] | None = None
         self._closed = False
-        self._watching = False
+        self._watching: asyncio.AbstractEventLoop | None = None
 
     @classmethod
     async def open(
@@ -398,8 +398,8 @@ class SqliteStore:
         future: asyncio.Future[T] = loop.create_future()
         job = Job(run=run, loop=loop, future=future, urgent=urgent, outside=outside)
         self._writer.put(job, bulk=bulk)
-        if not self._watching:
-            self._watching = True
+        if self._watching is not loop:
+            self._watching = loop
             loop.call_later(self._busy_s / 4, self._watch, loop)
         return future
 
@@ -407,8 +407,8 @@ class SqliteStore:
         """Fail those who wait too long for another process; runs while work is queued."""
         if self._writer.expire(time.monotonic() - self._busy_s):
             loop.call_later(self._busy_s / 4, self._watch, loop)
-        else:
-            self._watching = False
+        elif self._watching is loop:
+            self._watching = None
 
     async def _read(
         self,

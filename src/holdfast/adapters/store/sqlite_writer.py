@@ -93,6 +93,7 @@ class Writer:
         self._bulk: deque[AnyJob] = deque()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._asleep = False
+        self._stuck_since: float | None = None
         self._closing = False
         self._dropped = False
         self._waiters: list[AnyJob] = []
@@ -145,11 +146,19 @@ class Writer:
                 self._waiters.remove(waiter)
 
     def expire(self, before: float) -> bool:
-        """Fail the jobs that wait for the lock since before a monotonic time.
+        """Fail the jobs that wait for another process's lock since before a time.
+
+        A long queue alone makes nobody late.
+
+        Args:
+            before: on the monotonic clock, in seconds.
 
         Returns:
             Whether jobs are left in the queue.
         """
+        stuck = self._stuck_since
+        if stuck is None or stuck >= before:
+            return bool(self._quick or self._bulk)
         with self._mutex:
             late = [job for job in (*self._quick, *self._bulk) if job.since < before]
             for jobs in (self._quick, self._bulk):
@@ -237,7 +246,9 @@ class Writer:
                 continue
             jobs: list[AnyJob] = []
             try:
+                self._stuck_since = time.monotonic()
                 self._lock.acquire()
+                self._stuck_since = None
                 try:
                     jobs = self._drain(bulk)
                     if jobs:

@@ -1,0 +1,174 @@
+"""`evolve` for turns and effects: how a turn starts, goes on and ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from holdfast.core.events import (
+    EffectEnded,
+    EffectStarted,
+    Outcome,
+)
+from holdfast.core.ids import EffectRef
+from holdfast.core.lifecycle import SessionState
+from holdfast.core.messages import Message
+from holdfast.core.view import (
+    CALLS_MAX,
+    HOST_EFFECTS,
+    Call,
+    FinishedTurn,
+    OpenEffect,
+    Recorded,
+    SessionView,
+    Turn,
+)
+
+
+def show(view: SessionView, message: Message | None, tokens: int) -> SessionView:
+    """Count a message into the window and its label into the high-water mark."""
+    if message is None:
+        return view
+    window = replace(view.window, tokens=view.window.tokens + tokens, count=view.window.count + 1)
+    return replace(
+        view,
+        window=window,
+        context_tokens=view.context_tokens + tokens,
+        label=view.label.join(message.label),
+    )
+
+
+def active(view: SessionView, time_ms: int) -> SessionView:
+    """Note that a user, a model or a tool did something."""
+    return replace(view, last_activity_ms=time_ms)
+
+
+def end_turn(view: SessionView, outcome: str, reason: str = "", detail: str = "") -> SessionView:
+    """End the running turn."""
+    turn = view.turn
+    assert turn is not None, "a turn that ends has begun"
+    finished = FinishedTurn(
+        id=turn.id,
+        outcome=outcome,
+        answer=turn.answer,
+        reason=reason,
+        detail=detail,
+        tool_calls=turn.tool_calls,
+        usage=turn.usage,
+        version=view.version,
+    )
+    state = SessionState.ACTIVE if view.state is SessionState.PROCESSING else view.state
+    return replace(
+        view, turn=None, calls=(), last_turn=finished, turn_count=view.turn_count + 1, state=state
+    )
+
+
+def settle(view: SessionView) -> SessionView:
+    """End a turn that is being cancelled once nothing of it is open."""
+    if view.turn is None or not view.turn.cancel:
+        return view
+    if view.open or view.calls or view.questions:
+        return view
+    return end_turn(view, "cancelled", view.turn.cancel)
+
+
+def effect_started(view: SessionView, recorded: Recorded) -> SessionView:
+    """An intent is durable."""
+    event = recorded.event
+    assert isinstance(event, EffectStarted)
+    ref = EffectRef(event.cause, event.ordinal)
+    effect = OpenEffect(
+        ref=ref,
+        effect=event.effect,
+        name=event.name,
+        digest=event.digest,
+        attempt=event.attempt,
+        engine=event.engine,
+        version=recorded.version,
+    )
+    if event.effect in HOST_EFFECTS:
+        return replace(view, host_open=(*view.host_open, effect))
+    others = tuple(one for one in view.open if one.ref != ref)
+    turn = view.turn
+    if turn is not None and event.attempt > 1:
+        turn = replace(turn, clock_ms=recorded.time_ms)
+    working = view.state is SessionState.ACTIVE and turn is not None
+    state = SessionState.PROCESSING if working else view.state
+    return replace(view, open=(*others, effect), turn=turn, state=state)
+
+
+def effect_ended(view: SessionView, recorded: Recorded) -> SessionView:
+    """An effect has its outcome."""
+    event = recorded.event
+    assert isinstance(event, EffectEnded)
+    ref = EffectRef(event.cause, event.ordinal)
+    if event.effect in HOST_EFFECTS:
+        return _host_ended(view, event, ref)
+    view = replace(
+        view,
+        open=tuple(one for one in view.open if one.ref != ref),
+        questions=tuple(one for one in view.questions if one.ref != ref),
+    )
+    view = active(show(view, event.message, event.tokens), recorded.time_ms)
+    if event.effect == "tool":
+        return settle(_tool_ended(view, ref, recorded))
+    return settle(_model_ended(view, event, recorded))
+
+
+def _host_ended(view: SessionView, event: EffectEnded, ref: EffectRef) -> SessionView:
+    """A call of the embedding program: money counts, the conversation is untouched."""
+    left = tuple(one for one in view.host_open if one.ref != ref)
+    calls = view.tool_call_count + (1 if event.effect == "host_tool" else 0)
+    usage = view.usage + event.usage if event.usage else view.usage
+    return replace(view, host_open=left, tool_call_count=calls, usage=usage)
+
+
+def _tool_ended(view: SessionView, ref: EffectRef, recorded: Recorded) -> SessionView:
+    event = recorded.event
+    assert isinstance(event, EffectEnded)
+    calls = tuple(call for call in view.calls if call.ordinal != ref.ordinal)
+    ran = 0 if event.outcome is Outcome.REFUSED else 1
+    turn = view.turn
+    if turn is not None:
+        turn = replace(turn, cause=recorded.version, tool_calls=turn.tool_calls + ran)
+    return replace(view, calls=calls, turn=turn, tool_call_count=view.tool_call_count + ran)
+
+
+def _model_ended(view: SessionView, event: EffectEnded, recorded: Recorded) -> SessionView:
+    turn = view.turn
+    if event.usage is not None:
+        view = replace(view, usage=view.usage + event.usage)
+        if event.usage.total_tokens:
+            view = replace(view, context_tokens=event.usage.total_tokens)
+        turn = replace(turn, usage=turn.usage + event.usage) if turn else None
+        view = replace(view, turn=turn)
+    if turn is None:
+        return view
+    if event.outcome is Outcome.DONE and event.message is not None:
+        return _answered_by_model(view, turn, event, recorded)
+    if event.outcome in (Outcome.FAILED, Outcome.REFUSED):
+        return end_turn(view, "failed", event.reason, event.detail)
+    if event.message is not None:
+        return replace(view, turn=replace(turn, answer=recorded.version))
+    return view
+
+
+def _answered_by_model(
+    view: SessionView, turn: Turn, event: EffectEnded, recorded: Recorded
+) -> SessionView:
+    assert event.message is not None
+    uses = event.message.tool_uses[:CALLS_MAX]
+    calls = tuple(
+        Call(ordinal, use.id, use.name, ordinal in event.parallel)
+        for ordinal, use in enumerate(uses, start=1)
+    )
+    steered = turn.cause != event.cause
+    turn = replace(
+        turn,
+        answer=recorded.version,
+        rounds=turn.rounds + 1,
+        cause=recorded.version if calls else turn.cause,
+    )
+    view = replace(view, calls=calls, round_count=view.round_count + 1, turn=turn)
+    if calls or turn.cancel or steered:
+        return view
+    return end_turn(view, "completed")

@@ -1,0 +1,185 @@
+"""Making calls out of intents: what the model is sent and what a tool is told."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from holdfast.core.commands import Command, ModelEnded, ToolEnded
+from holdfast.core.context import render
+from holdfast.core.errors import HoldfastError
+from holdfast.core.events import Outcome
+from holdfast.core.ids import EffectRef
+from holdfast.core.labels import TRUSTED
+from holdfast.core.messages import ToolUse, tool_result
+from holdfast.core.view import OpenEffect, SessionView
+from holdfast.ports.model import ModelRequest
+from holdfast.ports.tool import ToolContext
+from holdfast.runtime.host import Host
+from holdfast.runtime.hub import Hub
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.normalise import Prepared, prepare
+from holdfast.runtime.offer import offered, read_spill
+from holdfast.runtime.perform import ModelCall, ToolCall, call_model, call_tool
+from holdfast.runtime.stream import StreamEvent
+from holdfast.runtime.window import Bodies
+
+THINKING_TOKENS = 8_192
+REPLY_ROOM = 0.8
+
+
+class Led(Protocol):
+    """The engine as its workers see it."""
+
+    id: str
+    host: Host
+    journal: Journal
+    view: SessionView
+    bodies: Bodies
+    hub: Hub
+
+    @property
+    def margin_ok(self) -> bool:
+        """The lease is good for starting something."""
+
+    @property
+    def grace_over(self) -> bool:
+        """A former holder can no longer be acting."""
+
+    @property
+    def grace_s(self) -> float:
+        """Seconds a former holder may go on acting."""
+
+    def report(self, command: Command) -> None:
+        """Take a report."""
+
+    async def destroy_key(self) -> None:
+        """Destroy the data key and report it."""
+
+
+class Maker:
+    """Makes the calls of one engine."""
+
+    def __init__(self, engine: Led) -> None:
+        self._engine = engine
+
+    def prepare(self, use: ToolUse) -> Prepared:
+        """Normalise a call."""
+        engine = self._engine
+        crypto = engine.journal.crypto
+        assert crypto is not None, "a session with effects has its key"
+        return prepare(use, engine.host.registry, engine.view.settings.workspace, crypto)
+
+    async def model(self, effect: OpenEffect) -> Command:
+        """Make a model call; returns its report."""
+        engine = self._engine
+        view = engine.view
+        try:
+            client = engine.host.model_for(view)
+        except HoldfastError as error:
+            client, detail = None, error.message
+        else:
+            detail = "no model is configured"
+        if client is None:
+            return ModelEnded(
+                ref=effect.ref, outcome=Outcome.FAILED, reason="no_model", detail=detail
+            )
+        tools = offered(view, engine.host.registry.specs())
+        spent = len(engine.bodies.prompt) // 4 + sum(len(tool.parameters) // 4 for tool in tools)
+        limit = min(view.settings.context_tokens, client.context_tokens)
+        room = max(1000, int(limit * REPLY_ROOM) - spent)
+        messages = render(engine.bodies.visible(), room)
+        label = TRUSTED
+        for message in messages:
+            label = label.join(message.label)
+        thinking = view.settings.thinking_tokens or THINKING_TOKENS
+        request = ModelRequest(
+            system=engine.bodies.prompt,
+            messages=messages,
+            tools=tools,
+            thinking_tokens=thinking if view.settings.thinking else None,
+            idempotency_key=self.effect_id(effect.ref),
+        )
+        call = ModelCall(
+            ref=effect.ref,
+            client=client,
+            request=request,
+            publish=self._publish,
+            prepare=self.prepare,
+            clock=engine.host.clock,
+            label=label,
+        )
+        return await call_model(call)
+
+    async def tool(self, effect: OpenEffect) -> Command:
+        """Run a tool in the form that was judged; returns its report."""
+        engine = self._engine
+        prepared = self.prepared_of(effect)
+        if prepared is None or prepared.tool is None or prepared.action.digest != effect.digest:
+            text = "[not run: the call is not the one that was judged]"
+            message = tool_result("", effect.name, text, is_error=True)
+            return ToolEnded(
+                ref=effect.ref, outcome=Outcome.FAILED, message=message, reason="not_as_judged"
+            )
+        call = ToolCall(
+            ref=effect.ref,
+            prepared=prepared,
+            context=self.context(effect, prepared),
+            publish=self._publish,
+            clock=engine.host.clock,
+        )
+        return await call_tool(call)
+
+    def prepared_of(self, effect: OpenEffect) -> Prepared | None:
+        """The normalised call behind an intent, or None if it is not in the window."""
+        message = self._engine.bodies.message_at(effect.ref.cause)
+        uses = message.tool_uses if message else ()
+        if not 1 <= effect.ref.ordinal <= len(uses):
+            return None
+        return self.prepare(uses[effect.ref.ordinal - 1])
+
+    def context(self, effect: OpenEffect, prepared: Prepared) -> ToolContext:
+        """What a tool is told beside its arguments."""
+        engine = self._engine
+        tool = prepared.tool
+        assert tool is not None
+        limit = min(tool.spec.timeout_s, engine.view.settings.limits.tool_s)
+        return ToolContext(
+            session_id=engine.view.session_id,
+            workspace=engine.view.settings.workspace or None,
+            effect_id=self.effect_id(effect.ref),
+            epoch=engine.journal.epoch,
+            attempt=effect.attempt,
+            timeout_s=float(limit),
+            emit=lambda piece: None,
+            spill=self._spill,
+            read_spill=self._read_spill,
+            unsandboxed_allowed=engine.host.unsandboxed_allowed,
+        )
+
+    def effect_id(self, ref: EffectRef) -> str:
+        """The effect's stable id, its idempotency key."""
+        crypto = self._engine.journal.crypto
+        assert crypto is not None, "a session with effects has its key"
+        return crypto.effect_id(self._engine.journal.stream, ref.cause, ref.ordinal)
+
+    async def _spill(self, data: bytes) -> str:
+        blob, parts, _ = await self._engine.journal.put_blob(data)
+        return f"spill:{blob.hex()}-{parts}"
+
+    async def _read_spill(self, handle: str) -> bytes:
+        return await read_spill(self._engine.journal, handle)
+
+    def _publish(self, type: str, data: dict[str, object]) -> None:
+        engine = self._engine
+        view = engine.view
+        engine.hub.publish(
+            StreamEvent(
+                type=type,
+                session=view.session_id,
+                version=view.version,
+                time_ms=engine.host.clock.now_ms(),
+                run=view.turn.id if view.turn else 0,
+                data=data,
+                live=True,
+            )
+        )
