@@ -21,6 +21,7 @@ from holdfast.adapters.sandbox.processes import kill_leftovers
 from holdfast.adapters.sandbox.status import detect
 from holdfast.adapters.store.memory import MemoryStore
 from holdfast.adapters.store.sqlite import SqliteStore
+from holdfast.adapters.tools.function import FunctionTool, tool
 from holdfast.adapters.tools.gitstate import capture
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
 from holdfast.core.errors import InvalidInput
@@ -35,6 +36,20 @@ from holdfast.ports.store import Filter, Store
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.manager import IDLE_S, Surroundings
 from holdfast.runtime.service import SessionService
+
+__all__ = [
+    "FileKeys",
+    "FunctionTool",
+    "MemoryStore",
+    "Model",
+    "SessionManager",
+    "SqliteStore",
+    "ToolRegistry",
+    "default_installation_key_path",
+    "parse_model",
+    "sandbox_facts",
+    "tool",
+]
 
 Model = ModelClient | ModelSettings | str
 Opener = Callable[["SessionManager"], Awaitable[None]]

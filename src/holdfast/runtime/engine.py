@@ -1,8 +1,7 @@
 """The engine: the only turn loop. It reconciles what is owed with what is running.
 
 One engine leads one session while it holds the lease. Everything reaches it as
-mail: commands of people, outcomes of its own effects, timers. It decides a batch
-at a time, appends what was decided in one append, and only then acts:
+mail. It decides a batch at a time, appends it in one append, and only then acts:
 
     mail ─► decide ─► append ─► evolve ─► owed ─► start the missing, cancel the surplus
               ▲                                             │

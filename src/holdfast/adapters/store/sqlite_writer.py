@@ -246,9 +246,7 @@ class Writer:
                 continue
             jobs: list[AnyJob] = []
             try:
-                self._stuck_since = time.monotonic()
-                self._lock.acquire()
-                self._stuck_since = None
+                self._acquire()
                 try:
                     jobs = self._drain(bulk)
                     if jobs:
@@ -260,6 +258,11 @@ class Writer:
                 _fail(jobs, _unexpected(error))
             deliver(jobs)
             self._checkpoint()
+
+    def _acquire(self) -> None:
+        self._stuck_since = time.monotonic()
+        self._lock.acquire()
+        self._stuck_since = None
 
     def _committed(self, _: apsw.Connection, database: str, pages: int) -> int:
         self._log_pages = pages
@@ -274,7 +277,7 @@ class Writer:
         if self._log_pages < self.checkpoint_pages:
             return
         self._log_pages = 0
-        self._lock.acquire()
+        self._acquire()
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self.checkpoint_trouble = ""
