@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from holdfast.core.actions import Action
-from holdfast.core.events import CostRecord, Details, Outcome, Totals
+from holdfast.core.events import CostRecord, Outcome, Totals
 from holdfast.core.gitstate import GitState
 from holdfast.core.ids import EffectRef
 from holdfast.core.messages import Message
 from holdfast.core.quantities import Usage
-from holdfast.core.settings import QueuePolicy, Settings
+from holdfast.core.settings import ModelSettings, QueuePolicy
 
 # --- what people and programs ask: these may wait in the inbox -----------------
 
@@ -32,11 +32,23 @@ class AddMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configure:
-    """Change settings, prompt or details; None leaves a part unchanged."""
+    """Change settings, prompt or details; None leaves a part unchanged.
 
-    settings: Settings | None = None
+    A patch rather than a whole, so that two who change different things at the
+    same time do not undo each other.
+
+    Args:
+        custom: (key, JSON text) entries of the free metadata; "" removes the key.
+    """
+
+    thinking: bool | None = None
+    thinking_tokens: int | None = None
+    model: ModelSettings | None = None
+    queue_policy: QueuePolicy | None = None
     system_prompt: str | None = None
-    details: Details | None = None
+    title: str | None = None
+    tags: tuple[str, ...] | None = None
+    custom: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

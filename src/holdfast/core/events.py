@@ -305,9 +305,7 @@ class CancelAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WipeStarted:
-    """Intent to destroy the session's key; stored in clear, signed."""
-
-    why: str = ""
+    """Intent to destroy the session's key; stored in clear, signed, without content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

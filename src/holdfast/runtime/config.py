@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from holdfast.core.decide.content import check_settings
 from holdfast.core.errors import InvalidInput, LiteralSecret, NotYetSupported
@@ -126,17 +126,6 @@ def check_model(model: ModelSettings) -> None:
         raise LiteralSecret("a key is given as env:NAME, file:/path or keyring:service/name")
     if not model.provider or not model.model:
         raise InvalidInput("a model needs a provider and a model name")
-
-
-def with_model(settings: Settings, model: ModelSettings | None) -> Settings:
-    """The settings with another model.
-
-    Raises:
-        LiteralSecret, InvalidInput: see `check_model`.
-    """
-    if model is not None:
-        check_model(model)
-    return replace(settings, model=model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from holdfast.core.commands import (
     AddMessage,
@@ -18,13 +17,13 @@ from holdfast.core.commands import (
     SetContext,
 )
 from holdfast.core.errors import InvalidInput
-from holdfast.core.events import CostRecord, Details, EffectEnded, Imported
+from holdfast.core.events import CostRecord, EffectEnded, Imported
 from holdfast.core.lifecycle import WORKING, SessionState
 from holdfast.core.messages import Message, Role, Text, user
 from holdfast.core.quantities import Usage
 from holdfast.core.settings import ModelSettings, QueuePolicy
 from holdfast.core.view import Question, SessionView
-from holdfast.runtime.config import ContextUsage, SessionInfo, with_model
+from holdfast.runtime.config import ContextUsage, SessionInfo, check_model
 from holdfast.runtime.host import Handled
 from holdfast.runtime.infos import info_of
 from holdfast.runtime.manager import Core, Located
@@ -207,19 +206,19 @@ class Controls:
         model_config: ModelSettings | None = None,
     ) -> None:
         """Change thinking, its budget in tokens, or the model; None leaves it (seed B10)."""
-        settings = (await self.view()).settings
         if model_config is not None:
-            settings = with_model(settings, model_config)
-        if thinking is not None:
-            settings = replace(settings, thinking=thinking)
-        if budget is not None:
-            settings = replace(settings, thinking_tokens=budget)
-        await self.submit(Configure(settings=settings))
+            check_model(model_config)
+        await self.submit(
+            Configure(thinking=thinking, thinking_tokens=budget, model=model_config)
+        )
 
     async def set_queue_policy(self, policy: QueuePolicy | str) -> None:
         """Change what happens to messages that arrive during a turn."""
-        settings = replace((await self.view()).settings, queue_policy=QueuePolicy(policy))
-        await self.submit(Configure(settings=settings))
+        try:
+            chosen = QueuePolicy(policy)
+        except ValueError as error:
+            raise InvalidInput(str(error)) from None
+        await self.submit(Configure(queue_policy=chosen))
 
     async def set_system_prompt(self, prompt: str) -> None:
         """Change the system prompt; "" removes it."""
@@ -227,23 +226,19 @@ class Controls:
 
     async def set_title(self, title: str) -> None:
         """Change the title (seed E8)."""
-        await self._set_details(title=clean(title))
+        await self.submit(Configure(title=clean(title)))
 
     async def set_tags(self, tags: Sequence[str]) -> None:
         """Replace the tags (seed E8)."""
-        await self._set_details(tags=tuple(clean(tag) for tag in tags))
+        await self.submit(Configure(tags=tuple(clean(tag) for tag in tags)))
 
     async def set_custom(self, key: str, value: object) -> None:
         """Set one entry of the free metadata; None removes it (seeds A1, E8)."""
-        custom = dict(await self.metadata())
-        custom[key] = value
-        if value is None:
-            del custom[key]
         try:
-            text = json.dumps(custom, separators=(",", ":"), allow_nan=False)
+            text = "" if value is None else json.dumps(value, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise InvalidInput(f"metadata must be JSON: {error}") from None
-        await self._set_details(custom=text)
+        await self.submit(Configure(custom=((clean(key), clean(text)),)))
 
     set_metadata = set_custom
 
@@ -251,18 +246,3 @@ class Controls:
         """The free metadata (seeds A1, C1, E8)."""
         found: dict[str, object] = json.loads((await self.view()).details.custom)
         return found
-
-    async def _set_details(
-        self,
-        *,
-        title: str | None = None,
-        tags: tuple[str, ...] | None = None,
-        custom: str | None = None,
-    ) -> None:
-        old = (await self.view()).details
-        details = Details(
-            title=old.title if title is None else title,
-            tags=old.tags if tags is None else tags,
-            custom=old.custom if custom is None else custom,
-        )
-        await self.submit(Configure(details=details))

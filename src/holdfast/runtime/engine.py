@@ -14,6 +14,7 @@ mail. It decides a batch at a time, appends it in one append, and only then acts
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from dataclasses import replace
 
@@ -41,10 +42,12 @@ from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import Inbox
 from holdfast.runtime.index import Indexer, cleared
 from holdfast.runtime.journal import Extras, Journal
-from holdfast.runtime.snapshot import EVENTS_MIN, write_snapshot
+from holdfast.runtime.snapshot import BYTES_MIN, EVENTS_MIN, write_snapshot
 from holdfast.runtime.stream import translate
 from holdfast.runtime.window import Bodies
 from holdfast.runtime.workers import Workers
+
+_log = logging.getLogger("holdfast")
 
 BATCH_MAX = 64
 STALE_MAX = 5
@@ -79,6 +82,7 @@ class Engine:
         self._mail: deque[Mail] = deque()
         self._wake = asyncio.Event()
         self._stopping = False
+        self._failed: HoldfastError | None = None
         self._turns: dict[int, list[asyncio.Future[FinishedTurn]]] = {}
         self._inbox = Inbox(journal)
         self.workers = Workers(self)
@@ -182,6 +186,8 @@ class Engine:
             while not self._stopping:
                 await self._wake.wait()
                 self._wake.clear()
+                if self._failed is not None:
+                    raise self._failed
                 await self._inbox.read_if_dirty(self)
                 while batch := self._take():
                     await self._commit(batch)
@@ -193,8 +199,8 @@ class Engine:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # a bug must not leave callers waiting for ever
-            await self._lose(HoldfastError(f"the engine failed: {type(error).__name__}: {error}"))
-            raise
+            _log.exception("the engine of a session failed")
+            await self._lose(HoldfastError(f"the engine failed: {type(error).__name__}"))
 
     def _take(self) -> list[Mail]:
         """The next letters: what waited in the inbox first, when it may go now."""
@@ -335,8 +341,10 @@ class Engine:
 
     async def _after_turn(self) -> None:
         self.workers.look_at_git()
-        if self.view.turn is None and self.view.version - self._snapshot_at >= EVENTS_MIN:
-            self._snapshot_at = self.view.version
+        grown = self.view.version - self._snapshot_at
+        large = grown >= EVENTS_MIN or self.journal.bytes_written >= BYTES_MIN
+        if self.view.turn is None and large:
+            self._snapshot_at, self.journal.bytes_written = self.view.version, 0
             await write_snapshot(self.journal, self.view, self.bodies)
 
     def _resolve_turns(self) -> None:
@@ -362,6 +370,11 @@ class Engine:
         now_ms = max(self.host.clock.now_ms(), self.view.updated_ms)
         receipt = self.host.keys.destroy_session(self.journal.stream, now_ms=now_ms)
         self.report(KeyGone(destroyed_at_ms=receipt.destroyed_at_ms, key_epoch=receipt.epoch))
+
+    def fail(self, error: HoldfastError) -> None:
+        """Side work failed for good: stop leading, and say why to whoever asks."""
+        self._failed = error
+        self._wake.set()
 
     # --- losing the session --------------------------------------------------------
 

@@ -67,6 +67,7 @@ class Session(Controls):
             raise InvalidInput(str(error)) from None
         if not isinstance(prompt, str):
             raise InvalidInput("a prompt is text")
+        await self._core.check_model_for(self._where)
         id = command_id or self._core.clock.random_bytes(16)
         command = Send(message=user(clean(prompt)), policy=chosen)
         return await self._core.submit(self._where, command, id=id, by=by)

@@ -103,7 +103,12 @@ class Indexer:
 
 
 def cleared(view: SessionView, parent: int = 0) -> IndexRow:
-    """The row of a session that is being wiped: no content, no tokens."""
+    """The row of a session that is being wiped: no content, no tokens.
+
+    Once it is wiped, nothing is left but that it was (contract 1.9).
+    """
+    if view.wiped:
+        return IndexRow(state=int(view.state), sensitivity=0, hidden=True)
     return IndexRow(
         state=int(view.state),
         created_ms=view.created_ms,

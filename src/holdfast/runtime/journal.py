@@ -83,6 +83,7 @@ class Journal:
     version: int = 0
     head: bytes = GENESIS
     epoch: int = 0
+    bytes_written: int = 0
     _public: bytes = field(default=b"")
 
     # --- writing ---------------------------------------------------------------
@@ -147,6 +148,7 @@ class Journal:
                 raise
         self.version = rows[-1].version
         self.head = rows[-1].hash
+        self.bytes_written += sum(len(row.body) for row in rows)
 
     async def _is_ours(self, rows: Sequence[SealedEvent]) -> bool:
         """After a lost acknowledgement: is the stored row the one we sent?"""

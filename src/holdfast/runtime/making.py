@@ -52,6 +52,9 @@ class Led(Protocol):
     def report(self, command: Command) -> None:
         """Take a report."""
 
+    def fail(self, error: HoldfastError) -> None:
+        """Side work failed for good."""
+
     async def destroy_key(self) -> None:
         """Destroy the data key and report it."""
 

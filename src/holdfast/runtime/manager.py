@@ -17,6 +17,7 @@ from holdfast.core.errors import (
     DuplicateCommand,
     HoldfastError,
     LeaseHeld,
+    NoModel,
     SessionNotFound,
     StoreNotRegistered,
     Unavailable,
@@ -331,6 +332,20 @@ class Core:
                 continue
             await self.lead_if_free(where)
             await store.changed(WATCH_S / 4)
+
+    async def check_model_for(self, where: Located) -> None:
+        """Refuse early what this process leads and has no model for.
+
+        Raises:
+            NoModel: neither the session nor the manager has one.
+            MissingExtra, InvalidInput: its client cannot be built.
+        """
+        try:
+            engine = await self.engine(where)
+        except LeaseHeld:
+            return
+        if self._around.build_client(engine.view) is None:
+            raise NoModel("no model: give the manager or the session one")
 
     async def lead_if_free(self, where: Located) -> None:
         """Take the session's lease if nobody has it, and serve its inbox."""

@@ -20,6 +20,7 @@ from holdfast.runtime.journal import Journal
 from holdfast.runtime.window import Bodies
 
 EVENTS_MIN = 500
+BYTES_MIN = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

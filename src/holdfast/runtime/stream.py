@@ -111,7 +111,7 @@ def translate(before: SessionView, after: SessionView, recorded: Recorded) -> li
     """Say in public events what one durable event means."""
     writer = _WRITERS.get(type(recorded.event))
     pairs = writer(recorded.event, before, after, recorded) if writer else []
-    pairs += _run_ended(before, after)
+    pairs += _run_ended(before, after, recorded)
     turn = before.turn or after.turn
     run = turn.id if turn else 0
     return [
@@ -144,12 +144,13 @@ def _text(message: Message | None) -> str:
     return message.text if message else ""
 
 
-def _run_ended(before: SessionView, after: SessionView) -> list[Pair]:
+def _run_ended(before: SessionView, after: SessionView, recorded: Recorded) -> list[Pair]:
     done = after.last_turn
     if done is None or before.turn is None or after.turn is not None:
         return []
     data: dict[str, object] = {
         "outcome": done.outcome,
+        "text": _text(getattr(recorded.event, "message", None)) if done.answer else "",
         "reason": done.reason,
         "usage": _usage(done.usage),
         "tool_calls": done.tool_calls,

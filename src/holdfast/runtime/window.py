@@ -45,7 +45,17 @@ class Bodies:
         prompt = getattr(event, "system_prompt", None)
         if prompt is not None:
             self.prompt = prompt
-        self.entries.extend(Entry(recorded.version, message) for message in messages_of(event))
+        fresh = [Entry(recorded.version, message) for message in messages_of(event)]
+        place = self._place_of(event)
+        self.entries[place:place] = fresh
+
+    def _place_of(self, event: Event) -> int:
+        """Where its messages go: an answer stands before what came while it was written."""
+        place = len(self.entries)
+        if isinstance(event, EffectEnded) and event.effect == "model":
+            while place and self.entries[place - 1].version > event.cause:
+                place -= 1
+        return place
 
     def visible(self) -> list[Entry]:
         """What is shown, the summary first."""

@@ -133,7 +133,11 @@ class Workers:
     async def _report(self, ref: EffectRef, work: Coroutine[Any, Any, Command]) -> None:
         outcome = await work
         run = self._running.get(ref)
-        if run is not None and run.task is asyncio.current_task() and not run.written_off:
+        if run is None or run.task is not asyncio.current_task():
+            return
+        if run.written_off:
+            del self._running[ref]
+        else:
             self._engine.report(outcome)
 
     def _cancel(self, run: Running) -> None:
@@ -232,7 +236,7 @@ class Workers:
         dues = [t for t in (due.turn_ends_ms, due.question_lapses_ms) if t is not None]
         at = min(dues, default=None)
         if self._timer is not None:
-            if self._timer[0] == at:
+            if self._timer[0] == at and not self._timer[1].done():
                 return
             self._timer[1].cancel()
             self._timer = None
@@ -265,9 +269,16 @@ class Workers:
         return task
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(self._watched(work))
         self._side.add(task)
         task.add_done_callback(self._side.discard)
+
+    async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
+        """Side work that fails ends the engine's lead; it is never lost in silence."""
+        try:
+            await work
+        except HoldfastError as error:
+            self._engine.fail(error)
 
     async def stop(self) -> None:
         """Cancel everything; outcomes are not recorded, effects stay in doubt."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from holdfast.core.commands import Configure, GitSeen, Import, SetContext
 from holdfast.core.decide.common import Draft, Later
@@ -30,21 +31,55 @@ def configure(draft: Draft, command: Configure) -> None:
     """
     if draft.view.state in ENDED:
         raise NotNow(f"the session is {draft.view.state.title}")
-    if command.settings is not None:
-        check_settings(command.settings)
-    if command.details is not None:
-        check_details(command.details)
-    if command.system_prompt is not None and len(command.system_prompt) > PROMPT_CHARS_MAX:
+    settings, details = _settings(draft, command), _details(draft, command)
+    prompt = command.system_prompt
+    if prompt is not None and len(prompt) > PROMPT_CHARS_MAX:
         raise InvalidInput(f"the system prompt is longer than {PROMPT_CHARS_MAX} characters")
-    if (command.settings, command.system_prompt, command.details) == (None, None, None):
-        return
-    draft.add(
-        Configured(
-            settings=command.settings,
-            system_prompt=command.system_prompt,
-            details=command.details,
-        )
+    check_settings(settings)
+    check_details(details)
+    changed = Configured(
+        settings=None if settings == draft.view.settings else settings,
+        system_prompt=prompt,
+        details=None if details == draft.view.details else details,
     )
+    if changed != Configured():
+        draft.add(changed)
+
+
+def _settings(draft: Draft, command: Configure) -> Settings:
+    old = draft.view.settings
+    return replace(
+        old,
+        thinking=old.thinking if command.thinking is None else command.thinking,
+        thinking_tokens=command.thinking_tokens or old.thinking_tokens,
+        model=command.model or old.model,
+        queue_policy=command.queue_policy or old.queue_policy,
+    )
+
+
+def _details(draft: Draft, command: Configure) -> Details:
+    old = draft.view.details
+    custom = old.custom
+    if command.custom:
+        entries = json.loads(old.custom)
+        for key, text in command.custom:
+            entries.pop(key, None)
+            if text:
+                entries[key] = _json(text)
+        custom = json.dumps(entries, separators=(",", ":"))
+    return Details(
+        title=old.title if command.title is None else command.title,
+        tags=old.tags if command.tags is None else command.tags,
+        custom=custom,
+    )
+
+
+def _json(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        raise InvalidInput("metadata must be JSON") from None
+    return value
 
 
 def git_seen(draft: Draft, command: GitSeen) -> None:

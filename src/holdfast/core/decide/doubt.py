@@ -25,6 +25,7 @@ ATTEMPTS_MAX = 5
 DOUBT_CHOICES = ("happened", "run_again", "skip")
 
 Starter = Callable[[Draft, EffectRef, int], None]
+Served = Callable[[Draft, EffectRef], bool]
 
 
 def in_doubt(view: SessionView, engine: str) -> tuple[OpenEffect, ...]:
@@ -35,8 +36,8 @@ def in_doubt(view: SessionView, engine: str) -> tuple[OpenEffect, ...]:
     )
 
 
-def settle_doubts(draft: Draft, start: Starter) -> None:
-    """Settle what can be settled now."""
+def settle_doubts(draft: Draft, start: Starter, served: Served) -> None:
+    """Settle what can be settled now, by a runner that offers what is needed."""
     turn = draft.view.turn
     if draft.view.state not in WORKING or turn is None or turn.cancel:
         for effect in in_doubt(draft.view, draft.facts.engine):
@@ -44,6 +45,8 @@ def settle_doubts(draft: Draft, start: Starter) -> None:
                 lose(draft, effect, "the runtime stopped while it ran")
         return
     for effect in in_doubt(draft.view, draft.facts.engine):
+        if not served(draft, effect.ref):
+            continue
         if effect.effect == "model":
             _again(draft, effect, start)
         else:

@@ -35,20 +35,32 @@ APPROVAL_CHOICES = ("approve", "deny")
 def advance(draft: Draft) -> None:
     """Bring the draft to where nothing more can be decided now."""
     lose_host_calls(draft)
-    settle_doubts(draft, start_effect)
+    settle_doubts(draft, start_effect, served)
     while True:
         due = owed(draft.view)
         if due.start_wipe:
-            draft.add(WipeStarted(why=draft.view.state_reason))
+            draft.add(WipeStarted())
             return
         limit = _limit_reached(draft, due.start, due.turn_ends_ms)
         if limit:
             cancel_turn(draft, limit)
             continue
-        if not due.start:
+        servable = [ref for ref in due.start if served(draft, ref)]
+        if not servable:
             return
-        for ref in due.start:
+        for ref in servable:
             start_effect(draft, ref, 1)
+
+
+def served(draft: Draft, ref: EffectRef) -> bool:
+    """Whether this runner offers what an effect needs; if not, it stays owed (contract 1.13)."""
+    action = draft.facts.model if ref.ordinal == 0 else draft.facts.actions.get(ref)
+    if action is None or action.known:
+        return True
+    if ref.ordinal == 0:
+        return False
+    listed = draft.view.settings.tools or ()
+    return action.name.casefold() not in {name.casefold() for name in listed}
 
 
 def _limit_reached(draft: Draft, start: tuple[EffectRef, ...], turn_ends_ms: int | None) -> str:
