@@ -214,7 +214,7 @@ class Append:
         index: the session's new index row, or None to leave it.
         traces: keyed hashes to remember for the session, with their source.
             A hash that is already there keeps its first source.
-        drop_name: the session's name and index blob are erased (wipe).
+        drop_name: the session's name, tenant, owner and index blob are erased (wipe).
         urgent: it carries an outcome, a cancel or a lifecycle event, and may
             use the room kept free for those on a full disk (contract 2.21).
     """

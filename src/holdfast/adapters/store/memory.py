@@ -533,15 +533,17 @@ class MemoryStore:
     def _row_after(self, append: Append, stream: Stream) -> None:
         row = stream.row
         index = append.index if append.index is not None else row.index
-        name = row.name
+        name, tenant, owner = row.name, row.tenant, row.owner
         if append.drop_name:
             if name is not None:
                 del self.disk.names[(row.tenant, common.folded(name))]
-            name = None
+            name, tenant, owner = None, "", 0
             index = dataclasses.replace(index, sealed=b"")
         stream.row = dataclasses.replace(
             row,
             name=name,
+            tenant=tenant,
+            owner=owner,
             index=index,
             version=append.expected_version + len(append.events),
             head=append.events[-1].hash if append.events else row.head,
