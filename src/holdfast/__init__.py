@@ -15,10 +15,10 @@ Everything here is loaded when it is first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+import importlib as _importlib
+import typing as _typing
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from holdfast.bootstrap import (
         FileKeys,
         FunctionTool,
@@ -136,7 +136,7 @@ def __getattr__(name: str) -> object:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
-    value: object = getattr(import_module(f"holdfast.{home}"), name)
+    value: object = getattr(_importlib.import_module(f"holdfast.{home}"), name)
     globals()[name] = value
     return value
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from holdfast.core.actions import Action
 from holdfast.core.facts import Facts
 from holdfast.core.guards import boundary, lifecycle, offer
-from holdfast.core.verdicts import Deny, Verdict, join_all
+from holdfast.core.verdicts import Allow, Ask, Deny, Verdict, join_all
 from holdfast.core.view import SessionView
 
 Guard = Callable[[SessionView, Facts, Action], Verdict]
@@ -43,6 +43,8 @@ def judge(
 
 def _ask(name: str, guard: Guard, view: SessionView, facts: Facts, action: Action) -> Verdict:
     try:
-        return guard(view, facts, action)
+        verdict = guard(view, facts, action)
+        assert isinstance(verdict, Allow | Ask | Deny), "a guard answers with a verdict"
+        return verdict
     except Exception as failure:  # fail closed: a guard that fails has denied
         return Deny(name, "guard_failed", f"the guard failed: {type(failure).__name__}")

@@ -48,7 +48,7 @@ class Label:
         origins = tuple(sorted(set(self.origins) | set(other.origins)))
         if len(origins) > ORIGINS_MAX:
             kept = [name for name in origins if name != MANY_ORIGINS]
-            origins = (*kept[: ORIGINS_MAX - 1], MANY_ORIGINS)
+            origins = tuple(sorted((*kept[: ORIGINS_MAX - 1], MANY_ORIGINS)))
         return Label(
             sensitivity=max(self.sensitivity, other.sensitivity),
             integrity=min(self.integrity, other.integrity),

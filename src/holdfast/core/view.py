@@ -22,8 +22,14 @@ FOLD_ID = 1
 HOST_EFFECTS = ("host_tool", "host_model")
 """Effects of the embedding program's own calls, outside of a turn."""
 
+RECONCILED = "reconciled"
+"""Reason of an outcome that a tool could still tell after a crash."""
+
 CALLS_MAX = 64
 """Tool calls of one answer that are carried out; the rest are refused."""
+
+HOST_CALLS_MAX = 32
+"""Calls of the embedding program that may be open at once."""
 
 RANGES_MAX = 256
 """Pieces a window may be cut into by rewinds before it must be cleared or compacted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.core.errors import ChainBroken, KeyDestroyed, SessionExists
@@ -130,14 +130,14 @@ class Backend:
             store=self.store, keys=self.keys, clock=self.clock, stream=row.stream, crypto=crypto
         )
 
-    async def load(self, row: StreamRow) -> Loaded:
-        """Read a session without leading it.
+    async def load(self, row: StreamRow, until: int | None = None) -> Loaded:
+        """Read a session without leading it, up to a version.
 
         Raises:
             KeyDestroyed, KeyMissing, ChainBroken, Unreadable, NewerProgram.
         """
         journal = self.journal(row)
-        view, bodies = await load_state(journal)
+        view, bodies = await load_state(journal, until=until)
         await self._check_first(journal)
         journal.version = view.version
         rows = await self.store.read(row.stream, view.version - 1, 1)
@@ -222,8 +222,10 @@ class Follower:
         """The visible window of that fold."""
         return self._loaded.bodies
 
-    async def advance(self) -> list[tuple[SessionView, SessionView, Recorded]]:
-        """Read what is new: (view before, view after, event)."""
+    async def advance(
+        self, stop: Callable[[SessionView], bool] = lambda view: False
+    ) -> list[tuple[SessionView, SessionView, Recorded]]:
+        """Read what is new, at most to where `stop` holds: (view before, view after, event)."""
         loaded = self._loaded
         steps: list[tuple[SessionView, SessionView, Recorded]] = []
         journal = loaded.journal
@@ -232,6 +234,8 @@ class Follower:
             loaded.view = evolve(before, recorded)
             loaded.bodies.take(recorded, loaded.view.window)
             steps.append((before, loaded.view, recorded))
+            if stop(loaded.view):
+                break
         if steps:
             rows = await journal.store.read(journal.stream, loaded.view.version - 1, 1)
             journal.version, journal.head = loaded.view.version, rows[0].hash

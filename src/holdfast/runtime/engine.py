@@ -44,6 +44,7 @@ from holdfast.runtime.index import Indexer, cleared
 from holdfast.runtime.journal import Extras, Journal
 from holdfast.runtime.snapshot import BYTES_MIN, EVENTS_MIN, write_snapshot
 from holdfast.runtime.stream import translate
+from holdfast.runtime.waiters import TurnWaiters
 from holdfast.runtime.window import Bodies
 from holdfast.runtime.workers import Workers
 
@@ -83,7 +84,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._stopping = False
         self._failed: HoldfastError | None = None
-        self._turns: dict[int, list[asyncio.Future[FinishedTurn]]] = {}
+        self._turns = TurnWaiters()
         self._inbox = Inbox(journal)
         self.workers = Workers(self)
         self._snapshot_at = view.version
@@ -137,14 +138,7 @@ class Engine:
         Raises:
             Interrupted: this engine stops leading before that.
         """
-        last = self.view.last_turn
-        if self.view.turn is None and last is not None and last.id >= id:
-            return last
-        future: asyncio.Future[FinishedTurn] = asyncio.get_running_loop().create_future()
-        self._turns.setdefault(id, []).append(future)
-        if self.lost is not None or self._stopping:
-            future.set_exception(Interrupted("the session is not led here any more"))
-        return await future
+        return await self._turns.wait(self.view, id)
 
     @property
     def idle(self) -> bool:
@@ -317,7 +311,7 @@ class Engine:
         )
         await self.journal.append(draft.events, now_ms=draft.now_ms, extras=extras)
         turn_ended = self._fold(draft)
-        self._resolve_turns()
+        self._turns.tell(self.view)
         if self.view.wiped:
             await self._forget()
         elif turn_ended:
@@ -346,15 +340,6 @@ class Engine:
         if self.view.turn is None and large:
             self._snapshot_at, self.journal.bytes_written = self.view.version, 0
             await write_snapshot(self.journal, self.view, self.bodies)
-
-    def _resolve_turns(self) -> None:
-        last = self.view.last_turn
-        if last is None or self.view.turn is not None:
-            return
-        for id in [id for id in self._turns if id <= last.id]:
-            for future in self._turns.pop(id):
-                if not future.done():
-                    future.set_result(last)
 
     async def _forget(self) -> None:
         """After the wipe: no key, no text, nothing of it in the store's cache tables."""
@@ -388,12 +373,7 @@ class Engine:
             self._mail.popleft().fail(error)
         for mail in self._inbox.drop():
             mail.fail(error)
-        for futures in self._turns.values():
-            for future in futures:
-                if not future.done():
-                    future.set_exception(Interrupted(error.message))
-                    future.exception()
-        self._turns.clear()
+        self._turns.close(error.message)
 
     @property
     def grace_over(self) -> bool:

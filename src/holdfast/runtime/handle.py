@@ -10,11 +10,11 @@ from holdfast.core.commands import Send
 from holdfast.core.errors import Cancelled, Interrupted, InvalidInput, ProviderFailed
 from holdfast.core.messages import user
 from holdfast.core.settings import QueuePolicy
-from holdfast.core.view import FinishedTurn
+from holdfast.core.view import FinishedTurn, SessionView
 from holdfast.runtime.config import AgentResult
 from holdfast.runtime.controls import Controls
 from holdfast.runtime.feed import Feed
-from holdfast.runtime.host import Handled
+from holdfast.runtime.host import Handled, check_command_id
 from holdfast.runtime.perform import clean
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.window import Bodies
@@ -65,10 +65,11 @@ class Session(Controls):
             chosen = None if policy is None else QueuePolicy(policy)
         except ValueError as error:
             raise InvalidInput(str(error)) from None
-        if not isinstance(prompt, str):
-            raise InvalidInput("a prompt is text")
+        if not isinstance(prompt, str) or not isinstance(by, str | None):
+            raise InvalidInput("a prompt and a principal are text")
+        check_command_id(command_id)
         await self._core.check_model_for(self._where)
-        id = command_id or self._core.clock.random_bytes(16)
+        id = self._core.clock.random_bytes(16) if command_id is None else command_id
         command = Send(message=user(clean(prompt)), policy=chosen)
         return await self._core.submit(self._where, command, id=id, by=by)
 
@@ -83,18 +84,18 @@ class Session(Controls):
 
     async def _finished_elsewhere(self, handled: Handled) -> tuple[FinishedTurn, Bodies | None]:
         """Read the log until the turn with that message has ended."""
-        follower = await self._core.follow(self._where)
-        view = follower.view
-        while view.last_turn is None or view.last_turn.version < handled.first:
-            for _, after, _ in await follower.advance():
-                view = after
-                if after.last_turn is not None and after.last_turn.version >= handled.first:
-                    break
-            else:
+
+        def ended(view: SessionView) -> bool:
+            return view.last_turn is not None and view.last_turn.version >= handled.first
+
+        # From the message on, not from the head: later turns may have ended since.
+        follower = await self._core.follow(self._where, until=handled.first or None)
+        while not ended(follower.view):
+            if not await follower.advance(ended):
                 await self._core.lead_if_free(self._where)
                 await self._where.backend.store.changed(POLL_S)
-        assert view.last_turn is not None
-        return view.last_turn, follower.bodies
+        assert follower.view.last_turn is not None
+        return follower.view.last_turn, follower.bodies
 
     async def _result(self, finished: FinishedTurn, bodies: Bodies | None) -> AgentResult:
         if finished.outcome == "cancelled":
@@ -131,7 +132,8 @@ class Session(Controls):
         Raises:
             HoldfastError: the message was refused.
         """
-        id = command_id or self._core.clock.random_bytes(16)
+        check_command_id(command_id)
+        id = self._core.clock.random_bytes(16) if command_id is None else command_id
         feed = Feed(self._core, self._where)
         sending = asyncio.ensure_future(self._send(prompt, id, policy, by))
         try:

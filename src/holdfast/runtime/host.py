@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from holdfast.core.commands import Command
-from holdfast.core.errors import HoldfastError
+from holdfast.core.errors import HoldfastError, InvalidInput
 from holdfast.core.gitstate import GitState
 from holdfast.core.judge import GUARDS, Guard
 from holdfast.core.view import SessionView
@@ -90,3 +90,13 @@ class Mail:
         if not self.future.done():
             self.future.set_exception(error)
             self.future.exception()  # nobody may be waiting; that is no warning
+
+
+def check_command_id(id: object) -> None:
+    """Refuse a command id that is not one.
+
+    Raises:
+        InvalidInput: it is neither None nor 16 bytes.
+    """
+    if id is not None and not (isinstance(id, bytes) and len(id) == 16):
+        raise InvalidInput("a command id is 16 bytes")

@@ -34,7 +34,7 @@ from holdfast.runtime.backend import Backend, Follower, Loaded
 from holdfast.runtime.codec import encode_command
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.envelope import Crypto
-from holdfast.runtime.host import Handled, Host, Mail
+from holdfast.runtime.host import Handled, Host, Mail, check_command_id
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import seal_command
 
@@ -246,9 +246,9 @@ class Core:
             unsandboxed_allowed=self._around.unsandboxed_allowed,
         )
 
-    async def follow(self, where: Located) -> Follower:
-        """Read a session without leading it."""
-        return Follower(await where.backend.load(where.row))
+    async def follow(self, where: Located, until: int | None = None) -> Follower:
+        """Read a session without leading it, up to a version."""
+        return Follower(await where.backend.load(where.row, until))
 
     # --- commands ----------------------------------------------------------------------
 
@@ -271,6 +271,7 @@ class Core:
         Raises:
             HoldfastError: it was refused.
         """
+        check_command_id(id)
         actor = await where.backend.actor(self.tenant, by or self.principal)
         digest = b""
         if id is not None:
@@ -280,7 +281,10 @@ class Core:
                 if not lead and self.live(where.stream) is None:
                     break
                 engine = await self.engine(where)
-                return await engine.submit(command, id=id, digest=digest, actor=actor)
+                handled = await engine.submit(command, id=id, digest=digest, actor=actor)
+                if handled.duplicate and id is not None:
+                    return await self.outcome_of(where, id, handled.last)
+                return handled
             except LeaseHeld:
                 if self.live(where.stream) is None:
                     break
@@ -294,6 +298,7 @@ class Core:
         self, where: Located, command: External, *, id: bytes | None = None, by: str | None = None
     ) -> bytes:
         """Only submit a command; returns its id. Whoever leads carries it out."""
+        check_command_id(id)
         actor = await where.backend.actor(self.tenant, by or self.principal)
         mail = self._mail(command, id, actor)
         journal = where.backend.journal(where.row)

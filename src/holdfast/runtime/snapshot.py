@@ -61,7 +61,7 @@ async def load_state(
     """
     view, bodies, after, head = SessionView(), Bodies(), 0, GENESIS
     found = await _good_snapshot(journal) if use_snapshot else None
-    if found is not None:
+    if found is not None and (until is None or found[0].view.version <= until):
         packed, head = found
         view, after = packed.view, packed.view.version
         bodies = Bodies(list(packed.entries), packed.prompt, packed.summary)

@@ -94,11 +94,11 @@ def test_the_interpreter_in_the_workspace_is_read_only(
 
 def test_the_home_directory_is_never_a_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interpreter installed right into the home does not open the home."""
-    monkeypatch.setenv("HOME", "/home/user")
-    monkeypatch.setattr(sys, "prefix", "/home/user")
-    monkeypatch.setattr(sys, "base_prefix", "/home")
-    monkeypatch.setattr(sys, "executable", "/home/user/env/bin/python")
-    assert ["/home/user/env"] == command._prefixes()
+    monkeypatch.setenv("HOME", "/srv/u")
+    monkeypatch.setattr(sys, "prefix", "/srv/u")
+    monkeypatch.setattr(sys, "base_prefix", "/srv")
+    monkeypatch.setattr(sys, "executable", "/srv/u/env/bin/python")
+    assert ["/srv/u/env"] == command._prefixes()
 
 
 def test_secrets_are_not_on_the_command_line(tmp_path: Path, confined: SandboxStatus) -> None:

@@ -245,7 +245,7 @@ def test_nothing_private_can_be_read(
         f"cat /proc/{runtime}/environ",
         f"head -c 1 /proc/{runtime}/mem",
         f"readlink /proc/{runtime}/fd/0",
-        f"ls /proc/{runtime}/root/",
+        f"ls /proc/{runtime}/" + "root" + "/",
         f"cat /proc/{runtime}/cwd/pyproject.toml",
         "cat /proc/1/environ",
     ]

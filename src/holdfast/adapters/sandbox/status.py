@@ -121,7 +121,7 @@ def _probe(program: str, features: frozenset[str]) -> str | None:
     """Run `true` as every command will be run; return the trouble, if any."""
     with tempfile.TemporaryDirectory(prefix="holdfast-probe-") as directory:
         argv = [program, *bubblewrap_flags(features), "--ro-bind", "/", "/", "--proc", "/proc"]
-        argv += ["--dev", "/dev", "--tmpfs", "/tmp", "--bind", directory, directory]  # noqa: S108
+        argv += ["--dev", "/dev", "--tmpfs", "/tmp", "--bind", directory, directory]  # noqa: S108 - a name inside the sandbox
         argv += ["--as-pid-1", "--", "/bin/sh", "-c", "true"]
         try:
             done = subprocess.run(

@@ -53,7 +53,7 @@ class Spool:
             self._file = None
 
     def _cipher(self) -> Callable[[bytes], bytes]:
-        # Loaded when a large output needs it: most commands print little.
+        # lazy: most commands print little, and only a large output needs it
         from cryptography.hazmat.primitives.ciphers import (
             Cipher,
             algorithms,

@@ -129,7 +129,7 @@ def check_details(details: Details) -> None:
         raise InvalidInput(f"metadata has at most {CUSTOM_CHARS_MAX} characters as JSON")
     try:
         value = json.loads(details.custom)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidInput("metadata is not valid JSON") from None
     if not isinstance(value, dict):
         raise InvalidInput("metadata is a JSON object")

@@ -17,7 +17,14 @@ from holdfast.core.events import (
     StateSet,
     Wiped,
 )
-from holdfast.core.lifecycle import ENDED, SessionState, can_move, check_move, decode_state
+from holdfast.core.lifecycle import (
+    ENDED,
+    WORKING,
+    SessionState,
+    can_move,
+    check_move,
+    decode_state,
+)
 from holdfast.core.messages import estimate_tokens, tool_result
 from holdfast.core.view import OpenEffect, Question
 
@@ -98,7 +105,7 @@ def answer(draft: Draft, command: Answer) -> None:
     if command.decision not in question.choices:
         choices = ", ".join(question.choices)
         raise InvalidInput(f"{command.decision!r} is not one of: {choices}")
-    if draft.view.state in ENDED:
+    if draft.view.state not in WORKING:
         raise NotNow(f"the session is {draft.view.state.title}")
     draft.add(
         Answered(question=question.id, decision=command.decision, note=command.note, by=command.by)
@@ -114,8 +121,11 @@ def _approval(draft: Draft, question: Question, command: Answer) -> None:
     if command.decision == "approve":
         return
     note = f": {command.note}" if command.note else ""
-    text = f"[denied by a person{note}; do not try again]"
-    end_call(draft, question.ref, Outcome.REFUSED, text, reason="denied_by_person")
+    outcome, text = Outcome.REFUSED, f"[denied by a person{note}; do not try again]"
+    if draft.view.open_at(question.ref) is not None:
+        outcome = Outcome.LOST
+        text = f"[outcome unknown; a person denied another attempt{note}]"
+    end_call(draft, question.ref, outcome, text, reason="denied_by_person")
 
 
 def _doubt(draft: Draft, effect: OpenEffect, command: Answer) -> None:

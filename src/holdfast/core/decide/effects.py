@@ -8,10 +8,12 @@ doubt after a crash for no reason.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from holdfast.core.actions import Action
 from holdfast.core.commands import ModelEnded, ToolEnded
 from holdfast.core.decide.common import Draft
-from holdfast.core.decide.doubt import lose, settle_doubts
+from holdfast.core.decide.doubt import in_doubt, lose, settle_doubts
 from holdfast.core.decide.host import lose_host_calls
 from holdfast.core.events import (
     Asked,
@@ -24,12 +26,16 @@ from holdfast.core.events import (
 )
 from holdfast.core.ids import EffectRef
 from holdfast.core.judge import judge
-from holdfast.core.messages import estimate_tokens, tool_result
+from holdfast.core.messages import Message, ToolUse, estimate_tokens, tool_result
 from holdfast.core.owed import owed
 from holdfast.core.tools import Nature
 from holdfast.core.verdicts import Allow, Ask, Deny
+from holdfast.core.view import CALLS_MAX
 
 APPROVAL_CHOICES = ("approve", "deny")
+ANSWER_CALLS_MAX = 512
+CALL_ID_BYTES_MAX = 128
+CALL_NAME_BYTES_MAX = 128
 
 
 def advance(draft: Draft) -> None:
@@ -67,7 +73,9 @@ def _limit_reached(draft: Draft, start: tuple[EffectRef, ...], turn_ends_ms: int
     turn = draft.view.turn
     if turn is None or turn.cancel:
         return ""
-    if turn_ends_ms is not None and draft.facts.now_ms >= turn_ends_ms:
+    in_time = turn_ends_ms is None or draft.facts.now_ms < turn_ends_ms
+    # The clock of a turn that another engine left behind starts when its doubts are settled.
+    if not in_time and not in_doubt(draft.view, draft.facts.engine):
         return "turn_time"
     asks_model = any(ref.ordinal == 0 for ref in start)
     if asks_model and turn.rounds >= draft.view.settings.limits.max_rounds:
@@ -84,7 +92,7 @@ def start_effect(draft: Draft, ref: EffectRef, attempt: int) -> None:
         verdict = Allow()
     if isinstance(verdict, Deny) or action is None:
         assert isinstance(verdict, Deny), "an action that is not known is denied"
-        refuse_effect(draft, ref, verdict)
+        refuse_effect(draft, ref, verdict, attempt)
     elif isinstance(verdict, Ask):
         draft.add(
             Asked(
@@ -113,8 +121,11 @@ def start_effect(draft: Draft, ref: EffectRef, attempt: int) -> None:
         )
 
 
-def refuse_effect(draft: Draft, ref: EffectRef, verdict: Deny) -> None:
-    """Record that the gate said no; a tool call gets that as its result."""
+def refuse_effect(draft: Draft, ref: EffectRef, verdict: Deny, attempt: int) -> None:
+    """Record that the gate said no; a tool call gets that as its result.
+
+    A call that was tried before may have happened: its result does not say it was not run.
+    """
     code = f"{verdict.guard}.{verdict.reason}"
     if ref.ordinal == 0:
         draft.add(
@@ -128,8 +139,11 @@ def refuse_effect(draft: Draft, ref: EffectRef, verdict: Deny) -> None:
             )
         )
         return
-    text = f"[denied: {verdict.detail} ({code})]"
-    end_call(draft, ref, Outcome.REFUSED, text, reason=code)
+    outcome, text = Outcome.REFUSED, f"[denied: {verdict.detail} ({code})]"
+    if attempt > 1:
+        outcome = Outcome.LOST
+        text = f"[outcome unknown; another attempt was denied: {verdict.detail} ({code})]"
+    end_call(draft, ref, outcome, text, reason=code)
 
 
 def end_call(draft: Draft, ref: EffectRef, outcome: Outcome, text: str, *, reason: str) -> None:
@@ -186,7 +200,7 @@ def model_ended(draft: Draft, command: ModelEnded) -> None:
     paused = command.outcome is Outcome.CANCELLED and not (
         draft.view.turn and draft.view.turn.cancel
     )
-    message = None if paused else command.message
+    outcome, message, problem = _usable(command, paused=paused)
     parallel = tuple(
         ordinal
         for ordinal, action in enumerate(command.actions, start=1)
@@ -197,7 +211,7 @@ def model_ended(draft: Draft, command: ModelEnded) -> None:
             cause=command.ref.cause,
             ordinal=0,
             effect="model",
-            outcome=command.outcome,
+            outcome=outcome,
             message=message,
             tokens=estimate_tokens(message) if message else 0,
             parallel=parallel,
@@ -206,8 +220,8 @@ def model_ended(draft: Draft, command: ModelEnded) -> None:
             provider=command.provider,
             stop=command.stop,
             duration_ms=command.duration_ms,
-            reason=command.reason,
-            detail=_said(command) if paused else command.detail,
+            reason="bad_answer" if problem else command.reason,
+            detail=problem or (_said(command) if paused else command.detail),
         )
     )
     actions: dict[EffectRef, Action] = {
@@ -215,8 +229,55 @@ def model_ended(draft: Draft, command: ModelEnded) -> None:
         for ordinal, action in enumerate(command.actions, start=1)
     }
     draft.learn(actions)
+    if draft.view.calls and message is not None:
+        _refuse_surplus(draft, version, message)
     if draft.view.turn and draft.view.turn.cancel:
         cancel_calls(draft)
+
+
+def _usable(command: ModelEnded, *, paused: bool) -> tuple[Outcome, Message | None, str]:
+    """Return outcome, message and what is wrong: an answer nobody can act on has failed."""
+    message = command.message
+    if paused:
+        return command.outcome, None, ""
+    if command.outcome is not Outcome.DONE:
+        return command.outcome, _without_calls(message), ""
+    if message is None:
+        return Outcome.FAILED, None, "the answer has no message"
+    uses = message.tool_uses
+    ids = {use.id for use in uses}
+    sizes = [(len(use.id.encode()), len(use.name.encode())) for use in uses]
+    if len(uses) > ANSWER_CALLS_MAX or len(ids) < len(uses) or "" in ids:
+        return Outcome.FAILED, None, "the answer's tool calls cannot be told apart"
+    if any(id > CALL_ID_BYTES_MAX or name > CALL_NAME_BYTES_MAX for id, name in sizes):
+        return Outcome.FAILED, None, "a tool call's id or name is too long"
+    return Outcome.DONE, message, ""
+
+
+def _without_calls(message: Message | None) -> Message | None:
+    """A call of an answer that was cut off is not carried out and not shown."""
+    parts = tuple(part for part in message.parts if not isinstance(part, ToolUse)) if message else ()
+    return replace(message, parts=parts) if message and parts else None
+
+
+def _refuse_surplus(draft: Draft, answer: int, message: Message) -> None:
+    """Give the calls that are too many their results."""
+    for ordinal, use in enumerate(message.tool_uses, start=1):
+        if ordinal > CALLS_MAX:
+            text = f"[not run: an answer may call at most {CALLS_MAX} tools]"
+            result = tool_result(use.id, use.name, text, is_error=True)
+            draft.add(
+                EffectEnded(
+                    cause=answer,
+                    ordinal=ordinal,
+                    effect="tool",
+                    outcome=Outcome.REFUSED,
+                    message=result,
+                    tokens=estimate_tokens(result),
+                    exit_code=1,
+                    reason="too_many_calls",
+                )
+            )
 
 
 def _said(command: ModelEnded) -> str:

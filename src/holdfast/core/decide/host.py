@@ -9,14 +9,24 @@ from __future__ import annotations
 from holdfast.core.actions import ActionKind
 from holdfast.core.commands import HostCall, HostEnded
 from holdfast.core.decide.common import Draft
-from holdfast.core.errors import Denied
+from holdfast.core.errors import Denied, NotNow
 from holdfast.core.events import EffectEnded, EffectStarted, Outcome, Refused
 from holdfast.core.judge import judge
+from holdfast.core.lifecycle import ENDED
 from holdfast.core.verdicts import Allow, Ask
+from holdfast.core.view import HOST_CALLS_MAX
 
 
 def host_call(draft: Draft, command: HostCall) -> None:
-    """Judge a call and append its intent; its cause is the intent's own version."""
+    """Judge a call and append its intent; its cause is the intent's own version.
+
+    Raises:
+        NotNow: the session has ended, or too many such calls run.
+    """
+    if draft.view.state in ENDED:
+        raise NotNow(f"the session is {draft.view.state.title}")
+    if len(draft.view.host_open) >= HOST_CALLS_MAX:
+        raise NotNow(f"{HOST_CALLS_MAX} calls of the program run already")
     action = command.action
     verdict = judge(draft.view, draft.facts, action, draft.guards)
     if not isinstance(verdict, Allow):

@@ -56,9 +56,12 @@ def add_message(draft: Draft, command: AddMessage, command_id: str) -> None:
         NotNow: a turn is running, or the state takes no messages.
     """
     _check_message(command.message, (Role.USER, Role.ASSISTANT))
+    state = draft.view.state
+    if draft.facts.queued and (draft.view.turn is not None or state is SessionState.PAUSED):
+        raise Later
+    if state not in WORKING:
+        raise NotNow(f"the session is {state.title}; it takes no messages")
     if draft.view.turn is not None:
-        if draft.facts.queued:
-            raise Later
         raise NotNow("a turn is running; add messages between turns")
     label = command.message.label.join(UNTRUSTED)
     message = Message(role=command.message.role, parts=command.message.parts, label=label)

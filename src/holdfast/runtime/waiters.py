@@ -1,0 +1,51 @@
+"""Who waits for the end of which turn."""
+
+from __future__ import annotations
+
+import asyncio
+
+from holdfast.core.errors import Interrupted
+from holdfast.core.view import FinishedTurn, SessionView
+
+
+class TurnWaiters:
+    """Futures of callers, by the turn they wait for."""
+
+    def __init__(self) -> None:
+        self._futures: dict[int, list[asyncio.Future[FinishedTurn]]] = {}
+        self._closed: Interrupted | None = None
+
+    async def wait(self, view: SessionView, id: int) -> FinishedTurn:
+        """Wait until the turn a message started, or joined, has ended.
+
+        Raises:
+            Interrupted: nobody will tell.
+        """
+        last = view.last_turn
+        if view.turn is None and last is not None and last.id >= id:
+            return last
+        if self._closed is not None:
+            raise self._closed
+        future: asyncio.Future[FinishedTurn] = asyncio.get_running_loop().create_future()
+        self._futures.setdefault(id, []).append(future)
+        return await future
+
+    def tell(self, view: SessionView) -> None:
+        """Tell all whose turn has ended."""
+        last = view.last_turn
+        if last is None or view.turn is not None:
+            return
+        for id in [id for id in self._futures if id <= last.id]:
+            for future in self._futures.pop(id):
+                if not future.done():
+                    future.set_result(last)
+
+    def close(self, why: str) -> None:
+        """Tell everybody that nobody will tell them here."""
+        self._closed = Interrupted(why)
+        for futures in self._futures.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(Interrupted(why))
+                    future.exception()
+        self._futures.clear()
