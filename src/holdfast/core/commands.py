@@ -39,6 +39,7 @@ class Configure:
 
     Args:
         custom: (key, JSON text) entries of the free metadata; "" removes the key.
+        touch: note activity even if nothing changes (seed A3).
     """
 
     thinking: bool | None = None
@@ -49,6 +50,7 @@ class Configure:
     title: str | None = None
     tags: tuple[str, ...] | None = None
     custom: tuple[tuple[str, str], ...] = ()
+    touch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,13 +107,14 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configured:
-    """Settings changed; None leaves a part unchanged."""
+    """Settings changed; None leaves a part unchanged. `touched` notes activity alone."""
 
     settings: Settings | None = None
     system_prompt: str | None = None
     details: Details | None = None
     git: GitState | None = None
     git_checked: bool = False
+    touched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,6 +109,8 @@ def _configured(view: SessionView, recorded: Recorded) -> SessionView:
     prompt_at = view.prompt_at
     if event.system_prompt is not None:
         prompt_at = recorded.version if event.system_prompt else 0
+    if event.touched:
+        view = active(view, recorded.time_ms)
     return replace(
         view,
         settings=event.settings or view.settings,

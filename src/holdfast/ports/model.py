@@ -18,7 +18,6 @@ from typing import Protocol, runtime_checkable
 
 from holdfast.core.messages import Message, Part
 from holdfast.core.quantities import Usage
-from holdfast.core.settings import ModelSettings
 from holdfast.core.tools import ToolSpec
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holdfast.core.decide.content import check_settings
 from holdfast.core.errors import InvalidInput, LiteralSecret, NotYetSupported
+from holdfast.core.gitstate import GitState
 from holdfast.core.messages import Message
 from holdfast.core.quantities import Usage
 from holdfast.core.settings import (
@@ -75,6 +76,14 @@ class SessionConfig:
     queue_policy: QueuePolicy | str = QueuePolicy.ENQUEUE
     limits: Limits = field(default_factory=Limits)
     extra: Mapping[str, object] = field(default_factory=dict)
+
+    def with_workspace(self, path: str) -> SessionConfig:
+        """The same with another workspace (seed E3)."""
+        return replace(self, workspace=path)
+
+    def with_model(self, model: ModelSettings) -> SessionConfig:
+        """The same with a model of its own (seed E3)."""
+        return replace(self, model=model)
 
     def to_settings(self, workspace: str) -> Settings:
         """The durable settings; `workspace` is the resolved path.
@@ -193,6 +202,8 @@ class SessionInfo:
     model: str = ""
     state_reason: str = ""
     waiting_questions: int = 0
+    token_count: int = 0
+    git: GitState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

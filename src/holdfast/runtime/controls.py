@@ -18,12 +18,14 @@ from holdfast.core.commands import (
 )
 from holdfast.core.errors import InvalidInput
 from holdfast.core.events import CostRecord, EffectEnded, Imported
+from holdfast.core.ids import validate_id
 from holdfast.core.lifecycle import WORKING, SessionState
 from holdfast.core.messages import Message, Role, Text, user
 from holdfast.core.quantities import Usage
 from holdfast.core.settings import ModelSettings, QueuePolicy
 from holdfast.core.view import Question, SessionView
 from holdfast.runtime.config import ContextUsage, SessionInfo, check_model
+from holdfast.runtime.costs import CostSummary, summarise
 from holdfast.runtime.host import Handled
 from holdfast.runtime.infos import info_of
 from holdfast.runtime.manager import Core, Located
@@ -100,6 +102,14 @@ class Controls:
         """Tokens and cost of all model calls (seed D11)."""
         return (await self.view()).usage
 
+    async def total_cost(self) -> int:
+        """Price of all model calls in micro-USD (seed D11)."""
+        return (await self.view()).usage.cost_micros
+
+    async def cost_summary(self) -> CostSummary:
+        """Calls, tokens and cost by model and by day, from the log (seed D11)."""
+        return summarise(await self.cost_records())
+
     async def cost_records(self) -> list[CostRecord]:
         """One record per model call, from the log (seed D11)."""
         journal = self._where.backend.journal(self._where.row)
@@ -156,6 +166,26 @@ class Controls:
         """
         name = state.title if isinstance(state, SessionState) else state
         await self.submit(MoveTo(state=name, reason=reason))
+
+    async def set_error(self, reason: str = "") -> None:
+        """Put the session into error, with the reason on record (seed D1)."""
+        await self.set_state(SessionState.ERROR, clean(reason))
+
+    async def set_completed(self) -> None:
+        """Complete the session (seed D1); the same as `end`."""
+        await self.end()
+
+    async def touch(self) -> None:
+        """Note activity now (seed A3)."""
+        await self.submit(Configure(touch=True))
+
+    def emit(self, kind: str, data: Mapping[str, object]) -> None:
+        """Send an event of the embedding program to this process's subscribers.
+
+        It is live only, is never in the log, and its type is `host.<kind>`, so that
+        it cannot be taken for one of the session's own (seed D10).
+        """
+        self._core.emit(self._where, self.id, validate_id(kind, "Event kind"), data)
 
     async def end(self) -> None:
         """Complete the session: what it granted for the session only is dropped."""

@@ -35,4 +35,6 @@ def info_of(view: SessionView) -> SessionInfo:
         model=model.model if model else "",
         state_reason=view.state_reason,
         waiting_questions=len(view.questions),
+        token_count=view.window.tokens,
+        git=view.git,
     )

@@ -8,7 +8,7 @@ the outcome is read from the log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from holdfast.core import errors
@@ -37,6 +37,7 @@ from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.host import Handled, Host, Mail, check_command_id
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import seal_command
+from holdfast.runtime.stream import StreamEvent
 
 DEFAULT_TENANT = "default"
 DEFAULT_USER = "local"
@@ -196,6 +197,23 @@ class Core:
     def hub(self, stream: int) -> Hub:
         """The session's hub; it outlives the engine."""
         return self._hubs.setdefault(stream, Hub())
+
+    def emit(
+        self, where: Located, session_id: str, kind: str, data: Mapping[str, object]
+    ) -> None:
+        """Publish a live event of the embedding program under its own prefix."""
+        engine = self.live(where.stream)
+        view = engine.view if engine else None
+        event = StreamEvent(
+            type=f"host.{kind}",
+            session=session_id,
+            version=view.version if view else where.row.version,
+            time_ms=self.clock.now_ms(),
+            run=view.turn.id if view and view.turn else 0,
+            data=dict(data),
+            live=True,
+        )
+        self.hub(where.stream).publish(event)
 
     def live(self, stream: int) -> Engine | None:
         """The engine that leads the session in this process, or None."""

@@ -58,8 +58,8 @@ def check_session_key_comes_back(open_keys: Open) -> None:
     with _opened(open_keys) as keys:
         made = {stream: _create(keys, stream) for stream in streams}
         assert {32} == {len(secret) for secret in made.values()}
-        assert 3 == len(set(made.values()))
-        assert 1 == keys.session_key(1).key_id
+        assert len(set(made.values())) == 3
+        assert keys.session_key(1).key_id == 1
     with _opened(open_keys) as keys:
         assert made == {stream: bytes(keys.session_key(stream).secret) for stream in streams}
         assert frozenset(streams) == keys.living_streams()
@@ -139,7 +139,7 @@ def check_tenant_keys_are_stable_and_distinct(open_keys: Open) -> None:
 
     with _opened(open_keys) as keys:
         made = all_of(keys)
-        assert 4 == len(set(made))
+        assert len(set(made)) == 4
         assert {32} == {len(secret) for secret in made}
         _create(keys, 1, tenant="a")
         assert made == all_of(keys)
@@ -153,7 +153,7 @@ def check_audit_key_signs(open_keys: Open) -> None:
     """Signatures verify under one public key that outlives reopening and rotation."""
     with _opened(open_keys) as keys:
         public, installation = keys.audit_public_key, keys.installation
-        assert (32, 16) == (len(public), len(installation))
+        assert (len(public), len(installation)) == (32, 16)
         signature = keys.sign(b"said")
         keys.rotate(now_ms=5)
         assert signature == keys.sign(b"said")
@@ -175,16 +175,16 @@ def check_rotation_keeps_all_that_lives(open_keys: Open) -> None:
         made = {s: _create(keys, s, f"t{s % 2}", f"u{s % 3}") for s in range(1, 13)}
         keys.destroy_session(1, now_ms=3)
         del made[1]
-        assert [2, 3] == [keys.rotate(now_ms=5), keys.rotate(now_ms=6)]
+        assert [keys.rotate(now_ms=5), keys.rotate(now_ms=6)] == [2, 3]
         made[20] = _create(keys, 20, "t0", "u0")
         assert made == {stream: bytes(keys.session_key(stream).secret) for stream in made}
-        assert 3 == keys.destroy_session(20, now_ms=7).epoch
+        assert keys.destroy_session(20, now_ms=7).epoch == 3
         assert DestroyReceipt(stream=1, destroyed_at_ms=3, epoch=1) == keys.receipt(1)
         del made[20]
     with _opened(open_keys) as keys:
         assert made == {stream: bytes(keys.session_key(stream).secret) for stream in made}
         assert frozenset(made) == keys.living_streams()
-        assert 4 == keys.rotate(now_ms=8)
+        assert keys.rotate(now_ms=8) == 4
 
 
 def check_rotation_by_another_is_followed(open_keys: Open) -> None:
@@ -196,8 +196,8 @@ def check_rotation_by_another_is_followed(open_keys: Open) -> None:
         second = _create(one, 2)
         assert first == one.session_key(1).secret
         assert second == two.session_key(2).secret
-        assert 2 == one.destroy_session(2, now_ms=6).epoch
-        assert 3 == one.rotate(now_ms=7)
+        assert one.destroy_session(2, now_ms=6).epoch == 2
+        assert one.rotate(now_ms=7) == 3
         assert first == two.session_key(1).secret
 
 

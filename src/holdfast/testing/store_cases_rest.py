@@ -245,7 +245,7 @@ async def _erase_leaves_row_and_events_only(harness: Harness, store: Store) -> N
     await store.erase(1)
     row_1 = await row_of(store, 1)
     assert (None, b"", frozenset()) == (row_1.name, row_1.index.sealed, row_1.index.tokens)
-    assert ("", 0) == (row_1.tenant, row_1.owner)
+    assert (row_1.tenant, row_1.owner) == ("", 0)
     assert await store.find("t", "session-1") is None and await versions_of(store, 1) == [1, 2]
     assert await store.pending(1) == [] and await store.traces(1, [b"h"]) == {}
     assert await store.get_snapshot(1) is None

@@ -41,6 +41,7 @@ def configure(draft: Draft, command: Configure) -> None:
         settings=None if settings == draft.view.settings else settings,
         system_prompt=prompt,
         details=None if details == draft.view.details else details,
+        touched=command.touch,
     )
     if changed != Configured():
         draft.add(changed)
