@@ -27,6 +27,7 @@ from holdfast.core.tools import Nature, ToolSpec
 from holdfast.ports.model import ModelRequest
 from holdfast.ports.tool import Json, Reconciled, Reconciliation, ToolContext, ToolOutcome
 from holdfast.runtime.config import SessionConfig
+from holdfast.runtime.feed import Feed
 from holdfast.runtime.handle import Session
 from holdfast.testing.conversation import check_conversation
 from holdfast.testing.script import Turn, calls, make_call, say
@@ -274,13 +275,9 @@ class Life:
         """Read everything back: the chain is verified on the way."""
         journal = session.where.backend.journal(session.where.row)
         count = sum([1 async for _ in journal.replay()])
-        events: list[list[object]] = []
-        stream = session.subscribe_events(0)
-        async for event in stream:
-            if not event.live:
-                events.append([event.version, event.type])
-            if event.version == count:
-                break
+        feed = Feed(session._core, session.where)
+        events = [[event.version, event.type] for event in await feed.start(0)]
+        feed.close()
         view, bodies = await session.state_of()
         history = [entry.message for entry in bodies.visible()]
         again = render([*bodies.visible()])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+BRANCH_CHARS_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +19,7 @@ class GitState:
 
     branch: str | None = None
     commit: str | None = None
+
+    def bounded(self) -> GitState:
+        """Return it with a branch's name cut to what the fold keeps."""
+        return replace(self, branch=self.branch[:BRANCH_CHARS_MAX] if self.branch else self.branch)

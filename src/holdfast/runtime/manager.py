@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from holdfast.core import errors
 from holdfast.core.commands import External
 from holdfast.core.errors import (
     DuplicateCommand,
@@ -22,7 +21,6 @@ from holdfast.core.errors import (
     StoreNotRegistered,
     Unavailable,
 )
-from holdfast.core.events import Admitted, Refused
 from holdfast.core.gitstate import GitState
 from holdfast.core.settings import StorageType
 from holdfast.core.view import SessionView
@@ -37,6 +35,7 @@ from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.host import Handled, Host, Mail, check_command_id
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import seal_command
+from holdfast.runtime.outcomes import outcome_of
 from holdfast.runtime.stream import StreamEvent
 
 DEFAULT_TENANT = "default"
@@ -44,7 +43,6 @@ DEFAULT_USER = "local"
 STORE_ORDER = (StorageType.FILE, StorageType.CUSTOM, StorageType.MEMORY)
 IDLE_S = 30.0
 WATCH_S = 1.0
-SEARCH_EVENTS_MAX = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,11 +340,11 @@ class Core:
         try:
             await store.submit(seal_command(journal, mail, self.clock.now_ms()))
         except DuplicateCommand as known:
-            return await self.outcome_of(where, mail.id, known.version)
+            return await outcome_of(journal, mail.id, known.version)
         while True:
             known_at = await store.command(where.stream, mail.id)
             if known_at is not None:
-                return await self.outcome_of(where, mail.id, known_at[0])
+                return await outcome_of(journal, mail.id, known_at[0])
             rows = await store.pending(where.stream, PendingKind.COMMAND)
             if all(row.id != mail.id for row in rows):
                 again = await store.command(where.stream, mail.id)
@@ -376,37 +374,3 @@ class Core:
             (await self.engine(where)).look_at_inbox()
         except LeaseHeld:
             pass  # somebody leads it and will see the inbox
-
-    async def outcome_of(self, where: Located, id: bytes, version: int) -> Handled:
-        """What a command that was carried out at a version came to.
-
-        Raises:
-            HoldfastError: it was refused, with the reason on record.
-        """
-        journal = where.backend.journal(where.row)
-        command = id.hex()
-        row_version = version + 1
-        searched = 0
-        while row_version > 1 and searched < SEARCH_EVENTS_MAX:
-            rows = await where.backend.store.read(where.stream, row_version, 100, backwards=True)
-            for row in rows:
-                event = (await journal.open(row)).event
-                if isinstance(event, Refused) and event.command == command:
-                    raise error_of(event.reason)
-                if isinstance(event, Admitted) and event.command == command:
-                    turn = row.version if event.turn else 0
-                    return Handled(row.version, version, turn, duplicate=True)
-            searched += len(rows)
-            row_version = rows[-1].version if rows else 0
-        return Handled(version, version, duplicate=True)
-
-
-def error_of(reason: str) -> HoldfastError:
-    """The error with a reason code."""
-    for kind in vars(errors).values():
-        if isinstance(kind, type) and issubclass(kind, HoldfastError) and kind.reason == reason:
-            try:
-                return kind(f"refused: {reason}")
-            except TypeError:
-                break
-    return HoldfastError(f"refused: {reason}")

@@ -383,8 +383,8 @@ class Transaction:
             self._write_index(stream, (version, head), index, tokens)
         if append.drop_name:
             self._run(
-                "UPDATE stream SET name = NULL, folded = NULL, tenant = '', owner = 0, sealed = x'' "
-                "WHERE stream = ?",
+                "UPDATE stream SET name = NULL, folded = NULL, tenant = '', owner = 0, "
+                "sealed = x'' WHERE stream = ?",
                 (stream,),
             )
 

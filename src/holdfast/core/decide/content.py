@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from holdfast.core.commands import Configure, GitSeen, Import, SetContext
 from holdfast.core.decide.common import Draft, Later
 from holdfast.core.errors import InvalidInput, NotNow
-from holdfast.core.events import Configured, ContextSet, Details, Imported, Ranges
+from holdfast.core.events import Configured, ContextSet, Details, Imported, Opened, Ranges
 from holdfast.core.lifecycle import ENDED
 from holdfast.core.messages import estimate_tokens
 from holdfast.core.settings import EXTRA_CHARS_MAX, TOOLS_MAX, Settings
@@ -17,7 +17,10 @@ from holdfast.core.view import RANGES_MAX, Window
 TITLE_CHARS_MAX = 500
 TAGS_MAX = 64
 TAG_CHARS_MAX = 128
-CUSTOM_CHARS_MAX = 16_384
+CUSTOM_CHARS_MAX = 8_192
+SETTINGS_BYTES_MAX = 12_288
+DETAILS_BYTES_MAX = 12_288
+NAME_BYTES_MAX = 1_024
 PROMPT_CHARS_MAX = 1_000_000
 PATH_CHARS_MAX = 4096
 
@@ -77,16 +80,21 @@ def _details(draft: Draft, command: Configure) -> Details:
 
 def _json(text: str) -> object:
     try:
-        value: object = json.loads(text)
-    except ValueError:
+        value: object = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
         raise InvalidInput("metadata must be JSON") from None
     return value
 
 
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
 def git_seen(draft: Draft, command: GitSeen) -> None:
     """Note the workspace's git state when it has changed (seed E10)."""
-    if command.git != draft.view.git and draft.view.state not in ENDED:
-        draft.add(Configured(git=command.git, git_checked=True))
+    git = command.git.bounded() if command.git else None
+    if git != draft.view.git and draft.view.state not in ENDED:
+        draft.add(Configured(git=git, git_checked=True))
 
 
 def check_settings(settings: Settings) -> None:
@@ -114,6 +122,39 @@ def check_settings(settings: Settings) -> None:
     for field, ok in checks.items():
         if not ok:
             raise InvalidInput(f"{field} is out of range")
+    _check_size("the settings", settings, SETTINGS_BYTES_MAX)
+
+
+def check_birth(opened: Opened) -> None:
+    """Refuse a birth whose names, settings or details are over their limits.
+
+    Raises:
+        InvalidInput: naming the field.
+    """
+    names = (opened.user_id, opened.channel_id, opened.chat_id, opened.tenant)
+    if sum(_size(name) for name in names) > NAME_BYTES_MAX:
+        raise InvalidInput(f"user, channel and chat have at most {NAME_BYTES_MAX} bytes together")
+    check_settings(opened.settings)
+    check_details(opened.details)
+
+
+def _check_size(what: str, value: Settings | Details, limit: int) -> None:
+    """Keep the fold small: what people choose is counted as it is written."""
+    size = _size(asdict(value))
+    if size > limit:
+        raise InvalidInput(f"{what} are {size} bytes as JSON; at most {limit} fit")
+
+
+def _size(value: object) -> int:
+    """Count bytes as JSON.
+
+    Raises:
+        InvalidInput: half a surrogate pair, which nothing can write.
+    """
+    try:
+        return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    except UnicodeEncodeError:
+        raise InvalidInput("a text is not valid Unicode") from None
 
 
 def check_details(details: Details) -> None:
@@ -134,6 +175,7 @@ def check_details(details: Details) -> None:
         raise InvalidInput("metadata is not valid JSON") from None
     if not isinstance(value, dict):
         raise InvalidInput("metadata is a JSON object")
+    _check_size("title, tags and metadata", details, DETAILS_BYTES_MAX)
 
 
 def set_context(draft: Draft, command: SetContext) -> None:

@@ -256,8 +256,10 @@ def _usable(command: ModelEnded, *, paused: bool) -> tuple[Outcome, Message | No
 
 def _without_calls(message: Message | None) -> Message | None:
     """A call of an answer that was cut off is not carried out and not shown."""
-    parts = tuple(part for part in message.parts if not isinstance(part, ToolUse)) if message else ()
-    return replace(message, parts=parts) if message and parts else None
+    if message is None:
+        return None
+    parts = tuple(part for part in message.parts if not isinstance(part, ToolUse))
+    return replace(message, parts=parts) if parts else None
 
 
 def _refuse_surplus(draft: Draft, answer: int, message: Message) -> None:
