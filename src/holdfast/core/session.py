@@ -90,7 +90,7 @@ def _opened(view: SessionView, recorded: Recorded) -> SessionView:
         settings=event.settings,
         prompt_at=recorded.version if event.system_prompt else 0,
         details=event.details,
-        git=event.git,
+        git=event.git.bounded() if event.git else None,
         origin=event.origin,
         label=event.label,
         created_ms=recorded.time_ms,
@@ -219,7 +219,7 @@ def _context_set(view: SessionView, recorded: Recorded) -> SessionView:
 def _paused(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Paused)
-    return replace(view, state=SessionState.PAUSED, state_reason=event.why)
+    return replace(view, state=SessionState.PAUSED, state_reason=short(event.why))
 
 
 def _resumed(view: SessionView, recorded: Recorded) -> SessionView:
@@ -234,7 +234,7 @@ def _state_set(view: SessionView, recorded: Recorded) -> SessionView:
     return replace(
         view,
         state=decode_state(event.state),
-        state_reason=event.reason,
+        state_reason=short(event.reason),
         tombstone=view.tombstone or event.tombstone,
     )
 
@@ -244,7 +244,7 @@ def _cancel_asked(view: SessionView, recorded: Recorded) -> SessionView:
     assert isinstance(event, CancelAsked)
     if view.turn is None:
         return view
-    return settle(replace(view, turn=replace(view.turn, cancel=event.why)))
+    return settle(replace(view, turn=replace(view.turn, cancel=short(event.why) or "cancelled")))
 
 
 def _wipe_started(view: SessionView, recorded: Recorded) -> SessionView:

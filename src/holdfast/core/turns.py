@@ -25,6 +25,9 @@ from holdfast.core.view import (
 )
 
 
+SHORT_CHARS_MAX = 300
+
+
 def show(view: SessionView, message: Message | None, tokens: int) -> SessionView:
     """Count a message into the window and its label into the high-water mark."""
     if message is None:
@@ -36,6 +39,11 @@ def show(view: SessionView, message: Message | None, tokens: int) -> SessionView
         context_tokens=view.context_tokens + tokens,
         label=view.label.join(message.label),
     )
+
+
+def short(text: str) -> str:
+    """Cut a text that the fold keeps; the whole of it is in its event."""
+    return text[:SHORT_CHARS_MAX]
 
 
 def active(view: SessionView, time_ms: int) -> SessionView:
@@ -51,8 +59,8 @@ def end_turn(view: SessionView, outcome: str, reason: str = "", detail: str = ""
         id=turn.id,
         outcome=outcome,
         answer=turn.answer,
-        reason=reason,
-        detail=detail,
+        reason=short(reason),
+        detail=short(detail),
         tool_calls=turn.tool_calls,
         usage=turn.usage,
         version=view.version,

@@ -46,7 +46,14 @@ class Batch:
         self.view = decision.view
 
     def refuse(self, mail: Mail, error: HoldfastError) -> None:
-        """Put on record that a queued command was refused, so that it leaves the inbox."""
+        """Put on record that a queued command was refused, so that it leaves the inbox.
+
+        Once the wipe has begun nothing is recorded any more: the key may be gone.
+        """
+        if self.view.wiping:
+            if mail.id is not None:
+                self.settled.append((PendingKind.COMMAND, mail.id))
+            return
         event = Refused(
             action=type(mail.command).__name__.casefold(),
             guard="decide",

@@ -98,7 +98,8 @@ class Journal:
             version += 1
             kind, payload = encode_event(event)
             clear = type(event) in IN_CLEAR
-            if not clear and len(payload) > INLINE_BYTES_MAX:
+            # A stream that does not exist yet has no place for parts.
+            if not clear and self.version and len(payload) > INLINE_BYTES_MAX:
                 payload = await self._to_blob(payload)
             header = Header(
                 stream=self.stream,
@@ -168,15 +169,7 @@ class Journal:
             Unreadable: it is not what was written, or its key is destroyed.
             NewerProgram: it needs a newer program.
         """
-        header = header_of(self.stream, row)
-        if row.key_id == 0:
-            payload = open_clear(header, row.body, self._public_key())
-        elif self.crypto is None:
-            raise Unreadable(f"event {row.version}: the session's key is destroyed")
-        else:
-            payload = self.crypto.open(header, row.body)
-            if payload.startswith(_BLOB_MARK):
-                payload = await self._from_blob(payload)
+        payload = await self.payload(row)
         return Recorded(
             version=row.version,
             time_ms=row.time_ms,
@@ -184,6 +177,21 @@ class Journal:
             actor=row.actor,
             epoch=row.epoch,
         )
+
+    async def payload(self, row: SealedEvent) -> bytes:
+        """The payload of one stored event, as it was written; a large one is fetched.
+
+        Raises:
+            Unreadable: it is not what was written, or its key is destroyed.
+            BlobNotFound: a part of a large one is missing.
+        """
+        header = header_of(self.stream, row)
+        if row.key_id == 0:
+            return open_clear(header, row.body, self._public_key())
+        if self.crypto is None:
+            raise Unreadable(f"event {row.version}: the session's key is destroyed")
+        payload = self.crypto.open(header, row.body)
+        return await self._from_blob(payload) if payload.startswith(_BLOB_MARK) else payload
 
     async def replay(
         self, after: int = 0, head: bytes = GENESIS, *, until: int | None = None
@@ -225,13 +233,16 @@ class Journal:
 
     # --- blobs -----------------------------------------------------------------
 
-    async def put_blob(self, data: bytes) -> tuple[bytes, int, str]:
+    async def put_blob(self, data: bytes, id: bytes | None = None) -> tuple[bytes, int, str]:
         """Keep bytes as sealed parts; returns id, number of parts, digest.
 
         The id is random and the digest is of ciphertext (contract 2.8).
+
+        Args:
+            id: the id to keep them under, when it was drawn before.
         """
         crypto = self._open_crypto()
-        blob = self.clock.random_bytes(16)
+        blob = id or self.clock.random_bytes(16)
         digest = hashlib.sha256()
         count = 0
         for start in range(0, max(1, len(data)), PART_BYTES):

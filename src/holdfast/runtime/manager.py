@@ -299,7 +299,7 @@ class Core:
                 engine = await self.engine(where)
                 handled = await engine.submit(command, id=id, digest=digest, actor=actor)
                 if handled.duplicate and id is not None:
-                    return await self.outcome_of(where, id, handled.last)
+                    return await outcome_of(where.backend.journal(where.row), id, handled.last)
                 return handled
             except LeaseHeld:
                 if self.live(where.stream) is None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from holdfast.core.actions import Action
 from holdfast.core.commands import ModelEnded, ToolEnded
+from holdfast.core.decide.effects import CALL_ID_BYTES_MAX, CALL_NAME_BYTES_MAX
 from holdfast.core.errors import HoldfastError, ProviderFailed
 from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
@@ -126,12 +127,16 @@ def _tidy(parts: tuple[Part, ...]) -> tuple[Part, ...]:
         if isinstance(part, Text):
             tidy.append(Text(clean(part.text)))
         elif isinstance(part, ToolUse):
-            id, count = clean(part.id) or "call", 1
+            given, name = clean(part.id), clean(part.name)
+            base = given if 0 < len(given.encode()) <= CALL_ID_BYTES_MAX - 8 else "call"
+            id, count = base, 1
             while id in seen:
                 count += 1
-                id = f"{part.id or 'call'}-{count}"
+                id = f"{base}-{count}"
             seen.add(id)
-            tidy.append(ToolUse(id, clean(part.name), clean(part.arguments)))
+            if not 0 < len(name.encode()) <= CALL_NAME_BYTES_MAX:
+                name = "unnamed"  # no tool has that name, so the gate refuses the call
+            tidy.append(ToolUse(id, name, clean(part.arguments)))
         else:
             tidy.append(part)
     return tuple(tidy)
