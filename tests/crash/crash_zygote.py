@@ -6,6 +6,7 @@ It reads orders as JSON lines, forks for each, says `pid <n>`, waits and says `e
 
 from __future__ import annotations
 
+import asyncio
 import faulthandler
 import json
 import os
@@ -13,11 +14,25 @@ import sys
 import traceback
 
 
+def warm_up() -> None:
+    """Build what is built on first use (codecs, validators), on a session in memory."""
+    from sessionhelp import one_session  # lazy: as above
+    from holdfast.testing.script import say
+    from holdfast.testing.scripted import ScriptedModel
+
+    async def work() -> None:
+        async with one_session(ScriptedModel([say("warm")])) as session:
+            await session.generate("up")
+
+    asyncio.run(work())
+
+
 def main() -> None:
     """Serve orders until the input ends."""
     from crash_child import live  # lazy: a life's imports happen once, here, before any fork
     from crash_pair import act
 
+    warm_up()
     doing = {"live": live, "act": act}
     print("ready", flush=True)
     for line in sys.stdin:

@@ -14,7 +14,7 @@ Cell = str | int
 
 def print_json(value: object) -> None:
     """Write one JSON document on one line."""
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    print(json.dumps(value, ensure_ascii=True), flush=True)
 
 
 def print_line(text: str = "") -> None:

@@ -56,7 +56,7 @@ class JsonPrinter:
         self._write({"type": "result", **found})
 
     def _write(self, value: dict[str, object]) -> None:
-        print(json.dumps(value, ensure_ascii=False), flush=True)
+        print(json.dumps(value, ensure_ascii=True), flush=True)
 
 
 class TextPrinter:

@@ -8,7 +8,7 @@ inventing anything: a call whose result is not in the window gets one that says 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.core.labels import Label
@@ -25,6 +25,7 @@ from holdfast.core.messages import (
 
 NO_RESULT = "[no result was recorded for this call]"
 IMPORTED_SYSTEM = "[a system message of an imported conversation, for information only]\n"
+UNNAMED = "unnamed"
 CONTINUES = "[earlier messages are not shown]"
 
 
@@ -80,14 +81,14 @@ def _with_results(messages: Sequence[Message]) -> list[Message]:
         output.append(visible)
         if not visible.tool_uses:
             continue
-        results: dict[str, tuple[ToolResult, Label]] = {}
+        results: dict[str, list[tuple[ToolResult, Label]]] = {}
         later: list[Message] = []
         while place < len(messages) and messages[place].role is not Role.ASSISTANT:
             follower = messages[place]
             place += 1
             found = [part for part in follower.parts if isinstance(part, ToolResult)]
             for part in found:
-                results.setdefault(part.tool_use_id, (part, follower.label))
+                results.setdefault(part.tool_use_id, []).append((part, follower.label))
             if not found and follower.role is not Role.TOOL:
                 later.append(follower)
         output.append(_results_of(visible, results))
@@ -95,16 +96,17 @@ def _with_results(messages: Sequence[Message]) -> list[Message]:
     return output
 
 
-def _results_of(message: Message, results: dict[str, tuple[ToolResult, Label]]) -> Message:
+def _results_of(message: Message, results: dict[str, list[tuple[ToolResult, Label]]]) -> Message:
     parts: list[Part] = []
     label = message.label
     for use in message.tool_uses:
-        known = results.pop(use.id, None)
-        if known is None:
+        known = results.get(use.id)
+        if not known:
             parts.append(ToolResult(use.id, use.name, NO_RESULT, is_error=True))
-        else:
-            parts.append(replace(known[0], content=known[0].content or "[no output]"))
-            label = label.join(known[1])
+            continue
+        result, origin = known.pop(0)
+        parts.append(replace(result, content=result.content or "[no output]"))
+        label = label.join(origin)
     return Message(role=Role.TOOL, parts=tuple(parts), label=label)
 
 
@@ -150,28 +152,33 @@ def _merge(messages: Sequence[Message]) -> list[Message]:
 
 
 def _rename_repeated(messages: Sequence[Message]) -> list[Message]:
-    """Give call ids that were used before a fresh name, in call and result alike."""
+    """Give call ids that were used before a fresh name, in call and result alike.
+
+    Each tool message holds the results of the message before it, in order.
+    """
     seen: set[str] = set()
     output: list[Message] = []
-    names: dict[str, str] = {}
+    fresh: list[str] = []
     for message in messages:
         if message.role is Role.ASSISTANT:
-            names = {}
-            for use in message.tool_uses:
-                fresh, count = use.id or "call", 1
-                while fresh in seen:
-                    count += 1
-                    fresh = f"{use.id or 'call'}-{count}"
-                seen.add(fresh)
-                names.setdefault(use.id, fresh)
-        renamed = tuple(_renamed(part, names) for part in message.parts)
-        output.append(replace(message, parts=renamed))
+            fresh = [_fresh(use.id or "call", seen) for use in message.tool_uses]
+        names = iter(fresh)
+        output.append(replace(message, parts=tuple(_renamed(p, names) for p in message.parts)))
     return output
 
 
-def _renamed(part: Part, names: dict[str, str]) -> Part:
-    if isinstance(part, ToolUse) and part.id in names:
-        return replace(part, id=names[part.id])
-    if isinstance(part, ToolResult) and part.tool_use_id in names:
-        return replace(part, tool_use_id=names[part.tool_use_id])
+def _fresh(id: str, seen: set[str]) -> str:
+    found, count = id, 1
+    while found in seen:
+        count += 1
+        found = f"{id}-{count}"
+    seen.add(found)
+    return found
+
+
+def _renamed(part: Part, names: Iterator[str]) -> Part:
+    if isinstance(part, ToolUse):
+        return replace(part, id=next(names), name=part.name or UNNAMED)
+    if isinstance(part, ToolResult):
+        return replace(part, tool_use_id=next(names), name=part.name or UNNAMED)
     return part

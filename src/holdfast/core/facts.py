@@ -40,6 +40,8 @@ class Facts:
         found: answers of reconcilable tools, for calls in doubt.
         grace_over: a former holder can no longer be acting (contract 1.6).
         revisions: (scope, revision) of every grant scope that was read.
+        led_ms: since when this engine leads; time before it does not count.
+        stopping: the engine stops; outcomes are recorded and nothing is started.
         kept: tokens and number of messages visible after a rewind.
         queued: the command waited in the inbox; behind: others wait before it.
     """
@@ -52,5 +54,7 @@ class Facts:
     grace_over: bool = True
     revisions: tuple[tuple[str, int], ...] = ()
     kept: tuple[int, int] = (0, 0)
+    led_ms: int = 0
+    stopping: bool = False
     queued: bool = False
     behind: bool = False

@@ -36,7 +36,7 @@ from holdfast.core.events import (
 from holdfast.core.ids import EffectRef
 from holdfast.core.lifecycle import SessionState, decode_state
 from holdfast.core.messages import Role
-from holdfast.core.turns import active, effect_ended, effect_started, settle, show
+from holdfast.core.turns import active, effect_ended, effect_started, settle, short, show
 from holdfast.core.view import (
     Question,
     Recorded,

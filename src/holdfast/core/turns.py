@@ -24,7 +24,6 @@ from holdfast.core.view import (
     Turn,
 )
 
-
 SHORT_CHARS_MAX = 300
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from holdfast.core.errors import ChainBroken, KeyDestroyed, SessionExists
+from holdfast.core.errors import ChainBroken, HoldfastError, KeyDestroyed, SessionExists
 from holdfast.core.events import KIND_OF, Event, Opened, WipeStarted
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.session import evolve
@@ -16,7 +16,7 @@ from holdfast.ports.store import Append, Lease, Store, StreamRow
 from holdfast.runtime.envelope import Crypto, keyed_digest, seal_box
 from holdfast.runtime.index import Indexer
 from holdfast.runtime.journal import Journal, check_commitment
-from holdfast.runtime.snapshot import load_state
+from holdfast.runtime.snapshot import load_readable, load_state
 from holdfast.runtime.window import Bodies
 
 
@@ -29,6 +29,7 @@ class Loaded:
     bodies: Bodies
     indexer: Indexer | None
     lease: Lease | None = None
+    damaged: HoldfastError | None = None
 
 
 class Backend:
@@ -55,6 +56,12 @@ class Backend:
         found = await self.store.principal(tenant, digest, sealed, fresh)
         self._actors[(tenant, principal)] = found
         return found
+
+    async def forget_actor(self, tenant: str, principal: str) -> bool:
+        """Erase the name behind a principal's pseudonym; True if there was one."""
+        actor = await self.actor(tenant, principal)
+        del self._actors[(tenant, principal)]
+        return await self.store.erase_principal(actor)
 
     def random_number(self) -> int:
         """A random number of 63 bits, never 0."""
@@ -133,16 +140,21 @@ class Backend:
     async def load(self, row: StreamRow, until: int | None = None) -> Loaded:
         """Read a session without leading it, up to a version.
 
+        A damaged one is read up to the damage, which `damaged` names.
+
         Raises:
-            KeyDestroyed, KeyMissing, ChainBroken, Unreadable, NewerProgram.
+            KeyDestroyed, KeyMissing: there is no key to read it with.
+            Damaged: not even its first event can be read.
         """
         journal = self.journal(row)
-        view, bodies = await load_state(journal, until=until)
         await self._check_first(journal)
+        view, bodies, damaged = await load_readable(journal, until=until)
         journal.version = view.version
         rows = await self.store.read(row.stream, view.version - 1, 1)
         journal.head = rows[0].hash if rows else journal.head
-        return Loaded(journal=journal, view=view, bodies=bodies, indexer=None)
+        return Loaded(
+            journal=journal, view=view, bodies=bodies, indexer=None, damaged=damaged
+        )
 
     async def lead(self, row: StreamRow) -> Loaded:
         """Take the session's lease and read it.
@@ -216,6 +228,11 @@ class Follower:
     def view(self) -> SessionView:
         """The last fold."""
         return self._loaded.view
+
+    @property
+    def damaged(self) -> HoldfastError | None:
+        """What keeps the session from being read to its end, or None."""
+        return self._loaded.damaged
 
     @property
     def bodies(self) -> Bodies:

@@ -204,6 +204,7 @@ class SessionInfo:
     waiting_questions: int = 0
     token_count: int = 0
     git: GitState | None = None
+    damaged: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

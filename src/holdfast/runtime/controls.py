@@ -21,6 +21,7 @@ from holdfast.core.events import CostRecord, EffectEnded, Imported
 from holdfast.core.ids import validate_id
 from holdfast.core.lifecycle import WORKING, SessionState
 from holdfast.core.messages import Message, Role, Text, user
+from holdfast.core.owed import owed
 from holdfast.core.quantities import Usage
 from holdfast.core.settings import ModelSettings, QueuePolicy
 from holdfast.core.view import Question, SessionView
@@ -80,7 +81,11 @@ class Controls:
 
     async def info(self) -> SessionInfo:
         """All facts of the session in one consistent read (seed A1)."""
-        return info_of(await self.view())
+        if self._core.live(self._where.stream) is not None:
+            return info_of(await self.view())
+        follower = await self._core.follow(self._where)
+        error = follower.damaged
+        return info_of(follower.view, f"{error.reason}: {error.message}" if error else "")
 
     async def history(self) -> list[Message]:
         """The conversation as the model sees it (seed B9)."""
@@ -125,6 +130,19 @@ class Controls:
                         )
                     )
         return records
+
+    async def waiting_for(self) -> list[str]:
+        """Why the session does not go on by itself, in words; empty if it does."""
+        view = await self.view()
+        reasons = [f"question {one.id}: {one.about} of {one.name}" for one in view.questions]
+        if view.state is SessionState.PAUSED:
+            reasons.append("it is paused")
+        engine = self._core.live(self._where.stream)
+        due = owed(view)
+        if (due.start or due.run) and (engine is None or not engine.workers.busy):
+            where = "here" if engine else "by any running process"
+            reasons.append(f"what it needs is not offered {where}: a model or a tool")
+        return reasons
 
     async def system_prompt(self) -> str:
         """The system prompt, possibly empty."""

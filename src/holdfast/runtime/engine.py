@@ -29,6 +29,7 @@ from holdfast.core.errors import (
     Interrupted,
     LeaseHeld,
     Stale,
+    StoreBusy,
     StoreFull,
     Unavailable,
 )
@@ -44,6 +45,7 @@ from holdfast.runtime.index import Indexer, cleared
 from holdfast.runtime.journal import Extras, Journal
 from holdfast.runtime.snapshot import BYTES_MIN, EVENTS_MIN, write_snapshot
 from holdfast.runtime.stream import translate
+from holdfast.runtime.tenure import Tenure
 from holdfast.runtime.waiters import TurnWaiters
 from holdfast.runtime.window import Bodies
 from holdfast.runtime.workers import Workers
@@ -53,6 +55,7 @@ _log = logging.getLogger("holdfast")
 BATCH_MAX = 64
 STALE_MAX = 5
 RETRY_S = 0.5
+STOP_S = 5.0
 
 
 class Engine:
@@ -77,8 +80,7 @@ class Engine:
         self.id = host.clock.random_bytes(8).hex()
         self.lost: HoldfastError | None = None
         self.last_used = host.clock.monotonic()
-        self._lease = lease
-        self._leased_at = host.clock.monotonic()
+        self.tenure = Tenure(lease, host.clock)
         self._indexer = indexer
         self._mail: deque[Mail] = deque()
         self._wake = asyncio.Event()
@@ -144,32 +146,35 @@ class Engine:
     def idle(self) -> bool:
         """Nothing runs, nothing waits, nobody watches."""
         quiet = not self._mail and not self._inbox.waiting and not self.workers.busy
-        return quiet and self.view.turn is None and not self.hub.watched
-
-    @property
-    def margin_ok(self) -> bool:
-        """Whether the lease is still good for starting something."""
-        if self._lease.margin_s is None:
-            return True
-        spent = self.host.clock.monotonic() - self._leased_at
-        return spent < self._lease.margin_s
+        return quiet and not self._turns.waiting and not self.hub.watched
 
     async def stop(self) -> None:
-        """Stop leading: cancel what runs without deciding anything, give up the lease.
+        """Stop leading: cancel what runs, start nothing, give up the lease.
 
-        What was open is in doubt for whoever leads next.
+        Nothing is ended: whoever leads next goes on with what is owed.
         """
+        await self.workers.stop()
         self._stopping = True
         self._wake.set()
-        await self.workers.stop()
         if self._task is not None:
+            await asyncio.wait({self._task}, timeout=STOP_S)
             self._task.cancel()
             await asyncio.wait({self._task})
+        await self._record_last_reports()
         self._abandon(Interrupted("the session is not led here any more"))
         try:
             await self.host.store.release(self.journal.stream, self.journal.epoch)
         except Unavailable:
             pass  # a closed or failing store has no lease left to give
+
+    async def _record_last_reports(self) -> None:
+        reports = [mail for mail in self._mail if mail.internal]
+        if not reports or self.lost is not None:
+            return
+        try:
+            await self._decide_and_append(reports)
+        except HoldfastError:
+            pass  # the outcomes stay in doubt, as after a crash
 
     # --- the loop ----------------------------------------------------------------
 
@@ -206,7 +211,7 @@ class Engine:
     async def _commit(self, batch: list[Mail]) -> None:
         try:
             await self._commit_or_retry(batch)
-        except StoreFull as error:
+        except (StoreFull, StoreBusy) as error:
             await self._keep_reports(batch, error)
         except HoldfastError as error:
             self._fail_all(batch, error)
@@ -229,8 +234,8 @@ class Engine:
         for mail in batch:
             mail.fail(error)
 
-    async def _keep_reports(self, batch: list[Mail], error: StoreFull) -> None:
-        """No room: callers are told; outcomes and durable commands are tried again."""
+    async def _keep_reports(self, batch: list[Mail], error: Unavailable) -> None:
+        """No room, or no lock: callers are told; outcomes and durable commands are tried again."""
         for mail in batch:
             if mail.internal:
                 self._mail.append(mail)
@@ -374,16 +379,6 @@ class Engine:
         for mail in self._inbox.drop():
             mail.fail(error)
         self._turns.close(error.message)
-
-    @property
-    def grace_over(self) -> bool:
-        """Whether a former holder can no longer be acting (contract 1.6)."""
-        return self.host.clock.monotonic() - self._leased_at >= self._lease.grace_s
-
-    @property
-    def grace_s(self) -> float:
-        """Seconds a former holder may go on acting."""
-        return self._lease.grace_s
 
 
 def _turn_of(view: SessionView) -> int:

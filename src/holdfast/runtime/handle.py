@@ -144,6 +144,10 @@ class Session(Controls):
             feed.close()
             sending.add_done_callback(_seen)
 
+    def event_tx(self) -> AsyncIterator[StreamEvent]:
+        """A subscriber to what happens next; nothing can be sent this way (seed D10)."""
+        return self.subscribe_events()
+
     async def subscribe_events(self, from_version: int | None = None) -> AsyncIterator[StreamEvent]:
         """Yield the session's events: the log after `from_version`, then live.
 

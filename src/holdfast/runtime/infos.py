@@ -8,8 +8,8 @@ from holdfast.core.view import SessionView
 from holdfast.runtime.config import SessionInfo
 
 
-def info_of(view: SessionView) -> SessionInfo:
-    """A session's facts from its fold."""
+def info_of(view: SessionView, damaged: str = "") -> SessionInfo:
+    """A session's facts from its fold; `damaged` says why it ends early."""
     model = view.settings.model
     metadata: dict[str, object] = json.loads(view.details.custom)
     return SessionInfo(
@@ -37,4 +37,5 @@ def info_of(view: SessionView) -> SessionInfo:
         waiting_questions=len(view.questions),
         token_count=view.window.tokens,
         git=view.git,
+        damaged=damaged,
     )

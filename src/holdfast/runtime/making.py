@@ -21,6 +21,7 @@ from holdfast.runtime.normalise import Prepared, prepare
 from holdfast.runtime.offer import offered, read_spill
 from holdfast.runtime.perform import ModelCall, ToolCall, call_model, call_tool
 from holdfast.runtime.stream import StreamEvent
+from holdfast.runtime.tenure import Tenure
 from holdfast.runtime.window import Bodies
 
 THINKING_TOKENS = 8_192
@@ -36,18 +37,7 @@ class Led(Protocol):
     view: SessionView
     bodies: Bodies
     hub: Hub
-
-    @property
-    def margin_ok(self) -> bool:
-        """The lease is good for starting something."""
-
-    @property
-    def grace_over(self) -> bool:
-        """A former holder can no longer be acting."""
-
-    @property
-    def grace_s(self) -> float:
-        """Seconds a former holder may go on acting."""
+    tenure: Tenure
 
     def report(self, command: Command) -> None:
         """Take a report."""

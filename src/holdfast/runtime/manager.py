@@ -147,6 +147,13 @@ class Core:
                         if self._engines.get(stream) is engine:
                             del self._engines[stream]
                             await engine.stop()
+                            self._forget(stream)
+
+    def _forget(self, stream: int) -> None:
+        """Let go of what only a live session needs."""
+        hub = self._hubs.get(stream)
+        if hub is not None and not hub.watched:
+            del self._hubs[stream]
 
     # --- finding ---------------------------------------------------------------------
 

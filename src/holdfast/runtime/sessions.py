@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from holdfast.core.decide.content import check_birth
 from holdfast.core.errors import (
     HoldfastError,
     InvalidInput,
@@ -86,6 +87,7 @@ class Sessions(Listing):
     async def _open_new(
         self, opened: Opened, further: Sequence[Event], *, parent: int = 0
     ) -> Session:
+        check_birth(opened)
         for _, other in self.distinct_backends():
             if await other.store.find(self.tenant, opened.session_id) is not None:
                 raise SessionExists(f"there is a session {opened.session_id!r} already")
@@ -164,6 +166,17 @@ class Sessions(Listing):
         """Handles of all sessions (seed B6)."""
         return [self._handle(where, where.row.name or "") async for where in self.rows()]
 
+    async def forget_principal(self, principal: str) -> bool:
+        """Erase who a pseudonym was: its name can no longer be told (contract 1.9).
+
+        True if there was one. What the principal does later gets a new pseudonym.
+        """
+        await self.ready()
+        known = False
+        for _, backend in self.distinct_backends():
+            known = await backend.forget_actor(self.tenant, principal) or known
+        return known
+
     # --- restoring ---------------------------------------------------------------------
 
     async def restore_session_by_id(self, session_id: str) -> Session:
@@ -174,7 +187,9 @@ class Sessions(Listing):
             Damaged: it cannot be read.
         """
         session = await self.get_session(session_id)
-        await session.view()
+        damaged = (await session.where.backend.load(session.where.row)).damaged
+        if damaged is not None:
+            raise damaged
         return session
 
     async def load_all_sessions(self) -> LoadReport:
@@ -182,7 +197,9 @@ class Sessions(Listing):
         count, failed = 0, []
         async for where in self.rows():
             try:
-                await where.backend.load(where.row)
+                damaged = (await where.backend.load(where.row)).damaged
+                if damaged is not None:
+                    raise damaged
                 count += 1
             except HoldfastError as error:
                 failed.append((where.row.name or "", error))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.core.context import Entry
-from holdfast.core.errors import Unreadable
+from holdfast.core.errors import Damaged, HoldfastError, NewerProgram, Unreadable
 from holdfast.core.messages import Message
 from holdfast.core.session import evolve
 from holdfast.core.view import FOLD_ID, SessionView
@@ -59,16 +59,34 @@ async def load_state(
         ChainBroken, Unreadable: the log is damaged.
         NewerProgram: it needs a newer program.
     """
+    view, bodies, stopped_by = await load_readable(
+        journal, use_snapshot=use_snapshot, until=until
+    )
+    if stopped_by is not None:
+        raise stopped_by
+    return view, bodies
+
+
+async def load_readable(
+    journal: Journal, *, use_snapshot: bool = True, until: int | None = None
+) -> tuple[SessionView, Bodies, HoldfastError | None]:
+    """Fold up to the first event that cannot be read, and say what stopped it.
+
+    It never folds past a gap: what is missing may be a revocation (contract 2.5).
+    """
     view, bodies, after, head = SessionView(), Bodies(), 0, GENESIS
     found = await _good_snapshot(journal) if use_snapshot else None
     if found is not None and (until is None or found[0].view.version <= until):
         packed, head = found
         view, after = packed.view, packed.view.version
         bodies = Bodies(list(packed.entries), packed.prompt, packed.summary)
-    async for recorded in journal.replay(after, head, until=until):
-        view = evolve(view, recorded)
-        bodies.take(recorded, view.window)
-    return view, bodies
+    try:
+        async for recorded in journal.replay(after, head, until=until):
+            view = evolve(view, recorded)
+            bodies.take(recorded, view.window)
+    except (Damaged, NewerProgram) as error:
+        return view, bodies, error
+    return view, bodies, None
 
 
 async def _good_snapshot(journal: Journal) -> tuple[Packed, bytes] | None:

@@ -15,6 +15,11 @@ class TurnWaiters:
         self._futures: dict[int, list[asyncio.Future[FinishedTurn]]] = {}
         self._closed: Interrupted | None = None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anybody waits."""
+        return bool(self._futures)
+
     async def wait(self, view: SessionView, id: int) -> FinishedTurn:
         """Wait until the turn a message started, or joined, has ended.
 

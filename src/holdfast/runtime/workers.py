@@ -57,6 +57,7 @@ class Workers:
         self._host_calls: dict[EffectRef, asyncio.Future[Any]] = {}
         self._timer: tuple[int, asyncio.Task[None]] | None = None
         self._destroying = False
+        self.stopping = False
         self._waiting_grace = False
 
     @property
@@ -74,8 +75,10 @@ class Workers:
             model=self._model_action(view),
             actions=self._actions(view, fresh),
             found=dict(self._found),
-            grace_over=self._engine.grace_over,
+            grace_over=self._engine.tenure.grace_over,
             revisions=self.revisions,
+            led_ms=self._engine.tenure.led_ms,
+            stopping=self.stopping,
         )
 
     def _model_action(self, view: SessionView) -> Action:
@@ -124,7 +127,7 @@ class Workers:
             self._spawn(self._engine.destroy_key())
 
     def _start(self, effect: OpenEffect) -> None:
-        if not self._engine.margin_ok:
+        if not self._engine.tenure.margin_ok:
             return
         work = self.make.model(effect) if effect.effect == "model" else self.make.tool(effect)
         run = Running(effect, asyncio.create_task(self._report(effect.ref, work)))
@@ -200,7 +203,7 @@ class Workers:
         for effect in in_doubt(view, self._engine.id):
             if effect.effect != "tool" or effect.ref in self._asking:
                 continue
-            if not self._engine.grace_over:
+            if not self._engine.tenure.grace_over:
                 self._wait_for_grace()
                 continue
             prepared = self.make.prepared_of(effect)
@@ -228,12 +231,14 @@ class Workers:
     def _wait_for_grace(self) -> None:
         if not self._waiting_grace:
             self._waiting_grace = True
-            self._spawn(self._tick_after(self._engine.grace_s))
+            self._spawn(self._tick_after(self._engine.tenure.grace_s))
 
     # --- timers and side work ----------------------------------------------------------
 
     def _set_timer(self, due: Owed) -> None:
-        dues = [t for t in (due.turn_ends_ms, due.question_lapses_ms) if t is not None]
+        limit_ms = self._engine.view.settings.limits.turn_s * 1000
+        ends = due.turn_ends_ms and max(due.turn_ends_ms, self._engine.tenure.led_ms + limit_ms)
+        dues = [t for t in (ends, due.question_lapses_ms) if t is not None]
         at = min(dues, default=None)
         if self._timer is not None:
             if self._timer[0] == at and not self._timer[1].done():
@@ -281,15 +286,27 @@ class Workers:
             self._engine.fail(error)
 
     async def stop(self) -> None:
-        """Cancel everything; outcomes are not recorded, effects stay in doubt."""
+        """Cancel everything. Effects stay in doubt, but for those nobody may repeat.
+
+        A call that is neither read-only nor idempotent reports how far it came, so
+        that a clean stop leaves no question to a person.
+        """
+        self.stopping = True
         tasks: set[asyncio.Future[Any]] = {run.task for run in self._running.values()}
         tasks |= self._side | set(self._host_calls.values())
         if self._timer is not None:
             tasks.add(self._timer[1])
         for run in self._running.values():
-            run.written_off = True
+            run.written_off = run.written_off or self._repeatable(run.effect)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=2 * CANCEL_GRACE_S)
         self._running.clear()
+
+    def _repeatable(self, effect: OpenEffect) -> bool:
+        if effect.effect == "model":
+            return True
+        prepared = self.make.prepared_of(effect)
+        nature = prepared.action.nature if prepared else Nature.ONCE
+        return nature in (Nature.READ_ONLY, Nature.IDEMPOTENT)

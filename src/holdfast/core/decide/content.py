@@ -21,6 +21,7 @@ CUSTOM_CHARS_MAX = 8_192
 SETTINGS_BYTES_MAX = 12_288
 DETAILS_BYTES_MAX = 12_288
 NAME_BYTES_MAX = 1_024
+CUSTOM_DEPTH_MAX = 64
 PROMPT_CHARS_MAX = 1_000_000
 PATH_CHARS_MAX = 4096
 
@@ -83,7 +84,19 @@ def _json(text: str) -> object:
         value: object = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise InvalidInput("metadata must be JSON") from None
+    _check_depth(value)
     return value
+
+
+def _check_depth(value: object) -> None:
+    """Refuse what later readers could not walk through without running out of stack."""
+    level, depth = [value], 0
+    while level:
+        inner = [list(item.values()) if isinstance(item, dict) else item for item in level]
+        level = [item for items in inner if isinstance(items, list) for item in items]
+        depth += 1
+        if depth > CUSTOM_DEPTH_MAX:
+            raise InvalidInput(f"metadata is nested deeper than {CUSTOM_DEPTH_MAX}")
 
 
 def _no_constant(name: str) -> object:
@@ -170,9 +183,10 @@ def check_details(details: Details) -> None:
     if len(details.custom) > CUSTOM_CHARS_MAX:
         raise InvalidInput(f"metadata has at most {CUSTOM_CHARS_MAX} characters as JSON")
     try:
-        value = json.loads(details.custom)
+        value = json.loads(details.custom, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise InvalidInput("metadata is not valid JSON") from None
+    _check_depth(value)
     if not isinstance(value, dict):
         raise InvalidInput("metadata is a JSON object")
     _check_size("title, tags and metadata", details, DETAILS_BYTES_MAX)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from holdfast.core.actions import Action
 from holdfast.core.commands import ModelEnded, ToolEnded
 from holdfast.core.decide.common import Draft
-from holdfast.core.decide.doubt import in_doubt, lose, settle_doubts
+from holdfast.core.decide.doubt import lose, settle_doubts
 from holdfast.core.decide.host import lose_host_calls
 from holdfast.core.events import (
     Asked,
@@ -40,6 +40,8 @@ CALL_NAME_BYTES_MAX = 128
 
 def advance(draft: Draft) -> None:
     """Bring the draft to where nothing more can be decided now."""
+    if draft.facts.stopping:
+        return
     lose_host_calls(draft)
     settle_doubts(draft, start_effect, served)
     while True:
@@ -73,9 +75,9 @@ def _limit_reached(draft: Draft, start: tuple[EffectRef, ...], turn_ends_ms: int
     turn = draft.view.turn
     if turn is None or turn.cancel:
         return ""
-    in_time = turn_ends_ms is None or draft.facts.now_ms < turn_ends_ms
-    # The clock of a turn that another engine left behind starts when its doubts are settled.
-    if not in_time and not in_doubt(draft.view, draft.facts.engine):
+    # Time in which nobody led the session does not count.
+    led_until_ms = draft.facts.led_ms + draft.view.settings.limits.turn_s * 1000
+    if turn_ends_ms is not None and draft.facts.now_ms >= max(turn_ends_ms, led_until_ms):
         return "turn_time"
     asks_model = any(ref.ordinal == 0 for ref in start)
     if asks_model and turn.rounds >= draft.view.settings.limits.max_rounds:

@@ -38,6 +38,10 @@ class SimDisk(MemoryDisk):
         """Tell whether a node is believed to be alive."""
         return node not in self.stolen and super().alive(node)
 
+    def is_open(self, node: str) -> bool:
+        """Tell whether a node's store is open, whatever others believe."""
+        return super().alive(node)
+
 
 @dataclass(slots=True, kw_only=True)
 class Weather:

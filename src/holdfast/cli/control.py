@@ -1,0 +1,342 @@
+"""Commands that change a session: submitted to whoever leads it.
+
+When nobody does, the command stays in the session's inbox and is carried out by
+the next runner; `--now` leads the session here for a moment instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.exits import Quit
+from holdfast.cli.output import note, print_json
+from holdfast.cli.sessions import SessionArgument
+from holdfast.cli.world import Options, opened, options_of, talks_to_a_person
+from holdfast.core.errors import InvalidInput, NotNow, QuestionNotFound
+
+if TYPE_CHECKING:
+    from holdfast.bootstrap import SessionManager
+    from holdfast.core.commands import External
+    from holdfast.runtime.handle import Session
+    from holdfast.runtime.manager import Located
+
+POLL_S = 0.05
+NowOption = Annotated[
+    bool,
+    typer.Option("--now", help="Carry it out here if nobody leads the session at the moment."),
+]
+WaitOption = Annotated[
+    float,
+    typer.Option("--wait", min=0.0, help="Seconds to wait for whoever leads the session."),
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Work = Callable[["Session"], Awaitable[object]]
+
+
+def pause(
+    context: typer.Context,
+    session: SessionArgument,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the log.")] = "",
+    now: NowOption = False,
+    wait: WaitOption = 3.0,
+) -> None:
+    """Pause a session: what runs is stopped, nothing starts until it is resumed."""
+    # lazy: commands are the runtime's.
+    from holdfast.core.commands import Pause
+
+    _control(options_of(context), session, Pause(why=reason), "paused", now=now, wait=wait)
+
+
+def resume(
+    context: typer.Context,
+    session: SessionArgument,
+    *,
+    now: NowOption = False,
+    wait: WaitOption = 3.0,
+) -> None:
+    """Let a paused session go on."""
+    # lazy: commands are the runtime's.
+    from holdfast.core.commands import Resume
+
+    _control(options_of(context), session, Resume(), "resumed", now=now, wait=wait)
+
+
+def end(
+    context: typer.Context,
+    session: SessionArgument,
+    *,
+    now: NowOption = False,
+    wait: WaitOption = 3.0,
+) -> None:
+    """Complete a session; everything is kept and it can be reopened."""
+    # lazy: commands are the runtime's.
+    from holdfast.core.commands import MoveTo
+
+    _control(options_of(context), session, MoveTo(state="Completed"), "ended", now=now, wait=wait)
+
+
+def reopen(
+    context: typer.Context,
+    session: SessionArgument,
+    *,
+    now: NowOption = False,
+    wait: WaitOption = 3.0,
+) -> None:
+    """Make a completed or failed session active again."""
+    # lazy: commands are the runtime's.
+    from holdfast.core.commands import MoveTo
+
+    _control(options_of(context), session, MoveTo(state="Active"), "reopened", now=now, wait=wait)
+
+
+def rewind(
+    context: typer.Context,
+    session: SessionArgument,
+    version: Annotated[int, typer.Argument(min=1, help="See `sessions show --events`.")],
+    *,
+    now: NowOption = False,
+    wait: WaitOption = 3.0,
+) -> None:
+    """Show the model only what was there at a version; nothing else goes back."""
+    # lazy: commands are the runtime's.
+    from holdfast.core.commands import SetContext
+
+    command = SetContext(reason="rewind", to_version=version)
+    _control(options_of(context), session, command, "rewound", now=now, wait=wait)
+
+
+def answer(
+    context: typer.Context,
+    session: SessionArgument,
+    question: Annotated[int, typer.Argument(help="The question's number.")],
+    decision: Annotated[str, typer.Argument(help="One of its choices.")],
+    *,
+    remark: Annotated[str, typer.Option("--note", help="What the model is told beside.")] = "",
+    now: NowOption = False,
+    wait: WaitOption = 3.0,
+) -> None:
+    """Answer a question that a session waits on."""
+    # lazy: commands are the runtime's.
+    from holdfast.core.commands import Answer
+
+    async def check(found: Session) -> None:
+        asked = {known.id: known for known in await found.questions()}
+        if question not in asked:
+            waiting = ", ".join(map(str, asked)) or "none"
+            raise QuestionNotFound(f"no open question {question}; open: {waiting}")
+        if decision not in asked[question].choices:
+            choices = ", ".join(asked[question].choices)
+            raise InvalidInput(f"{decision!r} is not one of: {choices}")
+
+    command = Answer(question=question, decision=decision, note=remark, by="local")
+    options = options_of(context)
+    _control(options, session, command, "answered", now=now, wait=wait, check=check)
+
+
+def wipe(
+    context: typer.Context,
+    session: SessionArgument,
+    *,
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", help="A fork that is to live on.")
+    ] = None,
+    yes: YesOption = False,
+    now: NowOption = False,
+    wait: WaitOption = 10.0,
+) -> None:
+    """Destroy a session's key for good, and its forks' too.
+
+    What was in it can never be read again here. Its forks are wiped with it
+    unless they are named with --keep.
+    """
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    kept = {name.casefold() for name in keep or ()}
+    options = options_of(context)
+    doomed = asyncio.run(_doomed(options, session, kept))
+    if not yes:
+        confirm(f"Wipe {', '.join(doomed)}? This cannot be undone.")
+    asyncio.run(_wipe(options, doomed, now=now, wait=wait))
+
+
+def confirm(question: str) -> None:
+    """Ask for a yes.
+
+    Raises:
+        InvalidInput: nobody can be asked, so --yes is needed.
+        Quit: the answer was no.
+    """
+    if not talks_to_a_person():
+        raise InvalidInput("nobody can be asked here; say --yes if you mean it")
+    if input(f"{question} [y/N] ").strip().casefold() not in ("y", "yes"):
+        note("nothing was done")
+        raise Quit(130)
+
+
+# --- how a command gets there -------------------------------------------------------
+
+
+def _control(
+    options: Options,
+    id: str,
+    command: External,
+    done: str,
+    *,
+    now: bool,
+    wait: float,
+    check: Work | None = None,
+) -> None:
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    async def work() -> dict[str, object]:
+        async with opened(options, lead=now) as manager:
+            session = await manager.get_session(id)
+            if check is not None:
+                await check(session)
+            return await deliver(manager, session, command, done=done, now=now, wait=wait)
+
+    found = asyncio.run(work())
+    say(options, found)
+
+
+def say(options: Options, found: dict[str, object]) -> None:
+    """Print what became of a command."""
+    if options.json:
+        print_json(found)
+    elif found["status"] == "queued":
+        note(
+            f"{found['session']}: queued: nobody runs this session now; it is carried out "
+            "when someone does (--now does it here)"
+        )
+    elif found["status"] == "pending":
+        note(f"{found['session']}: queued: whoever runs this session has not come to it yet")
+    else:
+        note(f"{found['session']}: {found['status']}")
+
+
+async def deliver(
+    manager: SessionManager,
+    session: Session,
+    command: External,
+    *,
+    done: str,
+    now: bool,
+    wait: float,
+) -> dict[str, object]:
+    """Submit a command and wait a little for its outcome.
+
+    Raises:
+        NotNow: it changed nothing.
+        HoldfastError: it was refused.
+    """
+    found: dict[str, object] = {"session": session.id}
+    if now:
+        handled = await session.submit(command)
+        first = handled.first
+    else:
+        id = await manager.queue(session.where, command)
+        version = await _carried_out(session.where, id, wait)
+        if version is None:
+            led = await _may_be_led(session.where)
+            return {**found, "status": "pending" if led else "queued", "command": id.hex()}
+        first = (await manager.outcome_of(session.where, id, version)).first
+    if not first:
+        state = (await session.state()).title
+        raise NotNow(f"nothing changed: the session is {state}")
+    return {**found, "status": done, "version": first}
+
+
+async def _may_be_led(where: Located) -> bool:
+    """Whether the session has a holder, who may however have died."""
+    row = await where.backend.store.stream_row(where.stream)
+    return row is not None and row.node is not None
+
+
+async def _carried_out(where: Located, id: bytes, wait: float) -> int | None:
+    """The version at which a command was carried out; None if nobody did in time."""
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    store = where.backend.store
+    until = asyncio.get_running_loop().time() + wait
+    while True:
+        known = await store.command(where.stream, id)
+        if known is not None:
+            return known[0]
+        left = until - asyncio.get_running_loop().time()
+        if left <= 0 or not await _may_be_led(where):
+            return None
+        await store.changed(min(left, POLL_S))
+
+
+# --- the wipe -----------------------------------------------------------------------
+
+
+async def _doomed(options: Options, id: str, kept: set[str]) -> list[str]:
+    """The sessions a wipe reaches, forks before what they come from."""
+    # lazy: the store's types are the runtime's.
+    from holdfast.ports.store import Filter
+
+    async with opened(options) as manager:
+
+        async def below(name: str) -> list[str]:
+            where = await manager.locate(name)
+            found: list[str] = []
+            filter = Filter(tenant=manager.tenant, parent=where.stream, limit=1000)
+            for row in (await where.backend.store.list_streams(filter)).rows:
+                if row.name is not None and row.name.casefold() not in kept:
+                    found += await below(row.name)
+            return [*found, where.row.name or name]
+
+        return await below(id)
+
+
+async def _wipe(options: Options, doomed: list[str], *, now: bool, wait: float) -> None:
+    # lazy: commands are the runtime's.
+    from holdfast.core.commands import Terminate
+
+    async with opened(options, lead=now) as manager:
+        for name in doomed:
+            session = await manager.get_session(name)
+            if now:
+                # Its forks are gone already or are to be kept: nothing below is touched.
+                keep = await _forks(manager, session)
+                receipt = await manager.terminate_session(name, keep=keep)
+                say(options, {"session": name, "status": "wiped", "key_epoch": receipt.key_epoch})
+                continue
+            found = await deliver(
+                manager, session, Terminate(why="user"), done="wiped", now=False, wait=wait
+            )
+            if found["status"] == "wiped" and not await _destroyed(session.where, wait):
+                found["status"] = "pending"
+            say(options, found)
+    if not options.json:
+        note("copies of the key store made before can still be read until `holdfast keys rotate`")
+
+
+async def _forks(manager: SessionManager, session: Session) -> list[str]:
+    # lazy: the store's types are the runtime's.
+    from holdfast.ports.store import Filter
+
+    filter = Filter(tenant=manager.tenant, parent=session.where.stream, limit=1000)
+    rows = (await session.where.backend.store.list_streams(filter)).rows
+    return [row.name for row in rows if row.name is not None]
+
+
+async def _destroyed(where: Located, wait: float) -> bool:
+    """Whether the key is destroyed within the time."""
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    until = asyncio.get_running_loop().time() + wait
+    while where.backend.keys.receipt(where.stream) is None:
+        if asyncio.get_running_loop().time() >= until:
+            return False
+        await where.backend.store.changed(POLL_S)
+    return True

@@ -1,0 +1,110 @@
+"""`holdfast sessions export|import|fork`: sessions as files, and copies of them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.output import note, print_json
+from holdfast.cli.sessions import SessionArgument
+from holdfast.cli.world import Options, make_runner, opened, options_of
+from holdfast.core.errors import ImportRefused, InvalidInput
+
+FORMATS = ("jsonl", "session_data", "serializable_session")
+
+
+def export(
+    context: typer.Context,
+    session: SessionArgument,
+    *,
+    form: Annotated[
+        str, typer.Option("--format", help="jsonl (lossless), session_data, serializable_session.")
+    ] = "jsonl",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file (default: standard output).")
+    ] = None,
+) -> None:
+    """Write a session as a file. It is plain text: whoever has it can read it."""
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    if form not in FORMATS:
+        raise InvalidInput(f"{form!r} is no format; the formats are {', '.join(FORMATS)}")
+    options = options_of(context)
+    asyncio.run(_export(options, session, form, output))
+    if output is not None:
+        note(f"{session}: written to {output}; it is plain text, also after a wipe here")
+
+
+async def _export(options: Options, id: str, form: str, output: Path | None) -> None:
+    # lazy: exporting loads the runtime.
+    from holdfast.runtime.exporting import export_session, export_text
+
+    async with opened(options) as manager:
+        try:
+            if form == "jsonl":
+                await export_session(manager, id, output or sys.stdout.buffer)
+            elif output is not None:
+                output.write_text(await export_text(manager, id, form), encoding="utf-8")
+            else:
+                sys.stdout.write(await export_text(manager, id, form))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise InvalidInput(f"cannot write {output}: {error.strerror}") from None
+
+
+def fork(
+    context: typer.Context,
+    session: SessionArgument,
+    new: Annotated[str | None, typer.Argument(help="Id of the fork (default: a new one).")] = None,
+    *,
+    at: Annotated[
+        int | None, typer.Option("--at", min=1, help="Version to fork from (default: the last).")
+    ] = None,
+) -> None:
+    """Open a new session with another's conversation."""
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+
+    async def work() -> str:
+        async with opened(options) as manager:
+            return (await manager.fork_session(session, new, at_version=at)).id
+
+    _made(options, asyncio.run(work()))
+
+
+def _made(options: Options, id: str) -> None:
+    if options.json:
+        print_json({"session": id})
+    else:
+        print(id)
+
+
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A session file of any of the export forms.")],
+    *,
+    id: Annotated[str | None, typer.Option("--id", help="Another id than the file's.")] = None,
+) -> None:
+    """Take over a session from a file; what it grants is kept but not acted on."""
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    if not file.is_file():
+        raise ImportRefused(f"{file} is not a file")
+    options = options_of(context)
+    _made(options, asyncio.run(_import(options, file, id)))
+
+
+async def _import(options: Options, file: Path, id: str | None) -> str:
+    # lazy: importing loads the runtime.
+    from holdfast.runtime.importing import import_session
+
+    async with make_runner(options) as manager:
+        return (await import_session(manager, file, id)).id
