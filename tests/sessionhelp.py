@@ -25,7 +25,7 @@ from holdfast.testing.script import Turn, say
 from holdfast.testing.scripted import ScriptedModel
 
 T = TypeVar("T")
-LIMIT_S = 60.0
+LIMIT_S = 20.0
 
 UNSAFE = SessionConfig(unsafe_auto_approve=True)
 

@@ -109,7 +109,7 @@ def test_calls_start_in_order(
 
 def test_an_older_answers_effect_takes_no_room() -> None:
     """Only calls of the answer that is worked on are counted."""
-    assert [1] == starts(running(alone(1), open=(), **{"open": (effect(1, cause=3),)}))
+    assert [1] == starts(replace(running(alone(1)), open=(effect(1, cause=3),)))
 
 
 def test_call_with_a_question_waits() -> None:

@@ -21,6 +21,9 @@ from holdfast.core.settings import ModelSettings
 from holdfast.testing.script import Script, parse_script
 from holdfast.testing.scripted import ScriptedModel
 
+BLOCK_S_MAX = 30
+"""A block that waits for what does not come fails instead of hanging."""
+
 WITH_PYTHON = [found for found in pages() if found.blocks("python")]
 
 
@@ -77,7 +80,8 @@ class Player:
         if code.co_flags & inspect.CO_COROUTINE:
 
             async def run() -> None:
-                await eval(code, self.names)
+                async with asyncio.timeout(BLOCK_S_MAX):
+                    await eval(code, self.names)
 
             runner.run(run())
         else:

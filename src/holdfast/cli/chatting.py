@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable
 
@@ -45,10 +46,10 @@ def chat_with(table: Table) -> int:
         if line in ("/quit", "/exit"):
             return 0
         if line.startswith("/") and not line.startswith("//"):
-            _guarded(table, lambda said=line: _command(table, said))
+            _guarded(table, functools.partial(_command, table, line))
         elif line:
             text = line[1:] if line.startswith("//") else line
-            _guarded(table, lambda said=text: table.driver.send(said))
+            _guarded(table, functools.partial(table.driver.send, text))
 
 
 def _guarded(table: Table, work: Callable[[], object]) -> None:

@@ -16,6 +16,7 @@ from holdfast.cli.output import note, print_json
 from holdfast.cli.sessions import SessionArgument
 from holdfast.cli.world import Options, opened, options_of, talks_to_a_person
 from holdfast.core.errors import InvalidInput, NotNow, QuestionNotFound
+from holdfast.core.lifecycle import WORKING, SessionState
 
 if TYPE_CHECKING:
     from holdfast.bootstrap import SessionManager
@@ -48,7 +49,14 @@ def pause(
     # lazy: commands are the runtime's.
     from holdfast.core.commands import Pause
 
-    _control(options_of(context), session, Pause(why=reason), "paused", now=now, wait=wait)
+    async def check(found: Session) -> None:
+        state = await found.state()
+        if not await _something_waits(found) and state not in WORKING:
+            raise NotNow(f"only an active session is paused; it is {state.title}")
+
+    command = Pause(why=reason)
+    options = options_of(context)
+    _control(options, session, command, "paused", now=now, wait=wait, check=check)
 
 
 def resume(
@@ -62,7 +70,13 @@ def resume(
     # lazy: commands are the runtime's.
     from holdfast.core.commands import Resume
 
-    _control(options_of(context), session, Resume(), "resumed", now=now, wait=wait)
+    async def check(found: Session) -> None:
+        state = await found.state()
+        if not await _something_waits(found) and state is not SessionState.PAUSED:
+            raise NotNow(f"only a paused session is resumed; it is {state.title}")
+
+    options = options_of(context)
+    _control(options, session, Resume(), "resumed", now=now, wait=wait, check=check)
 
 
 def end(
@@ -235,6 +249,9 @@ async def deliver(
         NotNow: it changed nothing.
         HoldfastError: it was refused.
     """
+    # lazy: reading an outcome loads the runtime.
+    from holdfast.runtime.outcomes import outcome_of
+
     found: dict[str, object] = {"session": session.id}
     if now:
         handled = await session.submit(command)
@@ -245,11 +262,18 @@ async def deliver(
         if version is None:
             led = await _may_be_led(session.where)
             return {**found, "status": "pending" if led else "queued", "command": id.hex()}
-        first = (await manager.outcome_of(session.where, id, version)).first
+        journal = session.where.backend.journal(session.where.row)
+        first = (await outcome_of(journal, id, version)).first
     if not first:
         state = (await session.state()).title
         raise NotNow(f"nothing changed: the session is {state}")
     return {**found, "status": done, "version": first}
+
+
+async def _something_waits(session: Session) -> bool:
+    """Whether queued commands may change the state before this one is carried out."""
+    where = session.where
+    return bool(await where.backend.store.pending(where.stream, limit=1))
 
 
 async def _may_be_led(where: Located) -> bool:
@@ -301,6 +325,7 @@ async def _wipe(options: Options, doomed: list[str], *, now: bool, wait: float) 
     # lazy: commands are the runtime's.
     from holdfast.core.commands import Terminate
 
+    wiped = False
     async with opened(options, lead=now) as manager:
         for name in doomed:
             session = await manager.get_session(name)
@@ -309,14 +334,16 @@ async def _wipe(options: Options, doomed: list[str], *, now: bool, wait: float) 
                 keep = await _forks(manager, session)
                 receipt = await manager.terminate_session(name, keep=keep)
                 say(options, {"session": name, "status": "wiped", "key_epoch": receipt.key_epoch})
+                wiped = True
                 continue
             found = await deliver(
                 manager, session, Terminate(why="user"), done="wiped", now=False, wait=wait
             )
             if found["status"] == "wiped" and not await _destroyed(session.where, wait):
                 found["status"] = "pending"
+            wiped = wiped or found["status"] == "wiped"
             say(options, found)
-    if not options.json:
+    if wiped and not options.json:
         note("copies of the key store made before can still be read until `holdfast keys rotate`")
 
 

@@ -299,5 +299,3 @@ def leave_at_once() -> None:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(CANCELLED)
-
-

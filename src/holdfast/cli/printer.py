@@ -67,7 +67,9 @@ class TextPrinter:
         aside: where tools and notes go.
     """
 
-    def __init__(self, *, colour: bool, aside: TextIO | None = None, thinking: bool = False) -> None:
+    def __init__(
+        self, *, colour: bool, aside: TextIO | None = None, thinking: bool = False
+    ) -> None:
         self._colour = colour
         self._aside = aside
         self._thinking = thinking
@@ -155,7 +157,9 @@ class TextPrinter:
     def _tool_end(self, data: Data) -> None:
         self._end_line()
         if str(data["id"]) != self._last_tool:
-            self._put(f"{self._paint('◀ ' + one_line(str(data['name']), 40), 'tool')}\n", self._aside)
+            self._put(
+                f"{self._paint('◀ ' + one_line(str(data['name']), 40), 'tool')}\n", self._aside
+            )
         for line in excerpt(str(data["output"])):
             self._put(self._paint("  │ " + line, "dim") + "\n", self._aside)
         outcome, code = str(data["outcome"]), data["exit_code"]

@@ -39,9 +39,7 @@ def list_sessions(
     ] = None,
     user: Annotated[str | None, typer.Option("--user", help="Only of this user.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many.")] = 50,
-    every: Annotated[
-        bool, typer.Option("--all", help="All of them, wiped ones too; no limit.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="All of them; no limit.")] = False,
 ) -> None:
     """List sessions, newest change first."""
     # lazy: help does not need an event loop.
@@ -95,15 +93,11 @@ async def _collect(
                 cursor=cursor,
                 limit=PAGE,
             )
-            found += [row for row in page.sessions if not limit or _living(row, states)]
+            found += page.sessions
             cursor = page.cursor
             if not cursor or (limit and len(found) > limit):
                 break
     return (found[:limit], len(found) > limit) if limit else (found, False)
-
-
-def _living(row: ListedSession, states: tuple[str, ...]) -> bool:
-    return bool(states) or row.state != "Terminated"
 
 
 def show(
@@ -243,5 +237,3 @@ def _print_events(log: list[StreamEvent]) -> None:
         )
         rows.append((event.version, when(event.time_ms // 1000), event.type, one_line(detail, 80)))
     table(("version", "time", "event", "detail"), rows)
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -346,24 +346,28 @@ async def _check_model(
 async def _change(
     session: Session, manager: SessionManager, wanted: Wanted, chosen: ModelSettings | None
 ) -> None:
-    """Apply to an existing session what was asked for and differs."""
-    # lazy: only an existing session is changed.
-    from holdfast.core.commands import Configure
+    """Apply to an existing session what was asked for and differs.
+
+    Raises:
+        InvalidInput: it was settled when the session was made.
+    """
+    # lazy: a session's settings are the runtime's.
+    from holdfast.runtime.listing import resolve_workspace
 
     settings = (await session.view()).settings
-    changed = settings
-    if wanted.workspace is not None and str(wanted.workspace.resolve()) != settings.workspace:
-        raise InvalidInput("a session's workspace is chosen when it is made")
-    if chosen is not None:
-        changed = replace(changed, model=chosen)
-    if wanted.unsafe:
-        changed = replace(changed, unsafe_auto_approve=True)
-    if wanted.max_rounds is not None:
-        changed = replace(changed, limits=replace(changed.limits, max_rounds=wanted.max_rounds))
+    workspace = wanted.workspace and resolve_workspace(str(wanted.workspace))
+    fixed = {
+        "--workspace": workspace is None or workspace == settings.workspace,
+        "--unsafe-auto-approve": settings.unsafe_auto_approve or not wanted.unsafe,
+        "--max-rounds": wanted.max_rounds in (None, settings.limits.max_rounds),
+    }
+    for option, same in fixed.items():
+        if not same:
+            raise InvalidInput(f"{option} is settled when a session is made; this one has another")
     if settings.model is None or chosen is not None:
         await _check_model(manager, wanted, chosen)
-    if changed != settings:
-        await session.submit(Configure(settings=changed))
+    if chosen is not None and chosen != settings.model:
+        await session.configure(model_config=chosen)
     prompt = _system_of(wanted)
     if prompt is not None and prompt != await session.system_prompt():
         await session.set_system_prompt(prompt)

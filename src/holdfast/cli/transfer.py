@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli.output import note, print_json
 from holdfast.cli.sessions import SessionArgument
 from holdfast.cli.world import Options, make_runner, opened, options_of
-from holdfast.core.errors import ImportRefused, InvalidInput
+from holdfast.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from holdfast.runtime.takeover import ImportedSession
 
 FORMATS = ("jsonl", "session_data", "serializable_session")
 
@@ -40,21 +45,31 @@ def export(
 
 
 async def _export(options: Options, id: str, form: str, output: Path | None) -> None:
-    # lazy: exporting loads the runtime.
+    # lazy: exporting loads the runtime and an event loop.
+    import asyncio
+
     from holdfast.runtime.exporting import export_session, export_text
 
     async with opened(options) as manager:
         try:
             if form == "jsonl":
                 await export_session(manager, id, output or sys.stdout.buffer)
-            elif output is not None:
-                output.write_text(await export_text(manager, id, form), encoding="utf-8")
+                return
+            text = await export_text(manager, id, form)
+            if output is None:
+                sys.stdout.write(text)
             else:
-                sys.stdout.write(await export_text(manager, id, form))
+                await asyncio.to_thread(_write_private, output, text)
         except BrokenPipeError:
             raise
         except OSError as error:
             raise InvalidInput(f"cannot write {output}: {error.strerror}") from None
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
 
 
 def fork(
@@ -96,15 +111,22 @@ def import_(
     # lazy: help does not need an event loop.
     import asyncio
 
-    if not file.is_file():
-        raise ImportRefused(f"{file} is not a file")
     options = options_of(context)
-    _made(options, asyncio.run(_import(options, file, id)))
+    found = asyncio.run(_import(options, file, id))
+    if options.json:
+        print_json(asdict(found))
+        return
+    for line in found.notes:
+        note(line)
+    if found.inert_keys:
+        note(f"kept, but not acted on: {', '.join(found.inert_keys)}")
+    note(f"{found.messages} messages taken over from {found.source}; they are not trusted")
+    print(found.id)
 
 
-async def _import(options: Options, file: Path, id: str | None) -> str:
+async def _import(options: Options, file: Path, id: str | None) -> ImportedSession:
     # lazy: importing loads the runtime.
-    from holdfast.runtime.importing import import_session
+    from holdfast.runtime.importing import import_file
 
     async with make_runner(options) as manager:
-        return (await import_session(manager, file, id)).id
+        return await import_file(manager, file, id)

@@ -9,7 +9,6 @@ import typer
 from holdfast.cli.exits import Quit
 from holdfast.cli.output import facts, note, print_json, warn_heading
 from holdfast.cli.world import Options, opened, options_of
-from holdfast.core.errors import ChainBroken
 
 
 def rotate(context: typer.Context) -> None:
@@ -73,9 +72,7 @@ def demo(
 
 def verify(
     context: typer.Context,
-    session: Annotated[
-        str | None, typer.Argument(help="Only this session (default: all).")
-    ] = None,
+    session: Annotated[str | None, typer.Argument(help="Only this session (default: all).")] = None,
 ) -> None:
     """Check every event's place, hash and signature, and what is derived from them."""
     # lazy: help does not need an event loop.
@@ -85,4 +82,9 @@ def verify(
 
 
 async def _verify(options: Options, session: str | None) -> int:
-    return ChainBroken.exit_code
+    # lazy: the audit loads the runtime.
+    from holdfast.runtime.audit import verify_store
+
+    async with opened(options) as manager:
+        report = await verify_store(manager, session)
+    return 0

@@ -8,8 +8,9 @@ inventing anything: a call whose result is not in the window gets one that says 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from holdfast.core.labels import Label
 from holdfast.core.messages import (
@@ -44,12 +45,71 @@ def render(entries: Sequence[Entry], budget_tokens: int | None = None) -> tuple[
         budget_tokens: estimated tokens the conversation may have; whole
             exchanges are left out from the oldest on, never the newest one.
     """
-    chosen = _fit(_exchanges(entries), budget_tokens)
-    flat = [message for group in chosen for message in group]
-    merged = _merge(flat)
-    if merged and merged[0].role is not Role.USER:
-        merged.insert(0, Message(role=Role.USER, parts=(Text(CONTINUES),)))
-    return tuple(_rename_repeated(merged))
+    return Renderer().render(entries, budget_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """Finished messages that stand or fall together."""
+
+    messages: tuple[Message, ...]
+    tokens: int
+
+
+class Renderer:
+    """Renders a window that grows; what is settled is not looked at again.
+
+    An exchange is settled when a user's message follows it and each of its calls
+    has its result. What was rendered is a function of the entries alone.
+    """
+
+    def __init__(self) -> None:
+        self.done = 0
+        self._settled: list[_Exchange] = []
+        self._seen: set[str] = set()
+
+    def reset(self) -> None:
+        """Forget: entries before `done` have changed."""
+        self.done = 0
+        self._settled.clear()
+        self._seen.clear()
+
+    def render(
+        self, entries: Sequence[Entry], budget_tokens: int | None = None
+    ) -> tuple[Message, ...]:
+        """Return the conversation to send; see `render`."""
+        cut = _settled_until(entries, self.done)
+        self._settled += _finish(entries[self.done : cut], self._seen)
+        self.done = cut
+        tail = _finish(entries[cut:], set(self._seen))
+        chosen = _fit(self._settled, tail, budget_tokens)
+        merged = _merge(message for exchange in chosen for message in exchange.messages)
+        if merged and merged[0].role is not Role.USER:
+            merged.insert(0, Message(role=Role.USER, parts=(Text(CONTINUES),)))
+        return tuple(merged)
+
+
+def _settled_until(entries: Sequence[Entry], start: int) -> int:
+    """The last user's message from `start` on before which every call has its result."""
+    cut, owing = start, set[str]()
+    for place in range(start, len(entries)):
+        message = entries[place].message
+        if message.role is Role.ASSISTANT:
+            owing = {use.id for use in message.tool_uses}
+        elif message.role is Role.TOOL:
+            owing -= {part.tool_use_id for part in message.parts if isinstance(part, ToolResult)}
+        elif not owing:
+            cut = place
+    return cut
+
+
+def _finish(entries: Sequence[Entry], seen: set[str]) -> list[_Exchange]:
+    """Put entries in order and give repeated call ids fresh names."""
+    return [
+        _Exchange(tuple(messages), sum(estimate_tokens(message) for message in messages))
+        for group in _exchanges(entries)
+        for messages in [_rename_repeated(_merge(group), seen)]
+    ]
 
 
 def _exchanges(entries: Sequence[Entry]) -> list[list[Message]]:
@@ -118,23 +178,26 @@ def _visible(message: Message) -> Message | None:
     if message.role is Role.SYSTEM:
         # A line of a file must not gain the authority of the system prompt.
         return Message(Role.USER, (Text(IMPORTED_SYSTEM), *parts), message.label)
-    return replace(message, parts=parts)
+    return message if parts == message.parts else replace(message, parts=parts)
 
 
-def _fit(groups: list[list[Message]], budget: int | None) -> list[list[Message]]:
+def _fit(
+    settled: Sequence[_Exchange], tail: Sequence[_Exchange], budget: int | None
+) -> list[_Exchange]:
+    """The newest exchanges that fit; the very newest always does."""
     if budget is None:
-        return groups
-    chosen: list[list[Message]] = []
+        return [*settled, *tail]
+    chosen: list[_Exchange] = []
     spent = 0
-    for group in reversed(groups):
-        spent += sum(estimate_tokens(message) for message in group)
+    for exchange in chain(reversed(tail), reversed(settled)):
+        spent += exchange.tokens
         if chosen and spent > budget:
             break
-        chosen.append(group)
+        chosen.append(exchange)
     return chosen[::-1]
 
 
-def _merge(messages: Sequence[Message]) -> list[Message]:
+def _merge(messages: Iterable[Message]) -> list[Message]:
     """Join neighbours of one role; providers want them to alternate."""
     merged: list[Message] = []
     for message in messages:
@@ -151,19 +214,19 @@ def _merge(messages: Sequence[Message]) -> list[Message]:
     return merged
 
 
-def _rename_repeated(messages: Sequence[Message]) -> list[Message]:
+def _rename_repeated(messages: Sequence[Message], seen: set[str]) -> list[Message]:
     """Give call ids that were used before a fresh name, in call and result alike.
 
     Each tool message holds the results of the message before it, in order.
     """
-    seen: set[str] = set()
     output: list[Message] = []
     fresh: list[str] = []
     for message in messages:
         if message.role is Role.ASSISTANT:
             fresh = [_fresh(use.id or "call", seen) for use in message.tool_uses]
         names = iter(fresh)
-        output.append(replace(message, parts=tuple(_renamed(p, names) for p in message.parts)))
+        parts = tuple(_renamed(part, names) for part in message.parts)
+        output.append(message if parts == message.parts else replace(message, parts=parts))
     return output
 
 
@@ -178,7 +241,7 @@ def _fresh(id: str, seen: set[str]) -> str:
 
 def _renamed(part: Part, names: Iterator[str]) -> Part:
     if isinstance(part, ToolUse):
-        return replace(part, id=next(names), name=part.name or UNNAMED)
+        return ToolUse(next(names), part.name or UNNAMED, part.arguments)
     if isinstance(part, ToolResult):
-        return replace(part, tool_use_id=next(names), name=part.name or UNNAMED)
+        return ToolResult(next(names), part.name or UNNAMED, part.content, part.is_error)
     return part

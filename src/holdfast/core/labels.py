@@ -45,6 +45,8 @@ class Label:
 
     def join(self, other: Label) -> Label:
         """Return the least label that is at least as restrictive as both."""
+        if self is other or self == other:
+            return self
         origins = tuple(sorted(set(self.origins) | set(other.origins)))
         if len(origins) > ORIGINS_MAX:
             kept = [name for name in origins if name != MANY_ORIGINS]

@@ -43,13 +43,14 @@ from holdfast.core.view import (
     SessionView,
     Turn,
     Window,
+    changed,
 )
 
 
 def evolve(view: SessionView, recorded: Recorded) -> SessionView:
     """Return the view after one more event."""
     assert recorded.version == view.version + 1, "events are folded without a gap"
-    moved = replace(view, version=recorded.version, updated_ms=recorded.time_ms)
+    moved = changed(view, version=recorded.version, updated_ms=recorded.time_ms)
     return _HANDLERS[type(recorded.event)](moved, recorded)
 
 
@@ -62,7 +63,7 @@ def fold(events: Iterable[Recorded], view: SessionView | None = None) -> Session
 
 
 def _add_totals(view: SessionView, totals: Totals) -> SessionView:
-    return replace(
+    return changed(
         view,
         message_count=view.message_count + totals.messages,
         turn_count=view.turn_count + totals.turns,
@@ -79,7 +80,7 @@ def _add_totals(view: SessionView, totals: Totals) -> SessionView:
 def _opened(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Opened)
-    view = replace(
+    view = changed(
         view,
         session_id=event.session_id,
         tenant=event.tenant,
@@ -99,7 +100,7 @@ def _opened(view: SessionView, recorded: Recorded) -> SessionView:
         context_tokens=event.tokens,
     )
     for message in event.messages:
-        view = replace(view, label=view.label.join(message.label))
+        view = changed(view, label=view.label.join(message.label))
     return _add_totals(view, event.totals)
 
 
@@ -111,7 +112,7 @@ def _configured(view: SessionView, recorded: Recorded) -> SessionView:
         prompt_at = recorded.version if event.system_prompt else 0
     if event.touched:
         view = active(view, recorded.time_ms)
-    return replace(
+    return changed(
         view,
         settings=event.settings or view.settings,
         prompt_at=prompt_at,
@@ -123,7 +124,7 @@ def _configured(view: SessionView, recorded: Recorded) -> SessionView:
 def _imported(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Imported)
-    view = replace(
+    view = changed(
         view,
         window=replace(
             view.window,
@@ -136,7 +137,7 @@ def _imported(view: SessionView, recorded: Recorded) -> SessionView:
         inert_at=recorded.version if event.inert != "{}" else view.inert_at,
     )
     for message in event.messages:
-        view = replace(view, label=view.label.join(message.label))
+        view = changed(view, label=view.label.join(message.label))
     return _add_totals(view, event.totals)
 
 
@@ -145,14 +146,14 @@ def _admitted(view: SessionView, recorded: Recorded) -> SessionView:
     assert isinstance(event, Admitted)
     view = active(show(view, event.message, event.tokens), recorded.time_ms)
     if event.message.role is Role.USER:
-        view = replace(view, message_count=view.message_count + 1)
+        view = changed(view, message_count=view.message_count + 1)
     if not event.turn:
         return view
     if view.turn is not None:
-        return replace(view, turn=replace(view.turn, cause=recorded.version))
+        return changed(view, turn=replace(view.turn, cause=recorded.version))
     turn = Turn(id=recorded.version, cause=recorded.version, clock_ms=recorded.time_ms)
     state = SessionState.PROCESSING if view.state is SessionState.ACTIVE else view.state
-    return replace(view, turn=turn, state=state)
+    return changed(view, turn=turn, state=state)
 
 
 def _nothing(view: SessionView, recorded: Recorded) -> SessionView:
@@ -173,7 +174,7 @@ def _asked(view: SessionView, recorded: Recorded) -> SessionView:
         due_ms=event.due_ms,
         asked_ms=recorded.time_ms,
     )
-    return replace(view, questions=(*view.questions, question))
+    return changed(view, questions=(*view.questions, question))
 
 
 def _answered(view: SessionView, recorded: Recorded) -> SessionView:
@@ -187,7 +188,7 @@ def _answered(view: SessionView, recorded: Recorded) -> SessionView:
         replace(call, approved=question.digest) if call.ordinal == question.ref.ordinal else call
         for call in view.calls
     )
-    return replace(view, calls=calls, approval_count=view.approval_count + 1)
+    return changed(view, calls=calls, approval_count=view.approval_count + 1)
 
 
 def _lapsed(view: SessionView, recorded: Recorded) -> SessionView:
@@ -200,7 +201,7 @@ def _without_question(view: SessionView, id: int, time_ms: int) -> SessionView:
     """Drop a question; the turn's wall clock starts anew, since people take time."""
     turn = replace(view.turn, clock_ms=time_ms) if view.turn else None
     questions = tuple(question for question in view.questions if question.id != id)
-    return replace(view, questions=questions, turn=turn)
+    return changed(view, questions=questions, turn=turn)
 
 
 def _context_set(view: SessionView, recorded: Recorded) -> SessionView:
@@ -213,25 +214,25 @@ def _context_set(view: SessionView, recorded: Recorded) -> SessionView:
         count=event.count,
         summary=recorded.version if event.summary else 0,
     )
-    return replace(view, window=window, context_tokens=event.tokens)
+    return changed(view, window=window, context_tokens=event.tokens)
 
 
 def _paused(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Paused)
-    return replace(view, state=SessionState.PAUSED, state_reason=short(event.why))
+    return changed(view, state=SessionState.PAUSED, state_reason=short(event.why))
 
 
 def _resumed(view: SessionView, recorded: Recorded) -> SessionView:
     turn = replace(view.turn, clock_ms=recorded.time_ms) if view.turn else None
     state = SessionState.PROCESSING if turn else SessionState.ACTIVE
-    return replace(view, state=state, state_reason="", turn=turn)
+    return changed(view, state=state, state_reason="", turn=turn)
 
 
 def _state_set(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, StateSet)
-    return replace(
+    return changed(
         view,
         state=decode_state(event.state),
         state_reason=short(event.reason),
@@ -244,21 +245,21 @@ def _cancel_asked(view: SessionView, recorded: Recorded) -> SessionView:
     assert isinstance(event, CancelAsked)
     if view.turn is None:
         return view
-    return settle(replace(view, turn=replace(view.turn, cancel=short(event.why) or "cancelled")))
+    return settle(changed(view, turn=replace(view.turn, cancel=short(event.why) or "cancelled")))
 
 
 def _wipe_started(view: SessionView, recorded: Recorded) -> SessionView:
-    return replace(view, wiping=True, state=SessionState.TERMINATING)
+    return changed(view, wiping=True, state=SessionState.TERMINATING)
 
 
 def _wiped(view: SessionView, recorded: Recorded) -> SessionView:
-    return replace(view, wiped=True)
+    return changed(view, wiped=True)
 
 
 def _over(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Ended)
-    return replace(view, state=SessionState.TERMINATED, tombstone=event.tombstone)
+    return changed(view, state=SessionState.TERMINATED, tombstone=event.tombstone)
 
 
 _HANDLERS: dict[type[Event], Callable[[SessionView, Recorded], SessionView]] = {

@@ -22,6 +22,7 @@ from holdfast.core.view import (
     Recorded,
     SessionView,
     Turn,
+    changed,
 )
 
 SHORT_CHARS_MAX = 300
@@ -32,7 +33,7 @@ def show(view: SessionView, message: Message | None, tokens: int) -> SessionView
     if message is None:
         return view
     window = replace(view.window, tokens=view.window.tokens + tokens, count=view.window.count + 1)
-    return replace(
+    return changed(
         view,
         window=window,
         context_tokens=view.context_tokens + tokens,
@@ -47,7 +48,7 @@ def short(text: str) -> str:
 
 def active(view: SessionView, time_ms: int) -> SessionView:
     """Note that a user, a model or a tool did something."""
-    return replace(view, last_activity_ms=time_ms)
+    return changed(view, last_activity_ms=time_ms)
 
 
 def end_turn(view: SessionView, outcome: str, reason: str = "", detail: str = "") -> SessionView:
@@ -65,7 +66,7 @@ def end_turn(view: SessionView, outcome: str, reason: str = "", detail: str = ""
         version=view.version,
     )
     state = SessionState.ACTIVE if view.state is SessionState.PROCESSING else view.state
-    return replace(
+    return changed(
         view, turn=None, calls=(), last_turn=finished, turn_count=view.turn_count + 1, state=state
     )
 
@@ -94,14 +95,14 @@ def effect_started(view: SessionView, recorded: Recorded) -> SessionView:
         version=recorded.version,
     )
     if event.effect in HOST_EFFECTS:
-        return replace(view, host_open=(*view.host_open, effect))
+        return changed(view, host_open=(*view.host_open, effect))
     others = tuple(one for one in view.open if one.ref != ref)
     turn = view.turn
     if turn is not None and event.attempt > 1:
         turn = replace(turn, clock_ms=recorded.time_ms)
     working = view.state is SessionState.ACTIVE and turn is not None
     state = SessionState.PROCESSING if working else view.state
-    return replace(view, open=(*others, effect), turn=turn, state=state)
+    return changed(view, open=(*others, effect), turn=turn, state=state)
 
 
 def effect_ended(view: SessionView, recorded: Recorded) -> SessionView:
@@ -111,7 +112,7 @@ def effect_ended(view: SessionView, recorded: Recorded) -> SessionView:
     ref = EffectRef(event.cause, event.ordinal)
     if event.effect in HOST_EFFECTS:
         return _host_ended(view, event, ref)
-    view = replace(
+    view = changed(
         view,
         open=tuple(one for one in view.open if one.ref != ref),
         questions=tuple(one for one in view.questions if one.ref != ref),
@@ -127,7 +128,7 @@ def _host_ended(view: SessionView, event: EffectEnded, ref: EffectRef) -> Sessio
     left = tuple(one for one in view.host_open if one.ref != ref)
     calls = view.tool_call_count + (1 if event.effect == "host_tool" else 0)
     usage = view.usage + event.usage if event.usage else view.usage
-    return replace(view, host_open=left, tool_call_count=calls, usage=usage)
+    return changed(view, host_open=left, tool_call_count=calls, usage=usage)
 
 
 def _tool_ended(view: SessionView, ref: EffectRef, recorded: Recorded) -> SessionView:
@@ -141,7 +142,7 @@ def _tool_ended(view: SessionView, ref: EffectRef, recorded: Recorded) -> Sessio
         turn = replace(
             turn, cause=recorded.version, tool_calls=turn.tool_calls + ran, clock_ms=clock_ms
         )
-    return replace(view, calls=calls, turn=turn, tool_call_count=view.tool_call_count + ran)
+    return changed(view, calls=calls, turn=turn, tool_call_count=view.tool_call_count + ran)
 
 
 def _unwatched(event: EffectEnded) -> bool:
@@ -152,11 +153,11 @@ def _unwatched(event: EffectEnded) -> bool:
 def _model_ended(view: SessionView, event: EffectEnded, recorded: Recorded) -> SessionView:
     turn = view.turn
     if event.usage is not None:
-        view = replace(view, usage=view.usage + event.usage)
+        view = changed(view, usage=view.usage + event.usage)
         if event.usage.total_tokens:
-            view = replace(view, context_tokens=event.usage.total_tokens)
+            view = changed(view, context_tokens=event.usage.total_tokens)
         turn = replace(turn, usage=turn.usage + event.usage) if turn else None
-        view = replace(view, turn=turn)
+        view = changed(view, turn=turn)
     if turn is None:
         return view
     if event.outcome is Outcome.DONE and event.message is not None:
@@ -164,7 +165,7 @@ def _model_ended(view: SessionView, event: EffectEnded, recorded: Recorded) -> S
     if event.outcome in (Outcome.FAILED, Outcome.REFUSED):
         return end_turn(view, "failed", event.reason, event.detail)
     if event.message is not None:
-        return replace(view, turn=replace(turn, answer=recorded.version))
+        return changed(view, turn=replace(turn, answer=recorded.version))
     return view
 
 
@@ -184,7 +185,7 @@ def _answered_by_model(
         rounds=turn.rounds + 1,
         cause=recorded.version if calls else turn.cause,
     )
-    view = replace(view, calls=calls, round_count=view.round_count + 1, turn=turn)
+    view = changed(view, calls=calls, round_count=view.round_count + 1, turn=turn)
     if calls or turn.cancel or steered:
         return view
     return end_turn(view, "completed")

@@ -6,7 +6,8 @@ Bodies of messages, used command ids and everything else that grows are not here
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from holdfast.core.events import Details, Event, Origin, Ranges
 from holdfast.core.gitstate import GitState
@@ -139,7 +140,7 @@ class Window:
         return version >= self.start or any(low <= version <= high for low, high in self.closed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionView:
     """The state of a session after some version of its log.
 
@@ -199,3 +200,20 @@ class SessionView:
     def call(self, ordinal: int) -> Call | None:
         """The unfinished call at that place of the last answer, or None."""
         return next((call for call in self.calls if call.ordinal == ordinal), None)
+
+
+if TYPE_CHECKING:
+    changed = replace
+else:
+
+    def changed(view: SessionView, **changes: object) -> SessionView:
+        """Return the view with some fields changed.
+
+        `dataclasses.replace` for a class with many fields, made by copying its
+        dictionary; it is called several times an event.
+        """
+        assert changes.keys() <= view.__dict__.keys(), "a view has no such field"
+        new = object.__new__(SessionView)
+        new.__dict__.update(view.__dict__)
+        new.__dict__.update(changes)
+        return new

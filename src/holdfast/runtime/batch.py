@@ -22,6 +22,7 @@ class Batch:
     """Events decided so far and whom to tell about them.
 
     Args:
+        views: the session after each event.
         fresh: answers decided in this batch, by version; not in the window yet.
     """
 
@@ -34,6 +35,7 @@ class Batch:
     refusals: list[tuple[Mail, HoldfastError]] = field(default_factory=list)
     waiting: list[Mail] = field(default_factory=list)
     fresh: dict[int, Message] = field(default_factory=dict)
+    views: list[SessionView] = field(default_factory=list)
 
     def take(self, decision: Decision, actor: int) -> None:
         """Take in what a command came to."""
@@ -43,6 +45,7 @@ class Batch:
             if isinstance(event, EffectEnded) and event.effect == "model" and event.message:
                 self.fresh[version] = event.message
             self.events.append((event, actor))
+        self.views.extend(decision.views)
         self.view = decision.view
 
     def refuse(self, mail: Mail, error: HoldfastError) -> None:
@@ -63,6 +66,7 @@ class Batch:
         recorded = Recorded(version=self.view.version + 1, time_ms=self.now_ms, event=event)
         self.events.append((event, mail.actor))
         self.view = evolve(self.view, recorded)
+        self.views.append(self.view)
         self.mark_done(mail)
 
     def mark_done(self, mail: Mail) -> None:

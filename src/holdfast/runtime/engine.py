@@ -34,7 +34,6 @@ from holdfast.core.errors import (
     Unavailable,
 )
 from holdfast.core.facts import Facts
-from holdfast.core.session import evolve
 from holdfast.core.view import FinishedTurn, Recorded, SessionView
 from holdfast.ports.store import Assert, Lease
 from holdfast.runtime.batch import Batch
@@ -325,10 +324,10 @@ class Engine:
     def _fold(self, draft: Batch) -> bool:
         """Fold what is durable now; tells whether a turn has ended."""
         before, turn_ended = self.view, False
-        for event, actor in draft.events:
-            version = before.version + 1
-            recorded = Recorded(version=version, time_ms=draft.now_ms, event=event, actor=actor)
-            after = evolve(before, recorded)
+        for (event, actor), after in zip(draft.events, draft.views, strict=True):
+            recorded = Recorded(
+                version=after.version, time_ms=draft.now_ms, event=event, actor=actor
+            )
             self.bodies.take(recorded, after.window)
             if self.hub.watched:
                 for public in translate(before, after, recorded):

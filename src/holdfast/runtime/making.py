@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from holdfast.core.commands import Command, ModelEnded, ToolEnded
-from holdfast.core.context import render
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
@@ -80,7 +79,7 @@ class Maker:
         spent = len(engine.bodies.prompt) // 4 + sum(len(tool.parameters) // 4 for tool in tools)
         limit = min(view.settings.context_tokens, client.context_tokens)
         room = max(1000, int(limit * REPLY_ROOM) - spent)
-        messages = render(engine.bodies.visible(), room)
+        messages = engine.bodies.render(room)
         label = TRUSTED
         for message in messages:
             label = label.join(message.label)

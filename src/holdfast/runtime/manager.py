@@ -11,17 +11,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from holdfast.core.commands import External
+from holdfast.core.commands import External, Send
 from holdfast.core.errors import (
     DuplicateCommand,
     HoldfastError,
     LeaseHeld,
     NoModel,
+    NotNow,
     SessionNotFound,
     StoreNotRegistered,
     Unavailable,
 )
 from holdfast.core.gitstate import GitState
+from holdfast.core.lifecycle import SessionState
 from holdfast.core.settings import StorageType
 from holdfast.core.view import SessionView
 from holdfast.ports.clock import Clock
@@ -329,6 +331,9 @@ class Core:
             await where.backend.store.submit(seal_command(journal, mail, self.clock.now_ms()))
         except DuplicateCommand:
             pass  # carried out before: its id leads to the outcome
+        engine = self.live(where.stream)
+        if engine is not None:
+            engine.look_at_inbox()  # a store tells only of other processes' commits
         assert mail.id is not None
         return mail.id
 
@@ -344,6 +349,10 @@ class Core:
         journal = where.backend.journal(where.row)
         store = where.backend.store
         assert mail.id is not None
+        if isinstance(command, Send) and await store.command(where.stream, mail.id) is None:
+            row = await store.stream_row(where.stream)
+            if row is not None and row.index.state == int(SessionState.PAUSED):
+                raise NotNow("the session is Paused; it takes no messages")
         try:
             await store.submit(seal_command(journal, mail, self.clock.now_ms()))
         except DuplicateCommand as known:

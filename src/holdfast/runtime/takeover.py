@@ -164,7 +164,7 @@ async def take_over(
         id=name,
         source=plan.source,
         messages=sum(len(run.messages) for run in plan.runs),
-        inert_keys=tuple(sorted(plan.inert)),
+        inert_keys=tuple(sorted(name for name, value in plan.inert.items() if value)),
         notes=(*notes, *plan.notes),
     )
 
@@ -177,9 +177,7 @@ async def taken(core: Core, name: str) -> bool:
     return False
 
 
-async def _free_name(
-    core: Core, plan: Plan, new_id: str | None, rename: bool
-) -> tuple[str, bool]:
+async def _free_name(core: Core, plan: Plan, new_id: str | None, rename: bool) -> tuple[str, bool]:
     if new_id is not None:
         name = validate_id(new_id)
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from holdfast.core.context import Entry
+from holdfast.core.context import Entry, Renderer, render
 from holdfast.core.events import Admitted, ContextSet, EffectEnded, Event, Imported, Opened
 from holdfast.core.messages import Message, estimate_tokens
 from holdfast.core.view import Recorded, Window
@@ -34,6 +34,13 @@ class Bodies:
     entries: list[Entry] = field(default_factory=list)
     prompt: str = ""
     summary: Message | None = None
+    _renderer: Renderer = field(default_factory=Renderer, repr=False, compare=False)
+
+    def render(self, budget_tokens: int) -> tuple[Message, ...]:
+        """The conversation to send; settled exchanges are not looked at again."""
+        if self.summary is None:
+            return self._renderer.render(self.entries, budget_tokens)
+        return render(self.visible(), budget_tokens)
 
     def take(self, recorded: Recorded, window: Window) -> None:
         """Take in one more event; `window` is the one after it."""
@@ -41,12 +48,15 @@ class Bodies:
         if isinstance(event, ContextSet):
             self.entries = [e for e in self.entries if window.shows(e.version)]
             self.summary = event.summary
+            self._renderer.reset()
             return
         prompt = getattr(event, "system_prompt", None)
         if prompt is not None:
             self.prompt = prompt
         fresh = [Entry(recorded.version, message) for message in messages_of(event)]
         place = self._place_of(event)
+        if place < self._renderer.done:
+            self._renderer.reset()
         self.entries[place:place] = fresh
 
     def _place_of(self, event: Event) -> int:

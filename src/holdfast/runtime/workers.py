@@ -131,6 +131,7 @@ class Workers:
             return
         work = self.make.model(effect) if effect.effect == "model" else self.make.tool(effect)
         run = Running(effect, asyncio.create_task(self._report(effect.ref, work)))
+        run.task.add_done_callback(lambda _: work.close())  # it may end before its first step
         self._running[effect.ref] = run
 
     async def _report(self, ref: EffectRef, work: Coroutine[Any, Any, Command]) -> None:

@@ -52,6 +52,7 @@ class Decision:
     Args:
         events: to be appended together.
         view: the session after them.
+        views: the session after each of them.
         error: for the caller, where the refusal itself is on record.
         later: nothing but preparation happened; the command stays queued.
     """
@@ -60,6 +61,7 @@ class Decision:
     view: SessionView
     error: HoldfastError | None = None
     later: bool = False
+    views: tuple[SessionView, ...] = ()
 
 
 def decide(
@@ -87,7 +89,9 @@ def decide(
     except Later:
         later = True
     effects.advance(draft)
-    return Decision(tuple(draft.events), draft.view, draft.error, later)
+    return Decision(
+        tuple(draft.events), draft.view, draft.error, later, tuple(draft.views)
+    )
 
 
 def _dispatch(draft: Draft, command: Command, command_id: str, by: str) -> None:

@@ -29,6 +29,7 @@ class Draft:
         self.facts = facts
         self.guards = guards
         self.events: list[Event] = []
+        self.views: list[SessionView] = []
         self.error: HoldfastError | None = None
 
     def add(self, event: Event) -> int:
@@ -37,6 +38,7 @@ class Draft:
         recorded = Recorded(version=version, time_ms=self.facts.now_ms, event=event)
         self.view = evolve(self.view, recorded)
         self.events.append(event)
+        self.views.append(self.view)
         return version
 
     def learn(self, actions: dict[EffectRef, Action]) -> None:

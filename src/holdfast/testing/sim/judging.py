@@ -224,7 +224,7 @@ def _forbidden(
         checked_arguments(arguments)
     except InvalidInput:
         return "its arguments are wrong"
-    if nature is not Nature.READ_ONLY and not getattr(settings, "unsafe_auto_approve"):
+    if nature is not Nature.READ_ONLY and not settings.unsafe_auto_approve:
         return "only read-only tools run unasked"
     return ""
 

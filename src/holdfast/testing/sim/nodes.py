@@ -39,21 +39,21 @@ def ask_guard(view: SessionView, facts: Facts, action: Action) -> Verdict:
 
 
 class SimManager(SessionService):
-    """A manager whose engines can be looked at, and whose workers report oddly."""
+    """A manager whose engines can be looked at, and whose workers may report twice."""
 
-    def __init__(self, surroundings: Surroundings, *, asks: bool, odd: Random | None) -> None:
+    def __init__(self, surroundings: Surroundings, *, asks: bool, twice: Random | None) -> None:
         super().__init__(surroundings)
         self.engines: list[Engine] = []
         self._asks = asks
-        self._odd = odd
+        self._twice = twice
 
     def adopt(self, loaded: Loaded) -> Engine:
-        """Start an engine; in some worlds its reports come late or twice."""
+        """Start an engine; in some worlds its reports come twice."""
         engine = super().adopt(loaded)
         self.engines.append(engine)
-        if self._odd is not None:
+        if self._twice is not None:
             report = engine.report
-            setattr(engine, "report", _oddly(report, self._odd))  # noqa: B010 - a method, on purpose
+            setattr(engine, "report", _twice(report, self._twice))  # noqa: B010 - a method, on purpose
         return engine
 
     def _host(self, loaded: Loaded) -> Host:
@@ -63,17 +63,15 @@ class SimManager(SessionService):
         return replace(host, guards=(*host.guards, ("sim", ask_guard)))
 
 
-def _oddly(report: Callable[[Command], None], random: Random) -> Callable[[Command], None]:
-    def odd(command: Command) -> None:
+def _twice(report: Callable[[Command], None], random: Random) -> Callable[[Command], None]:
+    def again(command: Command) -> None:
         if isinstance(command, (ModelEnded, ToolEnded)):
-            chance = random.random()
-            if chance < 0.3:
-                asyncio.get_running_loop().call_later(random.random() * 2, report, command)
-            if 0.2 < chance < 0.3:
-                return
+            loop = asyncio.get_running_loop()
+            if random.random() < 0.3:
+                loop.call_later(random.random() ** 2 * 5, report, command)
         report(command)
 
-    return odd
+    return again
 
 
 class Node:

@@ -31,10 +31,10 @@ FEATURES = (
     "clock_jumps",
     "crashes",
     "dead_stores",
+    "doubled_reports",
     "full_disk",
     "hanging_models",
     "lost_acks",
-    "odd_reports",
     "quick_eviction",
     "slow_models",
     "slow_store",
@@ -49,7 +49,7 @@ FEATURES = (
 """What may be switched on in a world; each seed draws its own subset."""
 
 WILD = frozenset(
-    "bad_models broken_tools hanging_models slow_models slow_tools stubborn_tools vague_tools".split()
+    ["bad_models", "broken_tools", "hanging_models", "slow_models", "slow_tools", "stubborn_tools", "vague_tools"]
 )
 END_S = 3_000.0
 """Virtual seconds within which everything ends once the faults are off."""
@@ -177,6 +177,8 @@ class World:
         await asyncio.gather(*(person.live(acts) for person in people))
         gremlin.cancel()
         self._calm()
+        for node in self.nodes:
+            await node.call(lambda manager: manager.resume_interrupted(), 60.0)
         await self._settle(people[0])
         await asyncio.sleep(2 * CANCEL_GRACE_S)
         self._check_engines()
@@ -198,7 +200,7 @@ class World:
         manager = SimManager(
             surroundings(self.clock, SimRegistry(tools), model, idle_s),
             asks="asks" in self.features,
-            odd=self.random if "odd_reports" in self.features else None,
+            twice=self.random if "doubled_reports" in self.features else None,
         )
         node = Node(
             name,
