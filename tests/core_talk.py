@@ -115,7 +115,7 @@ class Talk:
     ) -> None:
         self.guards = guards
         self.engine = ENGINE
-        self.now_ms = START_MS
+        self.now_ms = self.led_ms = START_MS
         self.log: list[Recorded] = []
         self.view = SessionView()
         self.entries: list[Entry] = []
@@ -137,7 +137,11 @@ class Talk:
     def facts(self, **changes: object) -> Facts:
         """What the shell would read now."""
         facts = Facts(
-            now_ms=self.now_ms, engine=self.engine, model=MODEL, actions=self.actions(self.view)
+            now_ms=self.now_ms,
+            engine=self.engine,
+            led_ms=self.led_ms,
+            model=MODEL,
+            actions=self.actions(self.view),
         )
         return replace(facts, **changes)  # type: ignore[arg-type]
 
@@ -216,6 +220,7 @@ class Talk:
     def crash(self, **facts: object) -> list[Event]:
         """The engine dies; another one takes over and recovers."""
         self.engine = hashlib.sha256(self.engine.encode()).hexdigest()[:16]
+        self.led_ms = self.now_ms
         return self.say(Recover(), **facts)
 
 

@@ -81,7 +81,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "intents name no engine",
         "core/decide/effects.py",
-        '                engine=draft.facts.engine,\n                revisions',
+        "                engine=draft.facts.engine,\n                revisions",
         '                engine="",\n                revisions',
         DECIDE,
     ),

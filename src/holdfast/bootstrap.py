@@ -34,6 +34,7 @@ from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.store import Filter, Store
 from holdfast.runtime.backend import Backend
+from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
 from holdfast.runtime.service import SessionService
 
@@ -93,6 +94,7 @@ class SessionManager(SessionService):
         )
         self._openers: list[Opener] = [_open_memory]
         self._opening: asyncio.Task[None] | None = None
+        self.import_report: list[ImportNote] = []
 
     # --- opening ---------------------------------------------------------------------
 
@@ -156,12 +158,18 @@ class SessionManager(SessionService):
         cannot be is left where it is and reported by `import_report`.
         """
         directory = Path(sessions_dir)
-        return cls.open(
+        manager = cls.open(
             directory / "holdfast.db",
             llm_client=llm_client,
             tool_executor=tool_executor,
             installation_key=installation_key,
         )
+
+        async def intake(manager: SessionManager) -> None:
+            manager.import_report = await take_in_directory(manager, directory)
+
+        manager._openers.append(intake)
+        return manager
 
     @classmethod
     def with_store(

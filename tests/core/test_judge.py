@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from core_talk import MODEL, Talk, action_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core_talk import MODEL, Talk, action_of
 from holdfast.core.actions import Action, ActionKind, PathUse
 from holdfast.core.facts import Facts
 from holdfast.core.judge import GUARDS, Guard, judge
@@ -89,9 +89,9 @@ ACTIONS = st.builds(
     needs_workspace=st.booleans(),
     has_workspace=st.booleans(),
     by_host=st.booleans(),
-    paths=st.lists(
-        st.sampled_from([PathUse("a", "a"), PathUse("../x", None)]), max_size=2
-    ).map(tuple),
+    paths=st.lists(st.sampled_from([PathUse("a", "a"), PathUse("../x", None)]), max_size=2).map(
+        tuple
+    ),
 )
 VERDICTS = st.sampled_from([Allow(), Allow(("o",)), Ask("g", "r", "q"), Deny("a", "r", "d")])
 STRICT = {Allow: 0, Ask: 1, Deny: 2}
@@ -115,9 +115,7 @@ def test_one_more_guard_never_permits_more(
 
 
 @given(ACTIONS, st.permutations(GUARDS))
-def test_order_of_guards_does_not_matter(
-    action: Action, guards: list[tuple[str, Guard]]
-) -> None:
+def test_order_of_guards_does_not_matter(action: Action, guards: list[tuple[str, Guard]]) -> None:
     """Any order gives the same verdict, reason included."""
     view, facts = running(), Facts(now_ms=0)
     assert judge(view, facts, action) == judge(view, facts, action, tuple(guards))

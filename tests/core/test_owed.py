@@ -169,7 +169,5 @@ def test_wipe_owes_the_key_until_it_is_gone() -> None:
     wiping = SessionView(state=SessionState.TERMINATING, wiping=True)
     assert Owed(destroy_key=True) == owed(wiping)
     assert Owed() == owed(replace(wiping, wiped=True))
-    assert Owed() == owed(
-        SessionView(state=SessionState.TERMINATED, wiping=True, wiped=True)
-    )
+    assert Owed() == owed(SessionView(state=SessionState.TERMINATED, wiping=True, wiped=True))
     assert Owed() == owed(SessionView(state=SessionState.TERMINATED, wiped=True))

@@ -14,9 +14,7 @@ MESSAGES = st.one_of(
     st.sampled_from(["hello", " ", "more"]).map(user),
     st.sampled_from(["yes", ""]).map(assistant),
     st.lists(IDS, min_size=1, max_size=3).map(
-        lambda ids: Message(
-            Role.ASSISTANT, (Text("t"), *(ToolUse(id, "read", "{}") for id in ids))
-        )
+        lambda ids: Message(Role.ASSISTANT, (Text("t"), *(ToolUse(id, "read", "{}") for id in ids)))
     ),
     IDS.map(lambda id: tool_result(id, "read", "out")),
 )

@@ -14,14 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import typer
 
 from docs_pages import ROOT, Block, Page, bare, page, pages
 from holdfast import bootstrap
+from holdfast.cli.main import VALUES, app, hoist, main
 from holdfast.core.settings import ModelSettings
 from holdfast.testing.script import Script, parse_script
 from holdfast.testing.scripted import ScriptedModel
 
-BLOCK_S_MAX = 30
+BLOCK_S_MAX = 4
 """A block that waits for what does not come fails instead of hanging."""
 
 WITH_PYTHON = [found for found in pages() if found.blocks("python")]
@@ -120,6 +122,63 @@ def commands(found: Page) -> list[tuple[int, list[str]]]:
 
 
 WITH_COMMANDS = [found for found in pages() if commands(found)]
+
+
+def refusal(words: list[str]) -> str:
+    """Why the command line would not take these words, or ""."""
+    command, rest = typer.main.get_command(app), hoist(words[1:])
+    while rest and rest[0].startswith("-"):
+        known = rest.pop(0)
+        if known in VALUES:
+            rest.pop(0)
+        elif known not in ("--json", "--version"):
+            return f"no global option {known}"
+    path = []
+    while hasattr(command, "commands") and rest:
+        path.append(rest.pop(0))
+        if path[-1] not in command.commands:
+            return f"no command {' '.join(path)}"
+        command = command.commands[path[-1]]
+    try:
+        command.make_context(" ".join(path), rest)
+    except typer.TyperException as error:
+        return error.format_message()
+    return ""
+
+
+@pytest.mark.parametrize("found", WITH_COMMANDS, ids=by_path)
+def test_shown_commands_are_understood(found: Page) -> None:
+    """Every `holdfast …` of a console block is a command with such arguments."""
+    shown = [(line, words) for line, words in commands(found) if words[0] == "holdfast"]
+    trouble = [(line, words, refusal(words)) for line, words in shown]
+    assert [] == [one for one in trouble if one[2]]
+
+
+def test_a_wrong_command_is_not_understood() -> None:
+    """The check above refuses what does not exist."""
+    assert refusal(["holdfast", "sessions", "shred", "x"])
+    assert refusal(["holdfast", "run", "--no-such-option"])
+    assert "" == refusal(["holdfast", "sessions", "list"])
+
+
+CHEAP = (["sessions", "list"], ["audit", "verify"], ["doctor"], ["--version"])
+
+
+@pytest.mark.parametrize("words", CHEAP, ids=" ".join)
+def test_cheap_commands_run(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the pages show and costs nothing runs on an installation with one session."""
+
+    async def prepare(work: Path) -> None:
+        async with bootstrap.SessionManager.open(work / "sessions.db") as sessions:
+            await sessions.create_session("tour")
+
+    with elsewhere(tmp_path, monkeypatch) as work:
+        asyncio.run(prepare(work))
+        with pytest.raises(SystemExit) as left:
+            main(["--store", str(work / "sessions.db"), *words])
+    assert 0 == (left.value.code or 0)
 
 
 @pytest.mark.parametrize("found", WITH_COMMANDS, ids=by_path)

@@ -38,7 +38,8 @@ def chat_with(table: Table) -> int:
         try:
             line = input("\n> " if sys.stdin.isatty() else "").strip()
         except EOFError:
-            printer.note(f"session {table.session.id} stays")
+            start = "\n" if sys.stdin.isatty() else ""
+            printer.note(f"{start}session {table.session.id} stays")
             return 0
         except KeyboardInterrupt:
             printer.note("\n(Ctrl-D leaves)")

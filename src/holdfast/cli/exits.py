@@ -29,8 +29,22 @@ class Quit(Exception):
         self.code = code
 
 
+# Ends that a shell script wants to tell from other refusals of the moment.
+_OWN_CODES = {
+    errors.Cancelled.reason: CANCELLED,
+    errors.WaitingForAnswer.reason: WAITING,
+}
+
+
+def exit_code_of(error: HoldfastError) -> int:
+    """The exit code of an error: its class's, but for being cancelled or waiting."""
+    return _OWN_CODES.get(error.reason, error.exit_code)
+
+
 def code_of_reason(reason: str, default: int = UNEXPECTED) -> int:
     """The exit code of the error class with that reason."""
+    if reason in _OWN_CODES:
+        return _OWN_CODES[reason]
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, HoldfastError) and kind.reason == reason:
             return kind.exit_code
@@ -49,7 +63,7 @@ def code_of_run(outcome: str, reason: str) -> int:
 def report(error: HoldfastError, *, as_json: bool) -> int:
     """Say on stderr what went wrong; returns the exit code."""
     say_problem(error.message, error.reason, error.status, as_json=as_json)
-    return error.exit_code
+    return exit_code_of(error)
 
 
 def report_unexpected(error: BaseException, *, as_json: bool) -> int:

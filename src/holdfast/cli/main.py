@@ -150,6 +150,9 @@ def _carry_out(args: list[str]) -> int:
         return report(error, as_json=as_json)
     except BrokenPipeError:
         return _forget_output()
+    except SystemExit as ended:  # how the framework itself meets a closed pipe
+        closed = isinstance(ended.__context__, BrokenPipeError)
+        return _forget_output() if closed else USAGE
     except (KeyboardInterrupt, typer.Abort):
         say_problem("cancelled", "cancelled", 499, as_json=as_json)
         return CANCELLED

@@ -17,9 +17,9 @@ def print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=True), flush=True)
 
 
-def print_line(text: str = "") -> None:
-    """Write a line that may hold foreign text."""
-    print(safe(text), flush=True)
+def print_line(text: str = "", *, mark: str = "", end: str = "\n") -> None:
+    """Write a line that may hold foreign text, between words of our own."""
+    print(f"{mark} {safe(text)}" if mark else safe(text), end=end, flush=True)
 
 
 def note(text: str) -> None:

@@ -15,7 +15,6 @@ from holdfast.core.messages import Message
 from holdfast.core.view import (
     CALLS_MAX,
     HOST_EFFECTS,
-    RECONCILED,
     Call,
     FinishedTurn,
     OpenEffect,
@@ -138,16 +137,8 @@ def _tool_ended(view: SessionView, ref: EffectRef, recorded: Recorded) -> Sessio
     ran = 0 if event.outcome is Outcome.REFUSED else 1
     turn = view.turn
     if turn is not None:
-        clock_ms = recorded.time_ms if _unwatched(event) else turn.clock_ms
-        turn = replace(
-            turn, cause=recorded.version, tool_calls=turn.tool_calls + ran, clock_ms=clock_ms
-        )
+        turn = replace(turn, cause=recorded.version, tool_calls=turn.tool_calls + ran)
     return changed(view, calls=calls, turn=turn, tool_call_count=view.tool_call_count + ran)
-
-
-def _unwatched(event: EffectEnded) -> bool:
-    """Nobody ran the session while the call was in doubt; that time does not count."""
-    return event.outcome is Outcome.LOST or event.reason == RECONCILED
 
 
 def _model_ended(view: SessionView, event: EffectEnded, recorded: Recorded) -> SessionView:

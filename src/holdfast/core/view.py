@@ -23,9 +23,6 @@ FOLD_ID = 1
 HOST_EFFECTS = ("host_tool", "host_model")
 """Effects of the embedding program's own calls, outside of a turn."""
 
-RECONCILED = "reconciled"
-"""Reason of an outcome that a tool could still tell after a crash."""
-
 CALLS_MAX = 64
 """Tool calls of one answer that are carried out; the rest are refused."""
 

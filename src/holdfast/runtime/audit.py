@@ -1,357 +1,229 @@
-"""Proving what is stored: every event of a session, and what is derived from them.
+"""`audit verify`: proving that what is stored is what was written.
 
-A session's chain is walked from its birth, every event opened, and the fold
-compared with what the store keeps beside it (`audit_index`). Reading needs no
-lease and holds no transaction longer than a page; a session that grows while it
-is read is followed to where it stands.
+Per session: its chain is walked and every event opened (`audit_chain`), and
+index, name and waiting work are compared with the fold (`audit_index`). For the
+whole store besides: the commit-ordered feed, sessions the listing does not
+show, keys without a session, and the database's own page check.
 
-Unreadable events are accepted only below a signed `Wiped`; a key that is
-missing without one is an alarm (contract 1.8).
+Reading needs no lease and holds no transaction longer than a page; a session
+that grows while it is read is followed to where it stands.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Literal
 
-from holdfast.core.errors import (
-    BlobNotFound,
-    HoldfastError,
-    KeyDestroyed,
-    KeyMissing,
-    NewerProgram,
-    Unreadable,
-)
-from holdfast.core.events import Opened, Wiped, WipeStarted
-from holdfast.core.session import evolve
-from holdfast.core.view import FOLD_ID, Recorded, SessionView
-from holdfast.ports.store import SealedEvent, Snapshot, StreamRow
+from holdfast.core.errors import SessionNotFound
+from holdfast.ports.store import Filter, StreamRow
+from holdfast.runtime.audit_chain import Finding, Kind, Walk, walk_session
+from holdfast.runtime.audit_index import compare
 from holdfast.runtime.backend import Backend
-from holdfast.runtime.codec import decode_event, load
-from holdfast.runtime.envelope import GENESIS, Crypto, chain_hash, header_of
-from holdfast.runtime.journal import Journal, check_commitment
-from holdfast.runtime.snapshot import Packed
+from holdfast.runtime.manager import Core
+
+__all__ = [
+    "LIMITS",
+    "AuditReport",
+    "Finding",
+    "Kind",
+    "rotate_keys",
+    "verify_session",
+    "verify_store",
+]
 
 PAGE = 200
-CATCH_UP_MAX = 20
+FEED_PAGE = 1000
 
 LIMITS = (
     "What this cannot show: whoever can write both a session's events and its row can cut off "
-    "the newest events without a trace here; only a checkpoint exported before would tell."
+    "the newest events without a trace here; only a checkpoint exported before would tell. "
+    "Lease holders and epochs, command ids and who submitted waiting work are not provable."
 )
 
 
-class Kind(StrEnum):
-    """What a finding is about."""
-
-    ALTERED = "altered"
-    HASH = "hash"
-    MISSING = "missing"
-    OUT_OF_PLACE = "out_of_place"
-    BEYOND_HEAD = "beyond_head"
-    HEAD = "head"
-    COMMITMENT = "commitment"
-    KEY_MISSING = "key_missing"
-    KEY_PRESENT = "key_present"
-    BLOB = "blob"
-    UNDECODABLE = "undecodable"
-    NEWER = "newer"
-    SNAPSHOT = "snapshot"
-    INDEX = "index"
-    NAME = "name"
-    PENDING = "pending"
-    FEED = "feed"
-    STREAM = "stream"
-    UNPROVED = "unproved"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that is not as it was written; a note is worth knowing, no damage.
+class AuditReport:
+    """What a verification came to.
 
     Args:
-        session: the session's id, or "stream-<hex>" when it has no name.
-        stream: its stream, or 0 for the whole store.
-        version: which event, or 0 for none in particular.
+        sessions: how many were walked.
+        events: how many events were read.
+        wiped: how many sessions are attested as wiped.
+        findings: what is not as it was written, and notes.
+        pages: findings of the databases' own page checks.
+        limits: what no verification of the store alone can show.
     """
 
-    session: str
-    stream: int
-    version: int
-    kind: Kind
-    text: str
-    severity: Literal["finding", "note"] = "finding"
-
-
-@dataclass(slots=True)
-class Walk:
-    """One session on the way through its chain."""
-
-    backend: Backend
-    row: StreamRow
-    findings: list[Finding] = field(default_factory=list)
-    journal: Journal | None = None
-    view: SessionView = field(default_factory=SessionView)
-    snapshot: Snapshot | None = None
+    sessions: int = 0
     events: int = 0
-    version: int = 0
-    stored: bytes = GENESIS
-    computed: bytes = GENESIS
-    folding: bool = True
-    first_actor: int = 0
-    last_epoch: int = 0
-    last_time_ms: int = 0
-    opened: Opened | None = None
-    wiped_at: int = 0
-    wipe_started: bool = False
-    dark: list[int] = field(default_factory=list)
-    key_error: KeyMissing | None = None
+    wiped: int = 0
+    findings: tuple[Finding, ...] = ()
+    pages: tuple[str, ...] = ()
+    limits: str = LIMITS
 
     @property
-    def name(self) -> str:
-        """The session's id, as far as it has one."""
-        return self.row.name or f"stream-{self.row.stream:016x}"
-
-    def find(self, kind: Kind, text: str, version: int = 0, *, note: bool = False) -> None:
-        """Note a finding."""
-        self.findings.append(
-            Finding(
-                session=self.name,
-                stream=self.row.stream,
-                version=version,
-                kind=kind,
-                text=text,
-                severity="note" if note else "finding",
-            )
-        )
+    def ok(self) -> bool:
+        """Nothing but notes."""
+        return not self.pages and all(one.severity == "note" for one in self.findings)
 
 
-async def walk_session(backend: Backend, row: StreamRow) -> Walk:
-    """Walk a session's chain to where it stands, and fold it as far as it is readable."""
-    walk = Walk(backend, row)
-    walk.journal = _journal(walk)
-    walk.snapshot = await backend.store.get_snapshot(row.stream)
-    for _ in range(CATCH_UP_MAX):
-        beyond = await _walk_on(walk)
-        fresh = await backend.store.stream_row(row.stream)
-        if fresh is None:
-            walk.find(Kind.STREAM, "the session's row is gone while its events are there")
-            return walk
-        walk.row = fresh
-        if walk.version == fresh.version or (beyond and walk.version >= fresh.version):
-            break
-        if walk.version < fresh.version and not await _more(walk):
-            break
-    _check_end(walk)
-    _check_wipe(walk)
+async def verify_session(backend: Backend, row: StreamRow) -> list[Finding]:
+    """Verify one session: chain, contents, projections; an empty list is good."""
+    return (await _walked(backend, row)).findings
+
+
+async def _walked(backend: Backend, row: StreamRow) -> Walk:
+    walk = await walk_session(backend, row)
+    try:
+        if walk.complete:
+            await compare(walk)
+    finally:
+        if walk.journal is not None and walk.journal.crypto is not None:
+            walk.journal.crypto.wipe()
     return walk
 
 
-async def _more(walk: Walk) -> bool:
-    return bool(await walk.backend.store.read(walk.row.stream, walk.version, 1))
+async def verify_store(core: Core, session_id: str | None = None) -> AuditReport:
+    """Verify one session, or every session of every store and the stores themselves.
+
+    Args:
+        session_id: a session's id; a wiped one has none and is "stream-<16 hex>".
+
+    Raises:
+        SessionNotFound: there is no such session.
+    """
+    await core.ready()
+    tally = _Tally()
+    if session_id is not None:
+        tally.add(await _walked(*await _find(core, session_id)))
+        return tally.report()
+    for _, backend in core.distinct_backends():
+        await _verify_backend(backend, tally)
+    return tally.report()
 
 
-def _journal(walk: Walk) -> Journal:
-    backend = walk.backend
-    crypto: Crypto | None = None
-    try:
-        key = backend.keys.session_key(walk.row.stream)
-        crypto = Crypto(key, backend.clock.random_bytes)
-    except KeyMissing as error:
-        walk.key_error = error
-    return Journal(
-        store=backend.store,
-        keys=backend.keys,
-        clock=backend.clock,
-        stream=walk.row.stream,
-        crypto=crypto,
-    )
+@dataclass(slots=True)
+class _Tally:
+    """What has been found so far; walks themselves are not kept."""
+
+    sessions: int = 0
+    events: int = 0
+    wiped: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
+
+    def add(self, walk: Walk) -> int:
+        """Count one session in; returns its stream."""
+        self.sessions += 1
+        self.events += walk.events
+        self.wiped += walk.wiped_at > 0
+        self.findings += walk.findings
+        return walk.row.stream
+
+    def report(self) -> AuditReport:
+        """Return the whole."""
+        return AuditReport(
+            sessions=self.sessions,
+            events=self.events,
+            wiped=self.wiped,
+            findings=tuple(self.findings),
+            pages=tuple(self.pages),
+        )
 
 
-async def _walk_on(walk: Walk) -> bool:
-    """Read all that follows, page by page; True when something was read."""
-    store, some = walk.backend.store, False
-    while rows := await store.read(walk.row.stream, walk.version, PAGE):
-        before = walk.version
-        for row in rows:
-            await _step(walk, row)
-        some = True
-        if walk.version <= before:
-            break
-    return some
-
-
-async def _step(walk: Walk, row: SealedEvent) -> None:
-    due = walk.version + 1
-    walk.events += 1
-    if row.version < due:
-        text = f"event {row.version} stands where event {due} is due"
-        walk.find(Kind.OUT_OF_PLACE, text, row.version)
-        return
-    if row.version > due:
-        last = row.version - 1
-        which = f"event {due} is" if last == due else f"events {due} to {last} are"
-        walk.find(Kind.MISSING, f"{which} missing", due)
-        walk.folding = False
-    if not walk.first_actor and row.version == 1:
-        walk.first_actor = row.actor
-    recorded = await _open(walk, row, gap=row.version > due)
-    walk.version = row.version
-    walk.last_epoch = max(walk.last_epoch, row.epoch)
-    walk.last_time_ms = row.time_ms
-    if recorded is None:
-        return
-    _note_special(walk, recorded)
-    if walk.folding:
-        walk.view = evolve(walk.view, recorded)
-        _check_snapshot(walk, row)
-
-
-async def _open(walk: Walk, row: SealedEvent, *, gap: bool) -> Recorded | None:
-    """Check one row against the chain and open it; None stops the folding."""
-    journal = walk.journal
-    assert journal is not None, "the walk has begun"
-    try:
-        header = header_of(walk.row.stream, row)
-        links = [chain_hash(link, header, row.body) for link in {walk.stored, walk.computed}]
-    except Unreadable as error:
-        walk.find(Kind.ALTERED, error.message, row.version)
-        walk.folding = False
-        return None
-    fits = row.hash in links
-    computed = row.hash if fits else chain_hash(walk.computed, header, row.body)
-    walk.stored, walk.computed = row.hash, computed
-    payload: bytes | None = None
-    if row.key_id != 0 and journal.crypto is None:
-        walk.dark.append(row.version)
-        walk.folding = False
-    else:
-        payload = await _payload(walk, row)
-    if not fits and not gap and payload is not None:
-        text = "its hash is not of it and what stands before it: the hash was altered, or"
-        walk.find(Kind.HASH, f"{text} an event before it was exchanged", row.version)
-    elif not fits and not gap and row.version in walk.dark:
-        text = "it does not fit the chain: header, body or hash were altered"
-        walk.find(Kind.ALTERED, text, row.version)
-    return None if payload is None else _decode(walk, row, payload)
-
-
-async def _payload(walk: Walk, row: SealedEvent) -> bytes | None:
-    journal = walk.journal
-    assert journal is not None, "the walk has begun"
-    try:
-        return await journal.payload(row)
-    except BlobNotFound:
-        walk.find(Kind.BLOB, "a part of its large payload is missing", row.version)
-    except Unreadable as error:
-        if error.message.startswith(("the sealed blob", "a large payload")):
-            text = "its large payload was altered"
-            walk.find(Kind.BLOB, text, row.version)
+async def _verify_backend(backend: Backend, tally: _Tally) -> None:
+    known = {tally.add(await _walked(backend, row)) async for row in _all(backend)}
+    feed, unlisted = await _check_feed(backend, known)
+    tally.findings += feed
+    for stream in sorted(unlisted):
+        row = await backend.store.stream_row(stream)
+        if row is None:
+            text = "events are there, but no session row they belong to"
+            tally.findings.append(_of_stream(stream, Kind.STREAM, text))
         else:
-            text = "header, nonce or body were altered, or it was moved here from elsewhere"
-            walk.find(Kind.ALTERED, text, row.version)
-    except (ValueError, KeyError, TypeError):
-        walk.find(Kind.UNDECODABLE, "its reference to a large payload is malformed", row.version)
-    walk.folding = False
-    return None
+            known.add(tally.add(await _walked(backend, row)))
+    for stream in sorted(backend.keys.living_streams() - known):
+        if await backend.store.stream_row(stream) is None:
+            text = "a key without a session: its creation was cut off, or it was removed"
+            tally.findings.append(_of_stream(stream, Kind.STREAM, text, note=True))
+    pages = await backend.store.verify_pages()
+    tally.pages += [f"{backend.store.name}: {line}" for line in pages]
 
 
-def _decode(walk: Walk, row: SealedEvent, payload: bytes) -> Recorded | None:
-    try:
-        event = decode_event(row.kind, payload)
-    except NewerProgram as error:
-        walk.find(Kind.NEWER, error.message, row.version, note=True)
-        walk.folding = False
-        return None
-    except Unreadable as error:
-        walk.find(Kind.UNDECODABLE, error.message, row.version)
-        walk.folding = False
-        return None
-    return Recorded(
-        version=row.version, time_ms=row.time_ms, event=event, actor=row.actor, epoch=row.epoch
+def _of_stream(stream: int, kind: Kind, text: str, *, note: bool = False) -> Finding:
+    return Finding(
+        session=f"stream-{stream:016x}",
+        stream=stream,
+        version=0,
+        kind=kind,
+        text=text,
+        severity="note" if note else "finding",
     )
 
 
-def _note_special(walk: Walk, recorded: Recorded) -> None:
-    """Look at a birth and at a wipe more closely."""
-    match recorded.event:
-        case Opened() as opened:
-            _check_birth(walk, recorded.version, opened)
-        case WipeStarted():
-            walk.wipe_started = True
-        case Wiped():
-            walk.wiped_at = recorded.version
-        case _:
+async def _find(core: Core, session_id: str) -> tuple[Backend, StreamRow]:
+    try:
+        where = await core.locate(session_id)
+    except SessionNotFound:
+        prefix, _, number = session_id.partition("stream-")
+        if prefix or len(number) != 16 or not set(number) <= set("0123456789abcdef"):
+            raise
+        for _, backend in core.distinct_backends():
+            row = await backend.store.stream_row(int(number, 16))
+            if row is not None:
+                return backend, row
+        raise
+    return where.backend, where.row
+
+
+async def _all(backend: Backend) -> AsyncIterator[StreamRow]:
+    """Every session of a store: all tenants, wiped and destroyed ones too."""
+    cursor = ""
+    while True:
+        wanted = Filter(include_hidden=True, cursor=cursor, limit=PAGE)
+        page = await backend.store.list_streams(wanted)
+        for row in page.rows:
+            yield row
+        cursor = page.cursor
+        if not cursor:
             return
 
 
-def _check_birth(walk: Walk, version: int, opened: Opened) -> None:
-    if version != 1:
-        walk.find(Kind.OUT_OF_PLACE, "a session is born once, at event 1", version)
-        return
-    walk.opened = opened
-    assert walk.journal is not None and walk.journal.crypto is not None, "it was opened"
-    try:
-        check_commitment(opened, walk.journal.crypto, walk.backend.keys.installation)
-    except HoldfastError as error:
-        walk.find(Kind.COMMITMENT, error.message, version)
+async def _check_feed(backend: Backend, listed: set[int]) -> tuple[list[Finding], set[int]]:
+    """Read the feed of all sessions: each one's events stand in it in order, each once.
+
+    Returns:
+        findings, and the streams in it that the listing did not show.
+    """
+    store = backend.store
+    last: dict[int, int] = {}
+    findings: list[Finding] = []
+    cursor, end = 0, await store.feed_end()
+    while cursor < end:
+        rows = await store.events_since(cursor, FEED_PAGE)
+        if not rows:
+            break
+        for row in rows:
+            stream, version = row.stream, row.event.version
+            if version <= last.get(stream, 0):
+                text = f"event {version} stands out of order in the feed of all sessions"
+                findings.append(_of_stream(stream, Kind.FEED, text))
+            last[stream] = max(version, last.get(stream, 0))
+        cursor = rows[-1].cursor
+    return findings, set(last) - listed
 
 
-def _check_snapshot(walk: Walk, row: SealedEvent) -> None:
-    """A cached fold is a cache: another one than ours is only worth a note."""
-    snapshot, journal = walk.snapshot, walk.journal
-    if snapshot is None or snapshot.version != row.version:
-        return
-    if snapshot.fold_id != FOLD_ID or snapshot.head != row.hash:
-        walk.find(Kind.SNAPSHOT, "the cached fold is of another log", row.version, note=True)
-        return
-    assert journal is not None and journal.crypto is not None, "it was folded"
-    ids = (journal.stream, snapshot.version, snapshot.head, snapshot.fold_id)
-    try:
-        packed = load(Packed, journal.crypto.open_box("snapshot", ids, snapshot.body))
-    except Unreadable:
-        walk.find(Kind.SNAPSHOT, "the cached fold cannot be read", row.version, note=True)
-        return
-    if packed.view != walk.view:
-        walk.find(Kind.SNAPSHOT, "the cached fold is not what the log says", row.version)
+async def rotate_keys(core: Core) -> dict[str, int]:
+    """Rotate the keys of every store; older copies of key stores become useless.
 
+    Returns:
+        the new epoch of the installation key by the store's kind.
 
-def _check_end(walk: Walk) -> None:
-    row = walk.row
-    if walk.version < row.version:
-        first = walk.version + 1
-        which = f"event {first} is" if first == row.version else f"events {first} to {row.version} are"
-        walk.find(Kind.MISSING, f"{which} missing at the end; the session's row names them", first)
-        walk.folding = False
-    elif walk.version > row.version:
-        text = f"events stand beyond version {row.version}, where the session's row says it ends"
-        walk.find(Kind.BEYOND_HEAD, text, row.version + 1)
-    elif walk.stored != row.head and walk.computed != row.head:
-        walk.find(Kind.HEAD, "the session's row names another last event", row.version)
-    elif walk.stored != row.head:
-        return  # the last event's own hash was altered, and that is a finding already
-    if walk.version and row.epoch < walk.last_epoch:
-        walk.find(Kind.INDEX, "the row's lease epoch is older than the log's")
-
-
-def _check_wipe(walk: Walk) -> None:
-    """Decide what an unreadable session means."""
-    if walk.key_error is None:
-        if walk.wiped_at:
-            text = "the log attests a wipe, but the key is there: an old key store was put back"
-            walk.find(Kind.KEY_PRESENT, text, walk.wiped_at)
-        return
-    above = [version for version in walk.dark if version > walk.wiped_at]
-    if walk.wiped_at and above:
-        walk.find(Kind.ALTERED, "unreadable events stand above the attested wipe", above[0])
-    elif not walk.wiped_at and walk.wipe_started and isinstance(walk.key_error, KeyDestroyed):
-        text = "a wipe was cut off behind the key's destruction; it is attested when it is led"
-        walk.find(Kind.KEY_MISSING, text, note=True)
-    elif not walk.wiped_at:
-        destroyed = isinstance(walk.key_error, KeyDestroyed)
-        what = "was destroyed" if destroyed else "is missing"
-        text = f"ALARM: its key {what} and no signed wipe is on record; nothing can be read"
-        walk.find(Kind.KEY_MISSING, text)
-
-
+    Raises:
+        Unavailable: a key store is out of order; rotating again resumes.
+    """
+    await core.ready()
+    epochs: dict[str, int] = {}
+    for storage, backend in core.distinct_backends():
+        epochs[storage.value] = backend.keys.rotate(now_ms=core.clock.now_ms())
+    return epochs

@@ -27,11 +27,14 @@ from holdfast.core.settings import ModelSettings, QueuePolicy
 from holdfast.core.view import Question, SessionView
 from holdfast.runtime.config import ContextUsage, SessionInfo, check_model
 from holdfast.runtime.costs import CostSummary, summarise
-from holdfast.runtime.host import Handled
+from holdfast.runtime.host import Handled, expect
 from holdfast.runtime.infos import info_of
 from holdfast.runtime.manager import Core, Located
 from holdfast.runtime.perform import clean
 from holdfast.runtime.window import Bodies
+
+
+NONE = type(None)
 
 
 class Controls:
@@ -168,7 +171,7 @@ class Controls:
 
     async def pause(self, reason: str = "") -> bool:
         """Pause; True if that changed something (seed B11)."""
-        return (await self.submit(Pause(why=reason))).first > 0
+        return (await self.submit(Pause(why=clean(reason)))).first > 0
 
     async def resume(self) -> bool:
         """Resume; True only from paused (seed B11)."""
@@ -182,8 +185,9 @@ class Controls:
         Raises:
             IllegalTransition: the table has no such edge.
         """
+        expect("state", state, SessionState, str)
         name = state.title if isinstance(state, SessionState) else state
-        await self.submit(MoveTo(state=name, reason=reason))
+        await self.submit(MoveTo(state=name, reason=clean(reason)))
 
     async def set_error(self, reason: str = "") -> None:
         """Put the session into error, with the reason on record (seed D1)."""
@@ -224,6 +228,9 @@ class Controls:
             InvalidInput: the decision is not one of its choices.
         """
         who = by or self._core.principal
+        expect("question", question, int)
+        expect("decision", decision, str)
+        expect("by", who, str)
         await self.submit(
             Answer(question=question, decision=decision, note=clean(note), by=who), by=who
         )
@@ -234,6 +241,7 @@ class Controls:
         Raises:
             InvalidInput: the role is system or tool.
         """
+        expect("message", message, Message, str)
         found = user(message) if isinstance(message, str) else message
         parts = tuple(Text(clean(p.text)) if isinstance(p, Text) else p for p in found.parts)
         command = AddMessage(message=Message(Role(found.role), parts, found.label))
@@ -245,6 +253,7 @@ class Controls:
 
     async def rewind(self, to_version: int) -> None:
         """Show the model only what was there at a version (seed B14)."""
+        expect("to_version", to_version, int)
         await self.submit(SetContext(reason="rewind", to_version=to_version))
 
     async def configure(
@@ -254,11 +263,12 @@ class Controls:
         model_config: ModelSettings | None = None,
     ) -> None:
         """Change thinking, its budget in tokens, or the model; None leaves it (seed B10)."""
+        expect("thinking", thinking, bool, NONE)
+        expect("budget", budget, int, NONE)
+        expect("model_config", model_config, ModelSettings, NONE)
         if model_config is not None:
             check_model(model_config)
-        await self.submit(
-            Configure(thinking=thinking, thinking_tokens=budget, model=model_config)
-        )
+        await self.submit(Configure(thinking=thinking, thinking_tokens=budget, model=model_config))
 
     async def set_queue_policy(self, policy: QueuePolicy | str) -> None:
         """Change what happens to messages that arrive during a turn."""
@@ -278,12 +288,14 @@ class Controls:
 
     async def set_tags(self, tags: Sequence[str]) -> None:
         """Replace the tags (seed E8)."""
+        if isinstance(tags, str):
+            raise InvalidInput("tags are a list of texts")
         await self.submit(Configure(tags=tuple(clean(tag) for tag in tags)))
 
     async def set_custom(self, key: str, value: object) -> None:
         """Set one entry of the free metadata; None removes it (seeds A1, E8)."""
         try:
-            text = "" if value is None else json.dumps(value, allow_nan=False)
+            text = "" if value is None else json.dumps(value, allow_nan=False, ensure_ascii=False)
         except (TypeError, ValueError) as error:
             raise InvalidInput(f"metadata must be JSON: {error}") from None
         await self.submit(Configure(custom=((clean(key), clean(text)),)))

@@ -212,6 +212,10 @@ class Engine:
             await self._commit_or_retry(batch)
         except (StoreFull, StoreBusy) as error:
             await self._keep_reports(batch, error)
+        except (Fenced, Conflict) as error:
+            # Nothing was appended: whoever leads now can carry the commands out.
+            self._fail_all(batch, LeaseHeld(f"the session's lease is lost: {error.message}"))
+            raise
         except HoldfastError as error:
             self._fail_all(batch, error)
             raise

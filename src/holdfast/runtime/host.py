@@ -100,3 +100,14 @@ def check_command_id(id: object) -> None:
     """
     if id is not None and not (isinstance(id, bytes) and len(id) == 16):
         raise InvalidInput("a command id is 16 bytes")
+
+
+def expect(what: str, value: object, *kinds: type) -> None:
+    """Refuse an argument of a wrong type; a bool is no number.
+
+    Raises:
+        InvalidInput: naming the argument.
+    """
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise InvalidInput(f"{what} is to be {names}, not {type(value).__name__}")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.core.actions import Action
 from holdfast.core.commands import ModelEnded, ToolEnded
 from holdfast.core.decide.effects import CALL_ID_BYTES_MAX, CALL_NAME_BYTES_MAX
-from holdfast.core.errors import HoldfastError, ProviderFailed
+from holdfast.core.errors import HoldfastError, InvalidInput, ProviderFailed
 from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
 from holdfast.core.labels import UNTRUSTED, Label
@@ -40,7 +40,13 @@ Prepare = Callable[[ToolUse], Prepared]
 
 
 def clean(text: str) -> str:
-    """Replace lone surrogates, which cannot be written as UTF-8."""
+    """Replace lone surrogates, which cannot be written as UTF-8.
+
+    Raises:
+        InvalidInput: it is no text.
+    """
+    if not isinstance(text, str):
+        raise InvalidInput(f"a text is expected, not {type(text).__name__}")
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -250,8 +256,16 @@ def _tool_ended(
         exit_code=outcome.exit_code,
         duration_ms=_ms(call.clock, started),
         reason=reason,
-        metadata=json.dumps(dict(outcome.metadata), default=str),
+        metadata=_facts(outcome.metadata),
     )
+
+
+def _facts(metadata: Mapping[str, object]) -> str:
+    """A tool's metadata as JSON text; what JSON cannot say is written as text."""
+    try:
+        return json.dumps(dict(metadata), default=str, allow_nan=False)
+    except ValueError:
+        return json.dumps({str(key): str(value) for key, value in metadata.items()})
 
 
 def _stopped(

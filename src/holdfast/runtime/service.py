@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO
 
 from holdfast.core.messages import Message
 from holdfast.core.settings import ModelSettings
+from holdfast.runtime.audit import AuditReport, rotate_keys, verify_store
 from holdfast.runtime.config import AgentResult, ContextUsage
 from holdfast.runtime.endings import Endings
+from holdfast.runtime.exporting import export_session, export_text
+from holdfast.runtime.importing import import_file, import_session, restore_from_data
 from holdfast.runtime.proxies import GatedExecutor, GatedModel
+from holdfast.runtime.seeddata import SessionData
+from holdfast.runtime.seeds import to_serializable, to_session_data
+from holdfast.runtime.seedserial import SerializableSession
 from holdfast.runtime.stream import StreamEvent
+from holdfast.runtime.takeover import ImportedSession
 
 
 class SessionService(Endings):
@@ -99,3 +109,45 @@ class SessionService(Endings):
     def tool_executor(self) -> GatedExecutor:
         """The tools of this installation, behind the gate (seed B12)."""
         return GatedExecutor(self)
+
+    # --- moving and proving ----------------------------------------------------------
+
+    async def export_session(self, session_id: str, out: IO[bytes] | str | Path) -> int:
+        """Write a session as JSONL; returns the number of events. See `exporting`."""
+        return await export_session(self, session_id, out)
+
+    async def export_text(self, session_id: str, format: str = "jsonl") -> str:
+        """A session as text: jsonl, session_data or serializable_session."""
+        return await export_text(self, session_id, format)
+
+    async def import_session(
+        self, path: str | os.PathLike[str], new_id: str | None = None
+    ) -> ImportedSession:
+        """Take in an export of ours as a new session; see `importing`."""
+        return await import_session(self, path, new_id)
+
+    async def import_file(
+        self, path: str | os.PathLike[str], new_id: str | None = None
+    ) -> ImportedSession:
+        """Take in a session file of any known form; see `importing`."""
+        return await import_file(self, path, new_id)
+
+    async def to_session_data(self, session_id: str) -> SessionData:
+        """A session as seed D15's record of seventeen keys."""
+        return await to_session_data(self, session_id)
+
+    async def to_serializable(self, session_id: str) -> SerializableSession:
+        """A session in seed E9's form."""
+        return await to_serializable(self, session_id)
+
+    async def restore_from_data(self, data: SessionData) -> ImportedSession:
+        """Make a session from seed D15's record, under its own id (seed B5)."""
+        return await restore_from_data(self, data)
+
+    async def audit_verify(self, session_id: str | None = None) -> AuditReport:
+        """Prove one session, or all of every store; see `audit`."""
+        return await verify_store(self, session_id)
+
+    async def rotate_keys(self) -> dict[str, int]:
+        """Rotate the keys of every store; returns the new epochs. See `audit`."""
+        return await rotate_keys(self)

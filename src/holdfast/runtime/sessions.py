@@ -65,7 +65,11 @@ class Sessions(Listing):
             NotYetSupported, InvalidInput: the configuration is refused.
         """
         name = generated_id(self.clock.random_bytes(16)) if id is None else validate_id(id)
-        chosen = config or SessionConfig()
+        chosen = SessionConfig() if config is None else config
+        if not isinstance(chosen, SessionConfig):
+            raise InvalidInput(f"a SessionConfig is expected, not {type(chosen).__name__}")
+        if not all(isinstance(name, str | None) for name in (user_id, channel_id, chat_id)):
+            raise InvalidInput("user, channel and chat are texts")
         await self.ready()
         workspace = resolve_workspace(chosen.workspace)
         settings = chosen.to_settings(workspace)

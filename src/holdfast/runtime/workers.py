@@ -9,6 +9,7 @@ off truthfully; its late report is dropped.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,15 +23,17 @@ from holdfast.core.events import Outcome
 from holdfast.core.facts import Facts, Found
 from holdfast.core.ids import EffectRef
 from holdfast.core.lifecycle import WORKING
-from holdfast.core.messages import Message, estimate_tokens, tool_result
+from holdfast.core.messages import Message, ToolUse, estimate_tokens, tool_result
 from holdfast.core.owed import Owed, owed
 from holdfast.core.tools import Nature
 from holdfast.core.view import OpenEffect, SessionView
-from holdfast.ports.tool import ReconcilableTool, Reconciliation
+from holdfast.ports.tool import ReconcilableTool, Reconciled, Reconciliation
 from holdfast.runtime.host import CANCEL_GRACE_S
 from holdfast.runtime.making import Led, Maker
 from holdfast.runtime.normalise import Prepared, model_action
 from holdfast.runtime.perform import clean
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -218,14 +221,9 @@ class Workers:
         if isinstance(tool, ReconcilableTool):
             try:
                 said = await tool.reconcile(prepared.arguments, self.make.context(effect, prepared))
-            except HoldfastError:
-                said = None
-            if said is not None and said.state is not Reconciliation.UNKNOWN:
-                found = Found(False)
-                if said.state is Reconciliation.DONE and said.outcome is not None:
-                    use = prepared.use
-                    message = tool_result(use.id, use.name, clean(said.outcome.content))
-                    found = Found(True, message, estimate_tokens(message))
+                found = _found(prepared.use, said)
+            except Exception:  # a tool's bug tells nothing: a person decides
+                _log.exception("a tool failed when it was asked what became of its call")
         self._found[effect.ref] = found
         self._engine.report(Tick())
 
@@ -311,3 +309,14 @@ class Workers:
         prepared = self.make.prepared_of(effect)
         nature = prepared.action.nature if prepared else Nature.ONCE
         return nature in (Nature.READ_ONLY, Nature.IDEMPOTENT)
+
+
+def _found(use: ToolUse, said: Reconciled) -> Found:
+    """What a tool's answer about an earlier attempt means."""
+    if said.state is Reconciliation.NOT_DONE:
+        return Found(False)
+    if said.state is not Reconciliation.DONE:
+        return Found(None)
+    content = said.outcome.content if said.outcome else "[it was done; its output was lost]"
+    message = tool_result(use.id, use.name, clean(content))
+    return Found(True, message, estimate_tokens(message))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from core_talk import (
     ASKING,
     OTHER,
@@ -17,7 +18,6 @@ from core_talk import (
     results,
     started,
 )
-
 from holdfast.core.actions import Action
 from holdfast.core.commands import Answer, Cancel, ModelEnded, Pause, Resume, Tick
 from holdfast.core.decide.effects import CALL_ID_BYTES_MAX, CALL_NAME_BYTES_MAX

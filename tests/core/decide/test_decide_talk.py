@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from core_talk import UNASKED, Talk, answer, ask_first, kinds, results
 
+from core_talk import UNASKED, Talk, answer, ask_first, kinds, results
 from holdfast.core.actions import Action, ActionKind
 from holdfast.core.commands import AddMessage, Cancel, MoveTo, Pause, Send, Terminate
 from holdfast.core.decide import Guards
@@ -195,9 +195,9 @@ def test_refused_message_leaves_a_trace_without_content(
 ) -> None:
     """The refusal is on record, the words are not."""
     talk = Talk(guards=guards)
-    assert [
-        Refused(action="admit", guard="mute", reason=reason, command="ab")
-    ] == talk.say(Send(message=user("hidden")), id="ab")
+    assert [Refused(action="admit", guard="mute", reason=reason, command="ab")] == talk.say(
+        Send(message=user("hidden")), id="ab"
+    )
     assert isinstance(talk.decision.error, Denied)
     assert words in talk.decision.error.message
     assert (0, None) == (talk.view.message_count, talk.view.turn)

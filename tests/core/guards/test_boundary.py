@@ -31,9 +31,7 @@ ESCAPE = Deny("boundary", "path_escape", "'../x' is outside the workspace")
 )
 def test_tools(needs: bool, has: bool, paths: tuple[PathUse, ...], expected: Verdict) -> None:
     """A tool needs its workspace, and each of its paths lies inside."""
-    action = Action(
-        kind=ActionKind.TOOL, needs_workspace=needs, has_workspace=has, paths=paths
-    )
+    action = Action(kind=ActionKind.TOOL, needs_workspace=needs, has_workspace=has, paths=paths)
     assert expected == check(SessionView(), Facts(now_ms=0), action)
 
 

@@ -19,7 +19,7 @@ from holdfast.core.ids import EffectRef
 from holdfast.core.lifecycle import WORKING
 from holdfast.core.messages import estimate_tokens, tool_result
 from holdfast.core.tools import Nature
-from holdfast.core.view import RECONCILED, OpenEffect, SessionView
+from holdfast.core.view import OpenEffect, SessionView
 
 ATTEMPTS_MAX = 5
 DOUBT_CHOICES = ("happened", "run_again", "skip")
@@ -82,7 +82,7 @@ def _settle_tool(draft: Draft, effect: OpenEffect, start: Starter) -> None:
                     outcome=Outcome.DONE,
                     message=found.message,
                     tokens=found.tokens,
-                    reason=RECONCILED,
+                    reason="reconciled",
                 )
             )
             return

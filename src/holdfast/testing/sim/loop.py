@@ -23,8 +23,12 @@ EPOCH_MS = 1_800_000_000_000
 _OWNER: ContextVar[Owner | None] = ContextVar("owner", default=None)
 
 
-class Stuck(Exception):
-    """Nothing is ready and no timer is set: the world waits for ever."""
+ROUNDS_MAX = 300_000
+"""Rounds of the loop in one world; many times what the longest one needs."""
+
+
+class Stuck(BaseException):
+    """The world waits for ever, or spins; nothing in it may catch this."""
 
 
 class Owner:
@@ -76,11 +80,15 @@ class _NoWaiting(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 0.0
+        self.rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return nothing, at once, `timeout` seconds later."""
         if timeout is None:
             raise Stuck("nothing is ready and no timer is set")
+        self.rounds += 1
+        if self.rounds > ROUNDS_MAX:
+            raise Stuck(f"no end after {ROUNDS_MAX} rounds of the loop")
         self.now_s += max(0.0, timeout)
         return []
 
@@ -95,6 +103,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Virtual seconds since the beginning."""
         return self._virtual.now_s
+
+    def count_anew(self) -> None:
+        """Begin the count of rounds from 0."""
+        self._virtual.rounds = 0
 
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None

@@ -17,7 +17,7 @@ from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.host import CANCEL_GRACE_S
 from holdfast.testing.sim.disk import GRACE_S, SimDisk, SimStore, Weather
 from holdfast.testing.sim.invariants import Evidence, judge_engines, judge_logs
-from holdfast.testing.sim.loop import SimClock, VirtualLoop
+from holdfast.testing.sim.loop import SimClock, Stuck, VirtualLoop
 from holdfast.testing.sim.nodes import Node, SimManager, surroundings
 from holdfast.testing.sim.observer import Log, Observer
 from holdfast.testing.sim.outside import NATURES, Ledger, SimModel, SimRegistry, SimTool
@@ -132,7 +132,10 @@ class World:
         """Live through the world and judge it."""
         self.loop.set_exception_handler(self._unhandled)
         try:
-            self.loop.run_until_complete(self._story())
+            try:
+                self.loop.run_until_complete(self._story())
+            except Stuck as error:
+                self.problem(f"no end: {error}")
             self._over = True
             logs = tuple(self.observer.all())
             evidence = Evidence(
@@ -358,6 +361,7 @@ class World:
     async def _unwind(self) -> None:
         """Let every task end, dead processes' too, so that nothing is left over."""
         self._calm_for_good()
+        self.loop.count_anew()
         current = asyncio.current_task()
         for _ in range(50):
             tasks = [task for task in asyncio.all_tasks() if task is not current]
