@@ -12,10 +12,12 @@ pip := $(bin)/python -m pip --disable-pip-version-check --no-input
 locked := install --quiet --require-hashes
 user_ready := $(VENV)/.ready-user
 dev_ready := $(VENV)/.ready-dev
+bench_venv ?= .bench-venv
+bench_ready := $(bench_venv)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick lint format format-check types wheel lock clean distclean
+.PHONY: help demo test quick bench lint format format-check types wheel lock clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -28,6 +30,9 @@ test: $(dev_ready) ## set everything up and run all tests
 
 quick: $(dev_ready) ## the tests that take less than a minute together
 	$(bin)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile -q $(ARGS)
+
+bench: $(user_ready) $(bench_ready) ## measure us and our peers side by side; QUICK=1 for a short run
+	BENCH_VENV=$(bench_venv) $(bin)/python bench/run.py $(ARGS)
 
 lint: $(dev_ready) ## ruff and mypy
 	$(bin)/ruff check .
@@ -46,11 +51,11 @@ lock: $(dev_ready) ## write requirements/*.txt anew; needs the uv program
 	scripts/lock.sh $(ARGS)
 
 clean: ## remove what tests and builds leave behind
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf build dist .bench-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the virtual environment
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(bench_venv)
 
 # Set-up runs once, and again when a lock or pyproject.toml changes. The stamp is
 # written last, so that an interrupted set-up is taken up again.
@@ -68,3 +73,10 @@ $(dev_ready): $(user_ready) requirements/dev.txt
 	@echo "adding the tools of tests and checks (once)"
 	@$(pip) $(locked) --requirement requirements/dev.txt
 	@touch $@
+
+# A peer that cannot be installed is reported by its RESULT line, so this never fails.
+$(bench_ready): requirements/bench-peers.txt
+	@echo "setting up the peers' environment $(bench_venv) (once)"
+	@test -x $(bench_venv)/bin/python || $(PYTHON) -m venv $(bench_venv)
+	@$(bench_venv)/bin/python -m pip --disable-pip-version-check --no-input \
+	  $(locked) --requirement $< && touch $@ || echo "the peers could not be installed" >&2

@@ -45,7 +45,14 @@ _WORDS = (
     "return value session append event store import function class async await result error "
     "test file path line assert config index version model tool call reply message stream"
 ).split()
-_RESULTS = (("read", 2400), ("bash", 900), ("read", 2400), ("grep", 350), ("read", 2400), ("edit", 350))
+_RESULTS = (
+    ("read", 2400),
+    ("bash", 900),
+    ("read", 2400),
+    ("grep", 350),
+    ("read", 2400),
+    ("edit", 350),
+)
 ENGINE = "a1b2c3d4e5f60718"
 
 
@@ -98,7 +105,9 @@ class Mix:
         name, _ = _RESULTS[number]
         arguments = json.dumps({"file_path": self._say(60), "limit": 200})
         self.text_bytes += len(arguments) - 60
-        parts: tuple[Part, ...] = (ToolUse(f"toolu_{self._random.getrandbits(64):016x}", name, arguments),)
+        parts: tuple[Part, ...] = (
+            ToolUse(f"toolu_{self._random.getrandbits(64):016x}", name, arguments),
+        )
         if number % 2 == 0:
             parts = (Text(self._say(120)), *parts)
         return self._model(cause, parts, "tool_use")

@@ -63,9 +63,7 @@ async def _look(path: str) -> str:
 
 def tools() -> ToolRegistry:
     """One tool that does nothing."""
-    spec = ToolSpec(
-        name="look", description="Look.", parameters=SCHEMA, nature=Nature.READ_ONLY
-    )
+    spec = ToolSpec(name="look", description="Look.", parameters=SCHEMA, nature=Nature.READ_ONLY)
     return ToolRegistry([FunctionTool(_look, spec)])
 
 
@@ -113,7 +111,9 @@ def overhead() -> None:
     typical = median(spent[:200])
     report("turn with one tool call, p50 of 200", typical, "ms")
     report(f"turn {last}, p50", late, "ms")
-    report(f"turn {last} over turn 10", late / early, "ratio", at_most=1.3, against=f"{early:.2f} ms")
+    report(
+        f"turn {last} over turn 10", late / early, "ratio", at_most=1.3, against=f"{early:.2f} ms"
+    )
     peers = {name: value for name, value in facts().items() if name.startswith("peer turn p50")}
     best = min(peers, key=lambda name: peers[name], default="")
     report(
@@ -133,9 +133,7 @@ def main() -> None:
     for sessions, each in ((128, pick(16, 4)), (128, pick(16, 4)), (128, pick(16, 4))):
         with scratch() as directory:
             rates.append(asyncio.run(public_rate(directory, sessions, each)))
-    report(
-        "public API, scripted turns, 128 sessions", median(rates), "events/s", at_least=5000
-    )
+    report("public API, scripted turns, 128 sessions", median(rates), "events/s", at_least=5000)
     with scratch() as directory:
         one = asyncio.run(public_rate(directory, 1, pick(200, 50)))
     report("public API, scripted turns, one session", one, "events/s")

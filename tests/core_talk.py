@@ -15,12 +15,9 @@ from holdfast.core.commands import Command, ModelEnded, Recover, Send, ToolEnded
 from holdfast.core.context import Entry
 from holdfast.core.decide import Decision, Guards, decide
 from holdfast.core.events import (
-    Admitted,
-    ContextSet,
     EffectEnded,
     EffectStarted,
     Event,
-    Imported,
     Opened,
     Outcome,
 )
@@ -43,6 +40,7 @@ from holdfast.core.settings import Settings
 from holdfast.core.tools import Lane, Nature
 from holdfast.core.verdicts import Allow, Ask, Verdict
 from holdfast.core.view import Recorded, SessionView
+from holdfast.runtime.window import Bodies
 
 ENGINE = "e" * 16
 OTHER = "f" * 16
@@ -118,7 +116,7 @@ class Talk:
         self.now_ms = self.led_ms = START_MS
         self.log: list[Recorded] = []
         self.view = SessionView()
-        self.entries: list[Entry] = []
+        self.bodies = Bodies()
         self.decision = Decision((), self.view)
         self.take(birth or opened(settings))
 
@@ -129,10 +127,12 @@ class Talk:
         recorded = Recorded(version=len(self.log) + 1, time_ms=self.now_ms, event=event)
         self.log.append(recorded)
         self.view = evolve(self.view, recorded)
-        if isinstance(event, ContextSet):
-            self.entries = [e for e in self.entries if self.view.window.shows(e.version)]
-        for message in messages_of(event):
-            self.entries.append(Entry(recorded.version, message))
+        self.bodies.take(recorded, self.view.window)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The visible messages, as the shell orders them."""
+        return self.bodies.entries
 
     def facts(self, **changes: object) -> Facts:
         """What the shell would read now."""
@@ -230,18 +230,6 @@ def ended(
     """A tool's report."""
     message = tool_result(id, name, text, is_error=outcome is not Outcome.DONE)
     return ToolEnded(ref=ref, outcome=outcome, message=message)
-
-
-def messages_of(event: Event) -> tuple[Message, ...]:
-    """The messages an event shows."""
-    match event:
-        case Opened(messages=messages) | Imported(messages=messages):
-            return messages
-        case Admitted(message=message):
-            return (message,)
-        case EffectEnded(message=message) if message is not None:
-            return (message,)
-    return ()
 
 
 def kept(talk: Talk, to_version: int) -> tuple[int, int]:

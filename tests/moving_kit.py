@@ -39,8 +39,7 @@ def script() -> tuple[ScriptItem, ...]:
 
 async def rich_session(manager: SessionManager, folder: Path, name: str = "one") -> Session:
     """A session with tools, a cleared window, title, tags, metadata and a kept output."""
-    folder.mkdir(exist_ok=True)
-    (folder / "a.txt").write_text("hello\n" * 20_000)
+    _fill(folder)
     config = SessionConfig(workspace=str(folder), system_prompt="be brief", thinking=True)
     session = await manager.create_session(name, config, channel_id="web", chat_id="c1")
     await session.generate("what is in a.txt?")
@@ -51,6 +50,11 @@ async def rich_session(manager: SessionManager, folder: Path, name: str = "one")
     await session.set_tags(["red", "blue"])
     await session.set_custom("ticket", {"n": 7})
     return session
+
+
+def _fill(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "a.txt").write_text("hello\n" * 20_000)
 
 
 def parts_of(messages: list[Message]) -> list[tuple[str, tuple[Part, ...]]]:

@@ -43,10 +43,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "a denied effect starts all the same",
         "core/decide/effects.py",
         "        refuse_effect(draft, ref, verdict, attempt)\n",
-        "        verdict = Allow()\n        action = action or Action(kind=ActionKind.TOOL)\n"
-        "    if isinstance(verdict, Allow) and action is not None:\n"
         "        draft.add(EffectStarted(cause=ref.cause, ordinal=ref.ordinal,"
-        " effect='tool', name=action.name, digest=action.digest))\n",
+        " effect='tool' if ref.ordinal else 'model', digest=action.digest if action else '',"
+        " engine=draft.facts.engine))\n",
         DECIDE,
     ),
     Mutant(
@@ -60,7 +59,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "calls that never started get no result when the turn is cancelled",
         "core/decide/effects.py",
-        '            lose(draft, effect, "the runtime stopped while it ran")\n    cancel_calls(draft)\n',
+        '            lose(draft, effect, "the runtime stopped while it ran")\n'
+        "    cancel_calls(draft)\n",
         '            lose(draft, effect, "the runtime stopped while it ran")\n',
         DECIDE,
     ),
@@ -139,7 +139,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a message interrupts nothing and is admitted",
         "core/decide/talk.py",
-        "        if draft.view.turn is not None:\n            raise Later\n    if draft.view.turn is not None and",
+        "        if draft.view.turn is not None:\n            raise Later\n"
+        "    if draft.view.turn is not None and",
         "    if draft.view.turn is not None and",
         DECIDE,
     ),

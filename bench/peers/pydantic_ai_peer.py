@@ -88,4 +88,6 @@ async def measure(directory: Path, each: int, turns: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main(("pydantic-ai-slim",), measure, "the user's own SQLite row a session, FULL, after each run")
+    main(
+        ("pydantic-ai-slim",), measure, "the user's own SQLite row a session, FULL, after each run"
+    )

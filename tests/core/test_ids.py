@@ -53,7 +53,7 @@ def test_what_is_no_text_is_refused() -> None:
 
 def test_label_names_the_thing() -> None:
     """The message names what was checked."""
-    with pytest.raises(InvalidSessionId, match="^Tenant must not be empty"):
+    with pytest.raises(InvalidSessionId, match=r"^Tenant must not be empty"):
         validate_id("", "Tenant")
 
 

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 import typer
-
 from docs_pages import ROOT, Block, Page, bare, page, pages
+
 from holdfast import bootstrap
 from holdfast.cli.main import VALUES, app, hoist, main
 from holdfast.core.settings import ModelSettings
 from holdfast.testing.script import Script, parse_script
 from holdfast.testing.scripted import ScriptedModel
 
-BLOCK_S_MAX = 4
+BLOCK_S_MAX = 30
 """A block that waits for what does not come fails instead of hanging."""
 
 WITH_PYTHON = [found for found in pages() if found.blocks("python")]
@@ -266,17 +266,20 @@ def test_every_page_is_in_the_navigation() -> None:
 # --- words ----------------------------------------------------------------------
 
 _SECOND_SENTENCE = re.compile(r"[a-z0-9`)\"”][.!?]\)? +(?=[A-Z`\[])")
-_ABBREVIATED = re.compile(r"\b(?:e\.g|i\.e|etc|vs)\. ")
+_ABBREVIATED = re.compile(r"\b(?:e\.g|i\.e|etc|vs)\. |^\s*\d+\. ")
 
 
-@pytest.mark.parametrize("found", pages(), ids=by_path)
+WRAPPED = ("docs/reference/cli.md",)
+"""Pages whose lines are filled instead."""
+
+
+@pytest.mark.parametrize("found", [one for one in pages() if one.rel not in WRAPPED], ids=by_path)
 def test_one_sentence_a_line(found: Page) -> None:
     """A line of prose holds one sentence, so that a change shows as a change."""
     crowded = [
         f"{found.rel}:{number}: {line}"
         for number, line in found.prose()
-        if not line.lstrip().startswith("|")
-        and _SECOND_SENTENCE.search(_ABBREVIATED.sub("", line))
+        if not line.lstrip().startswith("|") and _SECOND_SENTENCE.search(_ABBREVIATED.sub("", line))
     ]
     assert [] == crowded
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_a_file_is_private_and_put_in_place_when_complete(tmp_path: Path) -> Non
             with pytest.raises(ChainBroken):
                 await export_session(manager, "one", path)
             assert before == path.read_bytes()
-            assert [path] == list(tmp_path.iterdir())
+            assert ["one.jsonl"] == os.listdir(tmp_path)
 
     asyncio.run(main())
 

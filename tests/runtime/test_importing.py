@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.exporting import export_session, export_text
 from holdfast.runtime.handle import Session
 from holdfast.runtime.importing import import_file, import_session, plan_of_file, read_file
-from holdfast.runtime.jsonl import read_export
+from holdfast.runtime.jsonl import ExportHead, LineWriter, read_export
 from holdfast.runtime.offer import read_spill
 from holdfast.testing.script import say
 from moving_kit import World, parts_of, rich_session, script
@@ -101,7 +102,7 @@ def test_what_is_imported_is_untrusted_and_keeps_its_source(tmp_path: Path) -> N
             assert {Integrity.UNTRUSTED} == {label.integrity for label in labels}
             assert all("import" in label.origins for label in labels)
             assert Integrity.UNTRUSTED is (await second.view()).label.integrity
-            event = (await second._where.backend.journal(second.where.row).event_at(5)).event
+            event = (await second.where.backend.journal(second.where.row).event_at(5)).event
             assert isinstance(event, Imported)
             row = await first.where.backend.store.stream_row(first.where.stream)
             assert row is not None and row.head.hex() == event.head
@@ -258,10 +259,6 @@ def test_a_running_turn_is_not_running_here() -> None:
 
 def rewritten(events: object, head: object) -> bytes:
     """Write a shorter export that proves."""
-    from dataclasses import replace
-
-    from holdfast.runtime.jsonl import ExportHead, LineWriter
-
     assert isinstance(events, tuple) and isinstance(head, ExportHead)
     out = io.BytesIO()
     writer = LineWriter(out)

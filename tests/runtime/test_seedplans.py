@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ def test_serializable_keeps_user_git_and_counts_and_grants_nothing() -> None:
 
 def test_an_existing_workspace_is_used_and_said(tmp_path: Path) -> None:
     """A workspace that is a directory here is used; one that is not stays inert."""
+    here = os.path.realpath(tmp_path)
 
     async def main() -> None:
         async with World().manager() as manager:
@@ -72,7 +74,7 @@ def test_an_existing_workspace_is_used_and_said(tmp_path: Path) -> None:
             )
             done = await import_file(manager, tmp_path / "a.json")
             session = await manager.get_session(done.id)
-            assert str(tmp_path.resolve()) == (await session.info()).workspace
+            assert here == (await session.info()).workspace
             assert any("it works in" in note for note in done.notes)
 
     asyncio.run(main())

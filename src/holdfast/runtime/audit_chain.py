@@ -29,6 +29,7 @@ from holdfast.runtime.backend import Backend
 from holdfast.runtime.codec import decode_event, load
 from holdfast.runtime.envelope import GENESIS, Crypto, chain_hash, header_of
 from holdfast.runtime.journal import Journal, check_commitment
+from holdfast.runtime.packing import unpack
 from holdfast.runtime.snapshot import Packed
 
 PAGE = 200
@@ -300,7 +301,7 @@ def _check_snapshot(walk: Walk, row: SealedEvent) -> None:
     assert journal is not None and journal.crypto is not None, "it was folded"
     ids = (journal.stream, snapshot.version, snapshot.head, snapshot.fold_id)
     try:
-        packed = load(Packed, journal.crypto.open_box("snapshot", ids, snapshot.body))
+        packed = load(Packed, unpack(journal.crypto.open_box("snapshot", ids, snapshot.body)))
     except Unreadable:
         walk.find(Kind.SNAPSHOT, "the cached fold cannot be read", row.version, note=True)
         return

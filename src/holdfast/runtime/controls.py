@@ -33,7 +33,6 @@ from holdfast.runtime.manager import Core, Located
 from holdfast.runtime.perform import clean
 from holdfast.runtime.window import Bodies
 
-
 NONE = type(None)
 
 

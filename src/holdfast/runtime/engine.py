@@ -84,6 +84,7 @@ class Engine:
         self._mail: deque[Mail] = deque()
         self._wake = asyncio.Event()
         self._stopping = False
+        self._committing = False
         self._failed: HoldfastError | None = None
         self._turns = TurnWaiters()
         self._inbox = Inbox(journal)
@@ -144,7 +145,7 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Nothing runs, nothing waits, nobody watches."""
-        quiet = not self._mail and not self._inbox.waiting and not self.workers.busy
+        quiet = not (self._mail or self._committing or self._inbox.waiting or self.workers.busy)
         return quiet and not self._turns.waiting and not self.hub.watched
 
     async def stop(self) -> None:
@@ -188,7 +189,9 @@ class Engine:
                     raise self._failed
                 await self._inbox.read_if_dirty(self)
                 while batch := self._take():
+                    self._committing = True
                     await self._commit(batch)
+                    self._committing = False
                     self.workers.reconcile()
         except (Fenced, Conflict) as error:
             await self._lose(LeaseHeld(f"the session's lease is lost: {error.message}"))
@@ -279,7 +282,7 @@ class Engine:
             draft.refusals.append((mail, decision.error))
         else:
             last, turn = draft.view.version, _turn_of(draft.view)
-            draft.answers.append((mail, Handled(first if last >= first else 0, last, turn)))
+            draft.answers.append((mail, Handled(first if decision.own else 0, last, turn)))
 
     async def _answer_known(self, mail: Mail) -> bool:
         """Answer a command that was carried out before with its first outcome."""
@@ -319,7 +322,6 @@ class Engine:
         )
         await self.journal.append(draft.events, now_ms=draft.now_ms, extras=extras)
         turn_ended = self._fold(draft)
-        self._turns.tell(self.view)
         if self.view.wiped:
             await self._forget()
         elif turn_ended:
@@ -336,7 +338,9 @@ class Engine:
             if self.hub.watched:
                 for public in translate(before, after, recorded):
                     self.hub.publish(public)
-            turn_ended = turn_ended or (before.turn is not None and after.turn is None)
+            if before.turn is not None and after.turn is None:
+                turn_ended = True
+                self._turns.tell(after)  # the next turn may begin in the same append
             before = after
         self.view = before
         return turn_ended

@@ -16,7 +16,8 @@ Rules
 Layouts (all numbers big-endian, unsigned)
 
     header   format:8 stream:64 version:64 kind:16 time_ms:64 actor:64 key_id:32 epoch:64
-    sealed   nonce(12) ‖ AES-256-GCM(plaintext, AD = header)
+    sealed   nonce(12) ‖ AES-256-GCM(plaintext, AD = header); see `packing` for what
+             `Crypto` makes of a payload before
     clear    Ed25519 signature(64) ‖ payload
     box      see `boxes`
 """
@@ -51,6 +52,7 @@ from holdfast.runtime.boxes import (
     seal_box,
     state_key,
 )
+from holdfast.runtime.packing import pack, unpack
 
 __all__ = [
     "EVENTS_PER_KEY_MAX",
@@ -226,8 +228,12 @@ _CHAIN_START = framed(b"holdfast/event/1")
 
 def chain_hash(previous: bytes, header: Header, body: bytes) -> bytes:
     """Hash one event onto the chain; `GENESIS` comes before event 1."""
-    split = NONCE_BYTES if header.key_id else SIGNATURE_BYTES
-    parts = framed(previous, header.encode(), body[:split], body[split:])
+    return _chained(previous, header.encode(), body, sealed=bool(header.key_id))
+
+
+def _chained(previous: bytes, header: bytes, body: bytes, *, sealed: bool) -> bytes:
+    split = NONCE_BYTES if sealed else SIGNATURE_BYTES
+    parts = framed(previous, header, body[:split], body[split:])
     return hashlib.sha256(_CHAIN_START + parts).digest()
 
 
@@ -267,19 +273,23 @@ class Crypto:
         return bytes(self._state)
 
     def seal(self, header: Header, plaintext: bytes) -> bytes:
-        """Encrypt an event's payload under a fresh nonce; see `seal`."""
+        """Pack and encrypt an event's payload under a fresh nonce; see `seal`."""
+        return self._seal(header, header.encode(), plaintext)
+
+    def _seal(self, header: Header, encoded: bytes, plaintext: bytes) -> bytes:
         nonce = self._random(NONCE_BYTES)
         _check_sealable(header, self._key.key_id, nonce)
-        return nonce + self._event_cipher().encrypt(nonce, plaintext, header.encode())
+        return nonce + self._event_cipher().encrypt(nonce, pack(plaintext), encoded)
 
     def seal_event(self, header: Header, plaintext: bytes, previous: bytes) -> SealedEvent:
         """Encrypt an event and hash it onto the chain, ready for the store."""
-        body = self.seal(header, plaintext)
-        return sealed_event(header, body, previous)
+        encoded = header.encode()
+        body = self._seal(header, encoded, plaintext)
+        return _stored(header, body, _chained(previous, encoded, body, sealed=True))
 
     def open(self, header: Header, body: bytes) -> bytes:
-        """Decrypt an event's body; see `open_body`."""
-        return _open_sealed(header, body, self._key.key_id, self._event_cipher())
+        """Decrypt an event's body and unpack it; see `open_body`."""
+        return unpack(_open_sealed(header, body, self._key.key_id, self._event_cipher()))
 
     def seal_box(self, purpose: str, ids: tuple[BoxId, ...], plaintext: bytes) -> bytes:
         """Seal something that is no event under a fresh nonce; see `seal_box`."""
@@ -319,6 +329,10 @@ class Crypto:
 
 def sealed_event(header: Header, body: bytes, previous: bytes) -> SealedEvent:
     """Put header, body and chain hash together as the store keeps them."""
+    return _stored(header, body, chain_hash(previous, header, body))
+
+
+def _stored(header: Header, body: bytes, hash: bytes) -> SealedEvent:
     return SealedEvent(
         version=header.version,
         kind=header.kind,
@@ -327,5 +341,5 @@ def sealed_event(header: Header, body: bytes, previous: bytes) -> SealedEvent:
         key_id=header.key_id,
         epoch=header.epoch,
         body=body,
-        hash=chain_hash(previous, header, body),
+        hash=hash,
     )

@@ -84,6 +84,8 @@ class Feed:
         finally:
             getting.cancel()
             timer.cancel()
+        if event is not None and event.type == "gap":
+            self._from_hub = max(self._from_hub, event.version)
         if event is None or event.live:
             return event
         if event.version <= self._follower.view.version:
@@ -97,7 +99,9 @@ class Feed:
         queued = self._subscription.drain()
         fresh = [e for e in queued if e.live or e.version > self._follower.view.version]
         if fresh:
-            self._from_hub = max([self._from_hub, *(e.version for e in fresh if not e.live)])
+            self._from_hub = max(
+                [self._from_hub, *(e.version for e in fresh if not e.live or e.type == "gap")]
+            )
             return fresh
         try:
             steps = await self._follower.advance()

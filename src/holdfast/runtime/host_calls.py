@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from holdfast.core.actions import Action
 from holdfast.core.commands import HostCall, HostEnded
-from holdfast.core.errors import ProviderFailed
 from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
 from holdfast.core.messages import ToolResult, ToolUse
@@ -84,11 +84,12 @@ async def run_model(
     effect = await _begin(engine, action, actor)
     outcome, reply = Outcome.CANCELLED, None
     try:
-        async for event in client.stream(request):
-            if isinstance(event, ModelReply):
-                reply, outcome = event, Outcome.DONE
-            yield event
-    except ProviderFailed:
+        async with closing(client.stream(request)) as events:
+            async for event in events:
+                if isinstance(event, ModelReply):
+                    reply, outcome = event, Outcome.DONE
+                yield event
+    except Exception:
         outcome = Outcome.FAILED
         raise
     finally:
@@ -100,6 +101,16 @@ async def run_model(
             provider=client.provider,
         )
         await _end(engine, ended)
+
+
+@asynccontextmanager
+async def closing(events: AsyncIterator[ModelEvent]) -> AsyncIterator[AsyncIterator[ModelEvent]]:
+    """Close a stream of model events when it is left, not when it is collected."""
+    try:
+        yield events
+    finally:
+        if isinstance(events, AsyncGenerator):
+            await events.aclose()
 
 
 async def _end(engine: Engine, ended: HostEnded) -> None:

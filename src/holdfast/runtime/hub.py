@@ -47,6 +47,9 @@ class Subscription:
         """Take all that is queued, without waiting."""
         taken = list(self._queue)
         self._queue.clear()
+        if self._lost is not None and taken:
+            (first, last), self._lost = self._lost, None
+            taken.append(_gap(taken[-1], first, last))
         return taken
 
     async def get(self) -> StreamEvent | None:

@@ -216,15 +216,13 @@ class _Source:
 
     def runs(self) -> tuple[Run, ...]:
         """The messages, cut where what is shown begins and ends."""
-        runs: list[Run] = []
+        runs: list[tuple[bool, list[Message]]] = []
         for version, messages in self.said:
             shown = self.view.window.shows(version)
-            ours = tuple(_untrusted(message) for message in messages)
-            if runs and runs[-1].shown is shown:
-                runs[-1] = Run(runs[-1].messages + ours, shown)
-            else:
-                runs.append(Run(ours, shown))
-        return tuple(runs)
+            if not runs or runs[-1][0] is not shown:
+                runs.append((shown, []))
+            runs[-1][1].extend(_untrusted(message) for message in messages)
+        return tuple(Run(tuple(messages), shown) for shown, messages in runs)
 
 
 def _untrusted(message: Message) -> Message:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 
+from holdfast.core.labels import Sensitivity
 from holdfast.core.view import SessionView
 from holdfast.runtime.config import SessionInfo
+
+
+def sensitivity_name(value: int) -> str:
+    """A sensitivity as the seeds' JSON writes it, e.g. "HighlySensitive"."""
+    return Sensitivity(value).name.title().replace("_", "")
 
 
 def info_of(view: SessionView, damaged: str = "") -> SessionInfo:
@@ -18,7 +24,7 @@ def info_of(view: SessionView, damaged: str = "") -> SessionInfo:
         channel_id=view.channel_id,
         chat_id=view.chat_id,
         state=view.state.title,
-        sensitivity_level=view.label.sensitivity.name.title().replace("_", ""),
+        sensitivity_level=sensitivity_name(view.label.sensitivity),
         created_at=view.created_ms // 1000,
         last_activity=view.last_activity_ms // 1000,
         message_count=view.message_count,

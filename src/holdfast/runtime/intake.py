@@ -62,10 +62,9 @@ async def take_in_directory(core: Core, directory: str | os.PathLike[str]) -> li
     _, rows = await backend.store.grants(scope)
     known = {row.id for row in rows}
     notes: list[ImportNote] = []
-    for path, name in _files(Path(directory)):
+    for path, name in _files(Path(directory), notes):
         if name.endswith(LEFT_OVER):
-            reason = "left behind by a write that was cut off; look at it by hand"
-            notes.append(ImportNote(path=name, ok=False, reason=reason))
+            notes.append(_refused(name, "left behind by a write that was cut off; look at it"))
             continue
         try:
             data = read_file(path)
@@ -74,7 +73,7 @@ async def take_in_directory(core: Core, directory: str | os.PathLike[str]) -> li
                 continue
             note = await _take_in(core, name, data)
         except HoldfastError as error:
-            notes.append(ImportNote(path=name, ok=False, reason=error.message))
+            notes.append(_refused(name, error.message))
             continue
         known.add(digest)
         await backend.store.put_grant(Grant(scope=scope, id=digest, body=b""))
@@ -116,11 +115,19 @@ async def _made_from(core: Core, session_id: str, mark: str) -> bool:
     return False
 
 
-def _files(directory: Path) -> Iterator[tuple[Path, str]]:
+def _refused(path: str, reason: str) -> ImportNote:
+    return ImportNote(path=path, ok=False, reason=reason)
+
+
+def _files(directory: Path, notes: list[ImportNote]) -> Iterator[tuple[Path, str]]:
+    """Yield files that may hold a session, in order of their names."""
     for folder in FOLDERS:
         try:
             entries = sorted(os.scandir(directory / folder), key=lambda entry: entry.name)
         except FileNotFoundError:
+            continue
+        except OSError as error:
+            notes.append(_refused(folder or ".", f"it cannot be listed: {error.strerror}"))
             continue
         for entry in entries:
             if entry.name.endswith((*SUFFIXES, *LEFT_OVER)) and not entry.is_dir():

@@ -14,7 +14,9 @@ from holdfast.core.lifecycle import SessionState, decode_state
 from holdfast.core.settings import StorageType
 from holdfast.ports.store import Filter
 from holdfast.runtime.envelope import Crypto
+from holdfast.runtime.host import expect
 from holdfast.runtime.index import Listed, blind, open_listed, tag_tokens, title_tokens
+from holdfast.runtime.infos import sensitivity_name
 from holdfast.runtime.manager import Core, Located
 
 PAGE = 200
@@ -63,7 +65,7 @@ class Listing(Core):
         tags: Sequence[str] = (),
         workspace: str | None = None,
         min_sensitivity: int = 0,
-        storage_type: StorageType = StorageType.FILE,
+        storage_type: StorageType | str = StorageType.FILE,
         cursor: str = "",
         limit: int = 100,
     ) -> SessionPage:
@@ -74,8 +76,16 @@ class Listing(Core):
             tags: tags it must have, all of them.
             limit: sessions a page, 1 to 1000.
         """
+        expect("limit", limit, int)
         if not 1 <= limit <= 1000:
             raise InvalidInput("limit is 1 to 1000")
+        wanted = frozenset(map(_state_code, states))
+        for what, text in (("user_id", user_id), ("title", title), ("workspace", workspace)):
+            expect(what, text, str, type(None))
+        expect("cursor", cursor, str)
+        expect("tags", tags, list, tuple, set, frozenset)
+        for tag in tags:
+            expect("tag", tag, str)
         await self.ready()
         backend = self.backend_for(storage_type)
         key = backend.keys.blind_key(self.tenant)
@@ -86,9 +96,6 @@ class Listing(Core):
             tokens.add(blind(key, "user", user_id))
         if workspace is not None:
             tokens.add(blind(key, "workspace", resolve_workspace(workspace)))
-        wanted = frozenset(
-            int(s if isinstance(s, SessionState) else decode_state(s)) for s in states
-        )
         page = await backend.store.list_streams(
             Filter(
                 tenant=self.tenant,
@@ -117,7 +124,7 @@ class Listing(Core):
         return ListedSession(
             id=row.name or f"stream-{row.stream:016x}",
             state=decode_state(index.state).title,
-            sensitivity_level=str(index.sensitivity),
+            sensitivity_level=sensitivity_name(index.sensitivity),
             created_at=index.created_ms // 1000,
             updated_at=index.updated_ms // 1000,
             last_activity=index.last_activity_ms // 1000,
@@ -155,12 +162,26 @@ class Listing(Core):
         return sum([1 async for _ in self.rows()])
 
 
+def _state_code(state: SessionState | str) -> int:
+    """A state of a filter as its number.
+
+    Raises:
+        InvalidInput: there is no such state.
+    """
+    expect("state", state, SessionState, str)
+    found = state if isinstance(state, SessionState) else decode_state(state)
+    if found is SessionState.UNKNOWN:
+        raise InvalidInput("there is no such state")
+    return int(found)
+
+
 def resolve_workspace(path: str) -> str:
     """The real, absolute path of a workspace; "" stays "".
 
     Raises:
         InvalidInput: it is not a directory.
     """
+    expect("workspace", path, str)
     if not path:
         return ""
     if "\0" in path:

@@ -159,15 +159,15 @@ class Core:
 
     # --- finding ---------------------------------------------------------------------
 
-    def backend_for(self, storage: StorageType) -> Backend:
+    def backend_for(self, storage: StorageType | str) -> Backend:
         """The backend of a storage type.
 
         Raises:
             StoreNotRegistered: there is none; nothing falls back to memory.
         """
-        backend = self.backends.get(storage)
+        backend = next((one for kind, one in self.backends.items() if kind == storage), None)
         if backend is None:
-            raise StoreNotRegistered(f"no store is registered for storage_type {storage.value!r}")
+            raise StoreNotRegistered(f"no store is registered for storage_type {str(storage)!r}")
         return backend
 
     def distinct_backends(self) -> list[tuple[StorageType, Backend]]:
@@ -331,9 +331,11 @@ class Core:
             await where.backend.store.submit(seal_command(journal, mail, self.clock.now_ms()))
         except DuplicateCommand:
             pass  # carried out before: its id leads to the outcome
-        engine = self.live(where.stream)
-        if engine is not None:
-            engine.look_at_inbox()  # a store tells only of other processes' commits
+        finally:
+            # A store tells only of other processes' commits; this one may be in all the same.
+            engine = self.live(where.stream)
+            if engine is not None:
+                engine.look_at_inbox()
         assert mail.id is not None
         return mail.id
 

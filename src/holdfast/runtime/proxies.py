@@ -15,7 +15,7 @@ from holdfast.core.messages import ToolUse
 from holdfast.core.tools import ToolSpec
 from holdfast.ports.model import ModelClient, ModelEvent, ModelReply, ModelRequest
 from holdfast.ports.tool import Json, ToolOutcome
-from holdfast.runtime.host_calls import run_model, run_tool
+from holdfast.runtime.host_calls import closing, run_model, run_tool
 from holdfast.runtime.manager import Core, Located
 
 
@@ -79,8 +79,9 @@ class GatedModel:
         core, where = self.__core, self.__where
         engine = await core.engine(where)
         actor = await where.backend.actor(core.tenant, core.principal)
-        async for event in run_model(engine, self.__client, request, actor):
-            yield event
+        async with closing(run_model(engine, self.__client, request, actor)) as events:
+            async for event in events:
+                yield event
 
     async def complete(self, request: ModelRequest) -> ModelReply:
         """Make one call and return its answer.

@@ -17,6 +17,7 @@ from holdfast.ports.store import Snapshot
 from holdfast.runtime.codec import dump, load
 from holdfast.runtime.envelope import GENESIS
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.packing import pack, unpack
 from holdfast.runtime.window import Bodies
 
 EVENTS_MIN = 500
@@ -42,7 +43,7 @@ async def write_snapshot(journal: Journal, view: SessionView, bodies: Bodies) ->
         view=view, entries=tuple(bodies.entries), prompt=bodies.prompt, summary=bodies.summary
     )
     ids = (journal.stream, view.version, journal.head, FOLD_ID)
-    body = journal.crypto.seal_box("snapshot", ids, dump(packed))
+    body = journal.crypto.seal_box("snapshot", ids, pack(dump(packed)))
     snapshot = Snapshot(version=view.version, head=journal.head, fold_id=FOLD_ID, body=body)
     await journal.store.put_snapshot(journal.stream, snapshot)
 
@@ -98,7 +99,7 @@ async def _good_snapshot(journal: Journal) -> tuple[Packed, bytes] | None:
         return None
     ids = (journal.stream, snapshot.version, snapshot.head, snapshot.fold_id)
     try:
-        packed = load(Packed, journal.crypto.open_box("snapshot", ids, snapshot.body))
+        packed = load(Packed, unpack(journal.crypto.open_box("snapshot", ids, snapshot.body)))
     except Unreadable:
         return None
     return packed, snapshot.head

@@ -39,6 +39,7 @@ from holdfast.core.ids import generated_id, validate_id
 from holdfast.core.labels import Label
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message, estimate_tokens
+from holdfast.core.quantities import Usage
 from holdfast.core.settings import Settings, StorageType
 from holdfast.core.view import RANGES_MAX
 from holdfast.runtime.backend import Backend
@@ -240,10 +241,28 @@ def _check(opened: Opened, plan: Plan) -> None:
     for name, time_ms in (("created_at", plan.created_ms), ("updated_at", plan.activity_ms)):
         if not 0 <= time_ms <= TIME_MS_MAX:
             raise ImportRefused(f"{name}: not a time from 1970 to 9999")
-    totals, usage = plan.totals, plan.totals.usage
+    for index, record in enumerate(plan.records):
+        if not 0 <= record.time_ms <= TIME_MS_MAX:
+            raise ImportRefused(f"cost record {index}: not a time from 1970 to 9999")
+        _check_counts(_counts_of(record.usage))
+    totals = plan.totals
     counts = (totals.messages, totals.turns, totals.rounds, totals.tool_calls, totals.approvals)
-    tokens = (usage.input_tokens, usage.output_tokens, usage.cost_micros, totals.last_prompt_tokens)
-    if not all(0 <= number <= COUNT_MAX for number in (*counts, *tokens)):
+    _check_counts((*counts, totals.last_prompt_tokens, *_counts_of(totals.usage)))
+
+
+def _counts_of(usage: Usage) -> tuple[int, ...]:
+    return (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+        usage.cost_micros,
+    )
+
+
+def _check_counts(counts: tuple[int, ...]) -> None:
+    if not all(0 <= number <= COUNT_MAX for number in counts):
         raise ImportRefused("a count is negative or over 2**53")
 
 

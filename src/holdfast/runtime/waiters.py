@@ -27,7 +27,7 @@ class TurnWaiters:
             Interrupted: nobody will tell.
         """
         last = view.last_turn
-        if view.turn is None and last is not None and last.id >= id:
+        if last is not None and (last.id == id or (view.turn is None and last.id > id)):
             return last
         if self._closed is not None:
             raise self._closed

@@ -120,6 +120,7 @@ class Workers:
         for ref, effect in wanted.items():
             if effect.engine == self._engine.id and ref not in self._running:
                 self._start(effect)
+        self._end_unstarted(view)
         if view.state not in WORKING:
             for task in self._host_calls.values():
                 task.cancel()
@@ -136,6 +137,14 @@ class Workers:
         run = Running(effect, asyncio.create_task(self._report(effect.ref, work)))
         run.task.add_done_callback(lambda _: work.close())  # it may end before its first step
         self._running[effect.ref] = run
+
+    def _end_unstarted(self, view: SessionView) -> None:
+        """Report for intents that a cancel in the same append made surplus at once."""
+        if view.turn is not None and not view.turn.cancel:
+            return
+        for effect in view.open:
+            if effect.engine == self._engine.id and effect.ref not in self._running:
+                self._report_cancelled(effect, never=True)
 
     async def _report(self, ref: EffectRef, work: Coroutine[Any, Any, Command]) -> None:
         outcome = await work
@@ -158,14 +167,15 @@ class Workers:
         if run.task.done() and not run.task.cancelled():
             return
         run.written_off = True
-        effect = run.effect
+        self._report_cancelled(run.effect, never=run.task.cancelled())
+
+    def _report_cancelled(self, effect: OpenEffect, *, never: bool) -> None:
         if effect.effect == "model":
             self._engine.report(
                 ModelEnded(ref=effect.ref, outcome=Outcome.CANCELLED, reason="cancelled")
             )
             return
         call = self._engine.view.call(effect.ref.ordinal)
-        never = run.task.cancelled()
         text = (
             "[cancelled before it started]"
             if never

@@ -150,7 +150,7 @@ def test_limits_of_settings(field: str, good: object, bad: object) -> None:
         ("max_rounds", 1, 10_000),
         ("turn_s", 1, 30 * 86_400),
         ("tool_s", 1, 7 * 86_400),
-        ("parallel_tools", 1, 32),
+        ("parallel_tools", 1, 16),
     ],
 )
 def test_limits_of_a_turn(field: str, low: int, high: int) -> None:

@@ -65,7 +65,7 @@ def test_answer_ends_the_turn() -> None:
 
 def test_calls_of_an_answer_start_in_the_same_append() -> None:
     """Read-only calls side by side, each with its digest and engine."""
-    talk, events = calling("look", "look")
+    _, events = calling("look", "look")
     assert ["EffectEnded", "EffectStarted", "EffectStarted"] == kinds(events)
     assert [("look", 1, 1), ("look", 2, 1)] == started(events)
     first = events[1]
@@ -245,6 +245,16 @@ def test_time_does_not_run_while_a_person_thinks() -> None:
     assert [] == talk.say(Tick())
     talk.now_ms += 1
     assert ["CancelAsked"] == kinds(talk.say(Tick()))
+
+
+def test_engine_that_stops_starts_nothing() -> None:
+    """It only records what comes back; the next one goes on."""
+    talk, _ = calling("pay")
+    effect = talk.view.open[0]
+    report = ended(effect.ref, "c1", "pay")
+    assert ["EffectEnded"] == kinds(talk.say(report, stopping=True))
+    assert [] == talk.say(Tick(), stopping=True)
+    assert [("m", 0, 1)] == started(talk.crash())
 
 
 def test_cancel_is_asked_once() -> None:

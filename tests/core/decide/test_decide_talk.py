@@ -159,7 +159,7 @@ def test_steer_joins_the_turn() -> None:
     steer = Send(message=user("two"), policy=QueuePolicy.STEER)
     assert ["Admitted"] == kinds(talk.say(steer))
     assert talk.view.turn is not None and 2 == talk.view.turn.id
-    ended, again = talk.model(answer(text="about one"))
+    again = talk.model(answer(text="about one"))[1]
     assert isinstance(again, EffectStarted) and (4, 0) == (again.cause, again.ordinal)
     assert talk.view.turn is not None
 

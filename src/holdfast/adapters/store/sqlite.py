@@ -75,6 +75,7 @@ class SqliteStore:
         self._closing: asyncio.Future[None] | None = None
         self._closed = False
         self._watching: asyncio.AbstractEventLoop | None = None
+        self._waking: asyncio.AbstractEventLoop | None = None
 
     @classmethod
     async def open(
@@ -397,11 +398,20 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         job = Job(run=run, loop=loop, future=future, urgent=urgent, outside=outside)
-        self._writer.put(job, bulk=bulk)
+        self._writer.put(job, bulk=bulk, wake=False)
+        if self._waking is not loop:
+            # All that this round of the loop queues goes into one transaction; and
+            # a writer that is awake earlier contends for the interpreter's lock.
+            self._waking = loop
+            loop.call_soon(self._wake_writer)
         if self._watching is not loop:
             self._watching = loop
             loop.call_later(self._busy_s / 4, self._watch, loop)
         return future
+
+    def _wake_writer(self) -> None:
+        self._waking = None
+        self._writer.wake()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Fail those who wait too long for another process; runs while work is queued."""

@@ -111,12 +111,13 @@ class Writer:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, job: AnyJob, *, bulk: bool = False) -> None:
+    def put(self, job: AnyJob, *, bulk: bool = False, wake: bool = True) -> None:
         """Queue a job; it is carried out even if its caller goes away.
 
         Args:
             job: the wish.
             bulk: large: it gets a transaction of its own, between two batches.
+            wake: begin at once; if not, `wake` is called soon.
 
         Raises:
             StoreClosed: the store is closing.
@@ -125,6 +126,12 @@ class Writer:
             if self._closing:
                 raise StoreClosed()
             (self._bulk if bulk else self._quick).append(job)
+            if wake:
+                self._rouse()
+
+    def wake(self) -> None:
+        """Begin with what is queued."""
+        with self._mutex:
             self._rouse()
 
     def watch(self, waiter: AnyJob) -> None:

@@ -55,6 +55,7 @@ class Decision:
         views: the session after each of them.
         error: for the caller, where the refusal itself is on record.
         later: nothing but preparation happened; the command stays queued.
+        own: the command itself changed something, not only what was due anyway.
     """
 
     events: tuple[Event, ...]
@@ -62,6 +63,7 @@ class Decision:
     error: HoldfastError | None = None
     later: bool = False
     views: tuple[SessionView, ...] = ()
+    own: bool = True
 
 
 def decide(
@@ -88,9 +90,10 @@ def decide(
         _dispatch(draft, command, command_id, by)
     except Later:
         later = True
+    own = bool(draft.events)
     effects.advance(draft)
     return Decision(
-        tuple(draft.events), draft.view, draft.error, later, tuple(draft.views)
+        tuple(draft.events), draft.view, draft.error, later, tuple(draft.views), own
     )
 
 

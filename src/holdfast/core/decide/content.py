@@ -129,7 +129,7 @@ def check_settings(settings: Settings) -> None:
         "limits.max_rounds": 1 <= limits.max_rounds <= 10_000,
         "limits.turn_s": 1 <= limits.turn_s <= 30 * 86_400,
         "limits.tool_s": 1 <= limits.tool_s <= 7 * 86_400,
-        "limits.parallel_tools": 1 <= limits.parallel_tools <= 32,
+        "limits.parallel_tools": 1 <= limits.parallel_tools <= 16,
         "unknown fields": len(settings.extra) <= EXTRA_CHARS_MAX,
     }
     for field, ok in checks.items():

@@ -10,7 +10,7 @@ from holdfast.core.errors import Busy, Denied, InvalidInput, NotNow
 from holdfast.core.events import Admitted, Refused
 from holdfast.core.judge import judge
 from holdfast.core.labels import UNTRUSTED
-from holdfast.core.lifecycle import WORKING, SessionState
+from holdfast.core.lifecycle import ENDED, WORKING, SessionState
 from holdfast.core.messages import Message, Role, Text, estimate_tokens
 from holdfast.core.settings import QueuePolicy
 from holdfast.core.verdicts import Allow, Ask
@@ -57,7 +57,8 @@ def add_message(draft: Draft, command: AddMessage, command_id: str) -> None:
     """
     _check_message(command.message, (Role.USER, Role.ASSISTANT))
     state = draft.view.state
-    if draft.facts.queued and (draft.view.turn is not None or state is SessionState.PAUSED):
+    runs = draft.view.turn is not None and state not in ENDED  # what ends takes it no more
+    if draft.facts.queued and (runs or state is SessionState.PAUSED):
         raise Later
     if state not in WORKING:
         raise NotNow(f"the session is {state.title}; it takes no messages")

@@ -28,11 +28,13 @@ class SimDisk(MemoryDisk):
 
     Attributes:
         stolen: nodes that others believe dead although they live.
+        acked: the last version of each stream that its writer knows to be durable.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.stolen: set[str] = set()
+        self.acked: dict[int, int] = {}
 
     def alive(self, node: str) -> bool:
         """Tell whether a node is believed to be alive."""
@@ -106,6 +108,9 @@ class SimStore(MemoryStore):
         await self._before("append")
         head = await super().append(append)
         await self._after("append")
+        disk = self.disk
+        assert isinstance(disk, SimDisk)
+        disk.acked[append.stream] = append.expected_version + len(append.events)
         return head
 
     async def lease(self, stream: int) -> Lease:

@@ -53,6 +53,7 @@ class Evidence:
 
     Args:
         asks: people had to approve one tool.
+        stale: a node may have gone on without its lease; what it refuses may be old.
         offered: every ciphertext ever handed to the disk.
     """
 
@@ -60,6 +61,7 @@ class Evidence:
     ledger: Ledger
     told: Told
     asks: bool
+    stale: bool
     offered: tuple[tuple[int, int, bytes], ...]
 
 

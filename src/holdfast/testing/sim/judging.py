@@ -154,15 +154,16 @@ def _intent(effect: Effect, act: Dispatch) -> Recorded | None:
     for start in effect.starts:
         event = start.event
         assert isinstance(event, EffectStarted)
-        if (event.attempt, start.epoch) == (act.attempt, act.epoch) and start.version <= act.length:
+        if (event.attempt, start.epoch) == (act.attempt, act.epoch) and start.version <= act.lengths[0]:
             return start
     return None
 
 
 def _still_owed(effect: Effect, act: Dispatch) -> Iterator[str]:
     """While the performer leads, the log it had written still wanted the act."""
-    before = effect.log.views[act.length]
-    if effect.log.events[act.length - 1].epoch > act.epoch:
+    known = act.lengths[1]
+    before = effect.log.views[known]
+    if known < effect.starts[0].version or effect.log.events[known - 1].epoch != act.epoch:
         return  # somebody else leads; a fenced holder may act until it is told
     open_ = (*before.open, *before.host_open)
     wanted = [one for one in open_ if (one.ref, one.attempt) == (effect.ref, act.attempt)]
@@ -179,8 +180,12 @@ def _digest(log: Log, act: Dispatch) -> str:
     return prepare(use, _REGISTRY, "", log.crypto).action.digest
 
 
+def _nowhere(session_id: str) -> tuple[int, int]:
+    return 0, 0
+
+
 _REGISTRY = SimRegistry(
-    [SimTool(name, Random(0), Ledger(), length_of=len, wild=set()) for name in NATURES]  # noqa: S311 - never run
+    [SimTool(name, Random(0), Ledger(), lengths_of=_nowhere, wild=set()) for name in NATURES]  # noqa: S311 - never run
 )
 
 
@@ -338,7 +343,7 @@ def _people(evidence: Evidence) -> Iterator[str]:
     for done in evidence.told.done:
         for problem in _done(logs[done.session_id], done):
             yield f"{done.session_id} {done.command}: {problem}"
-    for refusal in evidence.told.refusals:
+    for refusal in () if evidence.stale else evidence.told.refusals:
         for problem in _refusal(logs[refusal.session_id], refusal):
             yield f"{refusal.session_id} {refusal.command}: {problem}"
     yield from _queue_order(evidence, admitted)
@@ -442,7 +447,10 @@ def _queue_order(
         waited = [
             sent
             for sent in evidence.told.sent
-            if sent.session_id == session_id and sent.queued_order[1] and found.get(sent.id)
+            if sent.session_id == session_id
+            and sent.queued_order[1]
+            and sent.policy is QueuePolicy.ENQUEUE
+            and found.get(sent.id)
         ]
         for one in waited:
             for other in waited:

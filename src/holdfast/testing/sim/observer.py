@@ -102,6 +102,13 @@ class Observer:
         """Every log, read to its end, in order of birth."""
         return [self.read(stream) for stream in self.logs]
 
+    def acked_of(self, session_id: str) -> int:
+        """How much of a session's log its writer knows to be durable."""
+        for stream, log in self.logs.items():
+            if log.session_id == session_id:
+                return self._disk.acked.get(stream, 1)
+        return 0
+
     def length_of(self, session_id: str) -> int:
         """How long a session's log durably is."""
         for stream, log in self.logs.items():

@@ -43,7 +43,7 @@ _SCHEMA = json.dumps(
 
 @dataclass(slots=True)
 class Dispatch:
-    """A tool was called. `length` is how long the log durably was then."""
+    """A tool was called. `lengths`: of the log then, durably, and as its writer knew it."""
 
     effect_id: str
     session_id: str
@@ -52,7 +52,7 @@ class Dispatch:
     attempt: int
     epoch: int
     owner: Owner | None
-    length: int
+    lengths: tuple[int, int]
     happened: bool = False
     returned: bool = False
 
@@ -79,7 +79,7 @@ class Ledger:
         return [one for one in self.dispatches if one.effect_id == effect_id]
 
     def dispatch(
-        self, tool: str, arguments: Mapping[str, Json], context: ToolContext, length: int
+        self, tool: str, arguments: Mapping[str, Json], context: ToolContext, lengths: tuple[int, int]
     ) -> Dispatch:
         """Note that a tool was called."""
         record = Dispatch(
@@ -90,7 +90,7 @@ class Ledger:
             attempt=context.attempt,
             epoch=context.epoch,
             owner=owner_now(),
-            length=length,
+            lengths=lengths,
         )
         self.dispatches.append(record)
         return record
@@ -105,7 +105,7 @@ class SimTool:
     """A tool of one nature, quick or slow, honest about what it did.
 
     Args:
-        length_of: how long a session's log durably is.
+        lengths_of: how long a session's log is, durably and as its writer knows it.
         wild: names of what it may do beside working well.
     """
 
@@ -115,7 +115,7 @@ class SimTool:
         random: Random,
         ledger: Ledger,
         *,
-        length_of: Callable[[str], int],
+        lengths_of: Callable[[str], tuple[int, int]],
         wild: set[str],
     ) -> None:
         self.spec = ToolSpec(
@@ -127,13 +127,13 @@ class SimTool:
         )
         self._random = random
         self._ledger = ledger
-        self._length_of = length_of
+        self._lengths_of = lengths_of
         self._wild = wild
 
     async def run(self, arguments: Mapping[str, Json], context: ToolContext) -> ToolOutcome:
         """Do the work; when in its course the effect happens is chance."""
-        length = self._length_of(context.session_id)
-        record = self._ledger.dispatch(self.spec.name, arguments, context, length)
+        lengths = self._lengths_of(context.session_id)
+        record = self._ledger.dispatch(self.spec.name, arguments, context, lengths)
         chance, late = self._random.random(), self._random.random() < 0.5
         if chance < 0.5 or "slow_tools" not in self._wild:
             await asyncio.sleep(0)

@@ -126,6 +126,9 @@ class World:
         """How long a session's log durably is."""
         return self.observer.length_of(session_id)
 
+    def _lengths_of(self, session_id: str) -> tuple[int, int]:
+        return self.observer.length_of(session_id), self.observer.acked_of(session_id)
+
     # --- the story ---------------------------------------------------------------------
 
     def run(self) -> Outcome:
@@ -143,6 +146,7 @@ class World:
                 ledger=self.ledger,
                 told=self.told,
                 asks="asks" in self.features,
+                stale=bool({"theft", "dead_stores"} & self.features),
                 offered=tuple(self.disk.offered),
             )
             for problem in judge_logs(evidence):
@@ -195,7 +199,7 @@ class World:
         idle_s = 0.5 if "quick_eviction" in self.features else 30.0
         tools = [
             SimTool(
-                tool, self.random, self.ledger, length_of=self.length_of, wild=self._wild
+                tool, self.random, self.ledger, lengths_of=self._lengths_of, wild=self._wild
             )
             for tool in NATURES
         ]
@@ -332,6 +336,8 @@ class World:
             for log in busy:
                 paused = log.view.state is SessionState.PAUSED
                 await person.tidy_up(log.session_id, log.view.questions, paused)
+                if log.view.host_open:  # only who leads next can say that it is lost
+                    await person.cancel(log.session_id)
             await asyncio.sleep(0.5 + (self.loop.time() - end + END_S) / 20)
 
     def _owes(self, log: Log) -> bool:

@@ -1,0 +1,295 @@
+"""What the golden logs were written from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from core_talk import ASKING, Talk, answer, kept, opened
+from holdfast.core.commands import (
+    AddMessage,
+    Answer,
+    Cancel,
+    Configure,
+    GitSeen,
+    HostCall,
+    HostEnded,
+    Import,
+    KeyGone,
+    MoveTo,
+    Pause,
+    Resume,
+    Send,
+    SetContext,
+    Terminate,
+)
+from holdfast.core.events import (
+    Admitted,
+    Answered,
+    Asked,
+    CancelAsked,
+    Configured,
+    ContextSet,
+    CostRecord,
+    Details,
+    EffectEnded,
+    EffectStarted,
+    Ended,
+    Event,
+    Imported,
+    Lapsed,
+    Origin,
+    Outcome,
+    Paused,
+    Refused,
+    Resumed,
+    StateSet,
+    Totals,
+    Wiped,
+    WipeStarted,
+)
+from holdfast.core.gitstate import GitState
+from holdfast.core.ids import EffectRef
+from holdfast.core.labels import Integrity, Label, Sensitivity
+from holdfast.core.messages import (
+    Message,
+    Role,
+    Text,
+    Thinking,
+    ToolResult,
+    ToolUse,
+    assistant,
+    tool_result,
+    user,
+)
+from holdfast.core.quantities import Usage
+from holdfast.core.settings import Limits, ModelSettings, QueuePolicy, Settings, StorageType
+
+USAGE = Usage(
+    input_tokens=101,
+    output_tokens=42,
+    cache_read_tokens=7,
+    cache_write_tokens=8,
+    reasoning_tokens=9,
+    cost_micros=1_234,
+    estimated=True,
+)
+LABEL = Label(Sensitivity.SENSITIVE, Integrity.UNTRUSTED, ("import", "tool:grep", "…"))
+SETTINGS = Settings(
+    name="näme \u202e",
+    workspace="/w/ü",
+    max_context_length=9_000,
+    auto_compact=True,
+    auto_compact_threshold=0.5,
+    storage_type=StorageType.CUSTOM,
+    parent_id="p",
+    model=ModelSettings(provider="p", model="m", base_url="http://localhost:1", key="env:K"),
+    thinking=True,
+    thinking_tokens=512,
+    tools=("look", "pay"),
+    unsafe_auto_approve=True,
+    queue_policy=QueuePolicy.STEER,
+    limits=Limits(max_rounds=3, turn_s=60, tool_s=5, parallel_tools=2),
+    extra='{"later":true}',
+)
+TOTALS = Totals(
+    messages=1,
+    turns=2,
+    rounds=3,
+    tool_calls=4,
+    approvals=5,
+    usage=USAGE,
+    last_prompt_tokens=66,
+)
+ANSWER = Message(
+    Role.ASSISTANT,
+    (
+        Thinking("hm", "sig", "p"),
+        Text("I will"),
+        ToolUse("c1", "look", '{"a": "\\u0000é"}'),
+        ToolUse("c2", "pay", "not json"),
+        ToolUse("c3", "put"),
+    ),
+    LABEL,
+)
+
+
+def _result(ordinal: int, *, is_error: bool = False) -> Message:
+    part = ToolResult(f"c{ordinal}", "look", "out\0put", is_error)
+    return Message(Role.TOOL, (part,), LABEL)
+
+
+def every_field() -> list[tuple[int, Event]]:
+    """Each kind with all of its fields set, in an order that makes sense."""
+    birth = opened(
+        SETTINGS,
+        user_id="u",
+        system_prompt="be brief",
+        details=Details(title="T", tags=("a", "b"), custom='{"k":[1,null]}'),
+        channel_id="ch",
+        chat_id="cc",
+        git=GitState("main", "c0ffee"),
+        origin=Origin(session_id="p", stream=2**63 - 1, version=9, head="ab" * 32),
+        messages=(user("from the parent", LABEL), ANSWER),
+        tokens=21,
+        totals=TOTALS,
+        label=LABEL,
+    )
+    asked = Asked(
+        cause=7,
+        ordinal=2,
+        about="approval",
+        name="pay",
+        digest="d2",
+        text="may it?",
+        choices=("approve", "deny"),
+        due_ms=99_000,
+    )
+    events: list[Event] = [
+        birth,
+        Configured(
+            settings=SETTINGS,
+            system_prompt="be long",
+            details=Details(title="U"),
+            git=GitState(None, None),
+            git_checked=True,
+            touched=True,
+        ),
+        Imported(
+            source="json",
+            head="cd" * 32,
+            messages=(user("old"), tool_result("x", "y", "z", label=LABEL)),
+            tokens=5,
+            totals=TOTALS,
+            records=(CostRecord(model="m", provider="p", usage=USAGE, time_ms=3),),
+            created_ms=4,
+            updated_ms=5,
+            inert='{"grants":[]}',
+        ),
+        Refused(action="admit", guard="g", reason="r", command="aa"),
+        Admitted(message=user("go", LABEL), tokens=5, turn=True, command="bb"),
+        _started(5, 0, "model"),
+        _ended(5, 0, "model", ANSWER),
+        _started(7, 1, "tool"),
+        asked,
+        _ended(7, 1, "tool", _result(1)),
+        Answered(question=9, decision="approve", note="ok", by="7"),
+        _started(7, 2, "tool"),
+        _started(7, 2, "tool", attempt=2),
+        Asked(
+            cause=7,
+            ordinal=2,
+            about="in_doubt",
+            name="pay",
+            digest="d2",
+            text="?",
+            choices=("skip",),
+        ),
+        Lapsed(question=14, why="cancelled"),
+        _started(99, 1, "host_tool"),
+        Paused(why="lunch"),
+        Resumed(),
+        CancelAsked(why="user", by="7"),
+        _ended(99, 1, "host_tool", None),
+        _ended(7, 2, "tool", _result(2, is_error=True)),
+        _ended(7, 3, "tool", _result(3)),
+        ContextSet(
+            reason="compact", window=((1, 3), (5, 5)), tokens=8, count=4, summary=user("so far")
+        ),
+        StateSet(state="Terminating", reason="bye", tombstone=True),
+        WipeStarted(),
+        Wiped(destroyed_at_ms=77, key_epoch=3),
+        Ended(tombstone=True),
+    ]
+    return [(1_000 * (1 + place), event) for place, event in enumerate(events)]
+
+
+def _started(cause: int, ordinal: int, effect: str, attempt: int = 1) -> EffectStarted:
+    return EffectStarted(
+        cause=cause,
+        ordinal=ordinal,
+        effect=effect,
+        name="n",
+        digest=f"d{ordinal}",
+        attempt=attempt,
+        engine="e" * 16,
+        revisions=(("user:u", 3),),
+        obligations=("route:x",),
+    )
+
+
+def _ended(cause: int, ordinal: int, effect: str, message: Message | None) -> EffectEnded:
+    return EffectEnded(
+        cause=cause,
+        ordinal=ordinal,
+        effect=effect,
+        outcome=Outcome.DONE,
+        message=message,
+        tokens=11,
+        parallel=(1, 3),
+        usage=USAGE,
+        model="m",
+        provider="p",
+        stop="end",
+        exit_code=1,
+        duration_ms=12,
+        reason="r",
+        detail="d",
+        metadata='{"x":1}',
+    )
+
+
+def life() -> list[tuple[int, Event]]:
+    """A whole life as the core decides it: turns, doubts, pauses, rewinds, the end."""
+    talk = Talk(guards=ASKING)
+
+    def tick() -> None:
+        talk.now_ms += 10
+
+    talk.send("one")
+    talk.model(answer("look", "look", "nosuch", "put", text="let me see"), usage=USAGE)
+    tick()
+    talk.tool(2)
+    talk.tool(1)
+    talk.tool(4)
+    talk.say(Send(message=user("also"), policy=QueuePolicy.STEER))
+    talk.model(answer("pay"), usage=USAGE)
+    talk.say(Answer(question=talk.view.questions[0].id, decision="approve", by="7"))
+    tick()
+    talk.crash()
+    talk.say(Answer(question=talk.view.questions[0].id, decision="run_again", note="again"))
+    talk.tool(1)
+    tick()
+    talk.crash()
+    talk.model(answer(text="done"), usage=USAGE)
+    talk.say(AddMessage(message=assistant("a line")))
+    talk.send("two")
+    talk.say(Pause(why="lunch"))
+    talk.model(answer(text="half"), outcome=Outcome.CANCELLED)
+    tick()
+    talk.say(Resume())
+    talk.say(Cancel(why="user"), by="7")
+    talk.model(answer(text="so far"), outcome=Outcome.CANCELLED)
+    talk.say(SetContext(reason="rewind", to_version=9), kept=kept(talk, 9))
+    talk.say(Configure(title="T", tags=("a",), custom=(("k", "1"),), system_prompt="be brief"))
+    talk.say(GitSeen(git=GitState("main", "c0")))
+    talk.say(Import(source="json", messages=(user("old"),), totals=TOTALS))
+    talk.send("three")
+    talk.model(outcome=Outcome.FAILED, reason="provider_failed", detail="503")
+    host = talk.facts().model
+    assert host is not None
+    talk.say(HostCall(action=host))
+    talk.say(HostEnded(ref=EffectRef(talk.view.version, 1), outcome=Outcome.DONE, usage=USAGE))
+    talk.say(MoveTo(state="Completed", reason="over"))
+    talk.say(MoveTo(state="Active"))
+    talk.say(SetContext(reason="clear"))
+    talk.send("four")
+    talk.say(Terminate(why="bye", tombstone=True))
+    talk.model(outcome=Outcome.CANCELLED)
+    talk.say(KeyGone(destroyed_at_ms=5, key_epoch=1))
+    return [(recorded.time_ms, recorded.event) for recorded in talk.log]
+
+
+LOGS: dict[str, Callable[[], list[tuple[int, Event]]]] = {
+    "v1_every_field": every_field,
+    "v1_life": life,
+}

@@ -1,0 +1,77 @@
+"""A reader's events: the log, then live, whoever leads."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from sessionhelp import echo, on_file, one_session, run
+
+from holdfast.runtime.feed import Feed
+
+
+def test_a_feed_without_a_leader_reads_the_log_as_it_grows(tmp_path: Path) -> None:
+    """An idle session's engine is evicted; its subscriber still sees the next turn once."""
+
+    async def work() -> None:
+        async with on_file(tmp_path, echo(), idle_s=0.05) as sessions:
+            session = await sessions.create_session("one")
+            feed = Feed(sessions, session.where)
+            await feed.start(None)
+            stream = feed.events()
+            for number in range(3):
+                await session.generate(f"q{number}")
+                seen = []
+                async for event in stream:
+                    if not event.live:
+                        seen.append((event.version, event.type))
+                    if event.type == "agent_end":
+                        break
+                assert "agent_start" == seen[0][1]
+                assert len(seen) == len(set(seen)) == 4
+                feed._hub.unsubscribe(feed._subscription)  # let the engine be idle
+                while sessions.live(session.where.stream) is not None:
+                    await asyncio.sleep(0.01)
+                feed._hub._subscribers.add(feed._subscription)
+            feed.close()
+
+    run(work())
+
+
+def test_what_was_missed_is_the_tail_of_the_log() -> None:
+    """`start(v)` returns exactly the events behind v."""
+
+    async def work() -> None:
+        async with one_session(echo()) as session:
+            await session.generate("a")
+            head = await session.version()
+            for version in range(head + 1):
+                feed = Feed(session._core, session.where)
+                missed = await feed.start(version)
+                feed.close()
+                found = {e.version for e in missed}
+                assert set(range(version + 1, head + 1)) == found
+
+    run(work())
+
+
+def test_a_subscriber_of_a_wiped_session_is_told_the_end() -> None:
+    """The wipe and the end are events; then the stream is over."""
+
+    async def work() -> None:
+        async with one_session(echo()) as session:
+            seen: list[str] = []
+
+            async def watch() -> None:
+                async for event in session.subscribe_events():
+                    seen.append(event.type)
+
+            watcher = asyncio.create_task(watch())
+            while not session._core.hub(session.where.stream).watched:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.02)
+            await session._core.terminate_session("one")  # type: ignore[attr-defined]
+            await asyncio.wait_for(watcher, 5)
+            assert ["session_wiped", "session_ended"] == seen[-2:]
+
+    run(work())
