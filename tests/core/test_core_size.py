@@ -106,9 +106,8 @@ def test_fold_of_a_long_history_fits() -> None:
     sizes = []
     while view.version < 100_000:
         for event in _exchange(view.version):
-            view = evolve(
-                view, Recorded(version=view.version + 1, time_ms=view.version, event=event)
-            )
+            version = view.version + 1
+            view = evolve(view, Recorded(version=version, time_ms=version, event=event))
         sizes.append(len(encode_view(view)) if view.version % 10_000 < 7 else 0)
     assert None is view.turn
     assert max(sizes) <= 2_000 < BYTES_MAX

@@ -15,13 +15,13 @@ from holdfast.core.labels import (
     Sensitivity,
 )
 
-NAMES = st.sampled_from([f"tool:{n}" for n in range(12)] + ["日本", "￿", "~", MANY_ORIGINS, ""])
+NAMES = st.sampled_from([f"tool:{n}" for n in range(40)] + ["日本", "￿", "~", MANY_ORIGINS, ""])
 # A label as the log holds it: the fruit of a join.
 LABELS = st.builds(
     lambda s, i, o: Label(s, i, o).join(Label(Sensitivity.PUBLIC, Integrity.TRUSTED)),
     st.sampled_from(Sensitivity),
     st.sampled_from(Integrity),
-    st.lists(NAMES, max_size=20).map(tuple),
+    st.integers(0, 20).flatmap(lambda size: st.sets(NAMES, min_size=size)).map(tuple),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import importlib
+import importlib.util
 import inspect
 import os
 import re
@@ -182,6 +182,13 @@ def test_cheap_commands_run(
 
 
 @pytest.mark.parametrize("found", WITH_COMMANDS, ids=by_path)
+def test_shown_modules_can_be_run(found: Page) -> None:
+    """Every `python -m …` of a console block is a module that can be run."""
+    shown = [words[2] for _, words in commands(found) if words[:2] == ["python", "-m"]]
+    assert [] == [name for name in shown if not importlib.util.find_spec(f"{name}.__main__")]
+
+
+@pytest.mark.parametrize("found", WITH_COMMANDS, ids=by_path)
 def test_shown_make_targets_exist(found: Page) -> None:
     """Every `make` target in a console block is one of the Makefile."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
@@ -295,3 +302,18 @@ def test_code_marks_are_taken_off_whole_cells_only() -> None:
     """`bare` leaves a cell alone that is more than one piece of code."""
     assert "a|b" == bare("`a\\|b`")
     assert "`a` and `b`" == bare("`a` and `b`")
+
+
+def test_a_wrong_example_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An example that is wrong fails, at its line of its page."""
+    wrong = Page("page.md", "# A page\n\n```python\nx = 1\nassert 2 == x\n```\n")
+    with elsewhere(tmp_path, monkeypatch), pytest.raises(AssertionError) as failed:
+        Player(wrong, monkeypatch).play()
+    assert ("page.md", 5) == (failed.traceback[-1].path.name, failed.traceback[-1].lineno + 1)
+
+
+def test_a_page_with_two_sentences_on_a_line_is_found() -> None:
+    """The check of sentences sees a second one, and no number or abbreviation."""
+    assert _SECOND_SENTENCE.search("One thing. Another thing.")
+    assert _SECOND_SENTENCE.search("It is `so`. Then it is not.")
+    assert not _SECOND_SENTENCE.search(_ABBREVIATED.sub("", "1. Only one, e.g. this."))

@@ -8,6 +8,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -18,11 +19,12 @@ from holdfast.core.labels import Integrity
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.settings import ModelSettings
 from holdfast.runtime.config import SessionConfig
-from holdfast.runtime.exporting import export_session, export_text
+from holdfast.runtime.exporting import FORMATS, export_session, export_text
 from holdfast.runtime.handle import Session
 from holdfast.runtime.importing import import_file, import_session, plan_of_file, read_file
 from holdfast.runtime.jsonl import ExportHead, LineWriter, read_export
 from holdfast.runtime.offer import read_spill
+from holdfast.runtime.takeover import take_over
 from holdfast.testing.script import say
 from moving_kit import World, parts_of, rich_session, script
 
@@ -281,3 +283,48 @@ def test_only_plain_files_are_read(tmp_path: Path) -> None:
         with pytest.raises(ImportRefused):
             read_file(tmp_path / name)
     assert b"{}" == read_file(tmp_path / "real")
+
+
+ODD = (None, 0, -1, 2**70, 1.5, "", "x", [], {}, [[]], {"a": 1}, True, "9" * 400, 1e308)
+
+
+def mutated(value: object, random: Random) -> object:
+    """The same JSON with one value somewhere in it gone or replaced by an odd one."""
+    if isinstance(value, dict) and value and random.random() < 0.9:
+        name = random.choice(list(value))
+        rest = {key: inner for key, inner in value.items() if key != name}
+        return rest if random.random() < 0.1 else {**rest, name: mutated(value[name], random)}
+    if isinstance(value, list) and value and random.random() < 0.9:
+        place = random.randrange(len(value))
+        return [*value[:place], mutated(value[place], random), *value[place + 1 :]]
+    return random.choice(ODD)
+
+
+def test_an_odd_file_is_taken_whole_or_refused(tmp_path: Path) -> None:
+    """Whatever values a file has, it becomes a session that verifies or a typed refusal."""
+
+    async def main() -> None:
+        random, taken = Random(7), 0
+        async with World().manager(*script()) as manager:
+            await rich_session(manager, tmp_path / "ws")
+            file = read_export(io.BytesIO((await export_text(manager, "one")).encode()))
+        async with World().manager() as manager:
+            await manager.ready()
+            for _ in range(150):
+                events = list(file.events)
+                place = random.randrange(1, len(events))
+                odd = json.dumps(mutated(json.loads(events[place].payload), random))
+                kind = random.choice(events).kind if random.random() < 0.2 else events[place].kind
+                events[place] = replace(events[place], payload=odd, kind=kind)
+                try:
+                    done = await take_over(
+                        manager, plan_of_file(rewritten(tuple(events), file.head))
+                    )
+                except ImportRefused:
+                    continue
+                taken += 1
+                for form in FORMATS:
+                    assert await export_text(manager, done.id, form)
+            assert taken > 10 and (await manager.audit_verify()).ok
+
+    asyncio.run(main())

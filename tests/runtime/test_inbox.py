@@ -98,8 +98,8 @@ def test_garbage_in_the_inbox_does_not_stop_the_session() -> None:
             await session._core.queue(session.where, Pause(why="after garbage"))
             while (await session.info()).state != "Paused":
                 await asyncio.sleep(0.005)
+            assert await session.cancel()
             await session.resume()
-            await session.cancel()
             assert "y" == (await queued).text
             with pytest.raises(Cancelled):
                 await task

@@ -8,11 +8,12 @@ inventing anything: a call whose result is not in the window gets one that says 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from holdfast.core.labels import Label
+from holdfast.core.labels import TRUSTED, Label
 from holdfast.core.messages import (
     Message,
     Part,
@@ -50,10 +51,11 @@ def render(entries: Sequence[Entry], budget_tokens: int | None = None) -> tuple[
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """Finished messages that stand or fall together."""
+    """Finished messages that stand or fall together, with the join of their labels."""
 
     messages: tuple[Message, ...]
     tokens: int
+    label: Label
 
 
 class Renderer:
@@ -61,32 +63,93 @@ class Renderer:
 
     An exchange is settled when a user's message follows it and each of its calls
     has its result. What was rendered is a function of the entries alone.
+
+    Attributes:
+        done: how many entries are settled.
+        label: the join of all labels in what was rendered last.
     """
 
     def __init__(self) -> None:
         self.done = 0
+        self.label = TRUSTED
         self._settled: list[_Exchange] = []
         self._seen: set[str] = set()
+        self._labels: dict[Label, Label] = {}
+        self._spent = [0]
+        self._row = _Row()
 
     def reset(self) -> None:
         """Forget: entries before `done` have changed."""
-        self.done = 0
-        self._settled.clear()
-        self._seen.clear()
+        self.__init__()  # type: ignore[misc]  # as new
 
     def render(
         self, entries: Sequence[Entry], budget_tokens: int | None = None
     ) -> tuple[Message, ...]:
         """Return the conversation to send; see `render`."""
         cut = _settled_until(entries, self.done)
-        self._settled += _finish(entries[self.done : cut], self._seen)
+        for exchange in _finish(entries[self.done : cut], self._seen):
+            # One object for equal labels, so that joining many is cheap.
+            label = self._labels.setdefault(exchange.label, exchange.label)
+            self._settled.append(replace(exchange, label=label))
+            self._spent.append(self._spent[-1] + exchange.tokens)
         self.done = cut
         tail = _finish(entries[cut:], set(self._seen))
-        chosen = _fit(self._settled, tail, budget_tokens)
-        merged = _merge(message for exchange in chosen for message in exchange.messages)
+        start, tail = self._fit(tail, budget_tokens)
+        self._row.stand_at(start, self._settled)
+        merged = _merge_onto(self._row.messages.copy(), _messages(tail))
+        kept = (exchange.label for exchange in chain(self._settled[start:], tail))
+        self.label = TRUSTED
+        for label in {id(label): label for label in kept}.values():
+            self.label = self.label.join(label)
         if merged and merged[0].role is not Role.USER:
             merged.insert(0, Message(role=Role.USER, parts=(Text(CONTINUES),)))
         return tuple(merged)
+
+    def _fit(self, tail: list[_Exchange], budget: int | None) -> tuple[int, list[_Exchange]]:
+        """From which settled exchange on, and which of the tail; the newest always fits."""
+        last = len(self._settled)
+        if budget is None:
+            return 0, tail
+        spent = 0
+        for place in range(len(tail) - 1, -1, -1):
+            spent += tail[place].tokens
+            if spent > budget:
+                return last, tail[min(place + 1, len(tail) - 1) :]
+        first = bisect_left(self._spent, self._spent[-1] + spent - budget)
+        return (first if tail else max(0, min(first, last - 1))), tail
+
+
+class _Row:
+    """Settled exchanges from one of them on, neighbours of one role joined."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self._start = self._end = 0
+        self._added: list[int] = []
+
+    def stand_at(self, start: int, settled: Sequence[_Exchange]) -> None:
+        """Hold the exchanges from `start` to the end."""
+        added = self._added[: start - self._start]
+        # An exchange that added fewer messages than it has was joined to the one before.
+        whole = start == self._end or (
+            self._start <= start < self._end
+            and self._added[start - self._start] == len(settled[start].messages)
+        )
+        if whole:
+            del self.messages[: sum(added)]
+            del self._added[: len(added)]
+        else:
+            self.messages, self._added, self._end = [], [], start
+        self._start = start
+        for exchange in settled[self._end :]:
+            before = len(self.messages)
+            _merge_onto(self.messages, exchange.messages)
+            self._added.append(len(self.messages) - before)
+        self._end = len(settled)
+
+
+def _messages(exchanges: Iterable[_Exchange]) -> Iterator[Message]:
+    return (message for exchange in exchanges for message in exchange.messages)
 
 
 def _settled_until(entries: Sequence[Entry], start: int) -> int:
@@ -105,11 +168,15 @@ def _settled_until(entries: Sequence[Entry], start: int) -> int:
 
 def _finish(entries: Sequence[Entry], seen: set[str]) -> list[_Exchange]:
     """Put entries in order and give repeated call ids fresh names."""
-    return [
-        _Exchange(tuple(messages), sum(estimate_tokens(message) for message in messages))
-        for group in _exchanges(entries)
-        for messages in [_rename_repeated(_merge(group), seen)]
-    ]
+    finished = []
+    for group in _exchanges(entries):
+        messages = tuple(_rename_repeated(_merge(group), seen))
+        label = TRUSTED
+        for message in messages:
+            label = label.join(message.label)
+        tokens = sum(estimate_tokens(message) for message in messages)
+        finished.append(_Exchange(messages, tokens, label))
+    return finished
 
 
 def _exchanges(entries: Sequence[Entry]) -> list[list[Message]]:
@@ -181,25 +248,13 @@ def _visible(message: Message) -> Message | None:
     return message if parts == message.parts else replace(message, parts=parts)
 
 
-def _fit(
-    settled: Sequence[_Exchange], tail: Sequence[_Exchange], budget: int | None
-) -> list[_Exchange]:
-    """The newest exchanges that fit; the very newest always does."""
-    if budget is None:
-        return [*settled, *tail]
-    chosen: list[_Exchange] = []
-    spent = 0
-    for exchange in chain(reversed(tail), reversed(settled)):
-        spent += exchange.tokens
-        if chosen and spent > budget:
-            break
-        chosen.append(exchange)
-    return chosen[::-1]
-
-
 def _merge(messages: Iterable[Message]) -> list[Message]:
     """Join neighbours of one role; providers want them to alternate."""
-    merged: list[Message] = []
+    return _merge_onto([], messages)
+
+
+def _merge_onto(merged: list[Message], messages: Iterable[Message]) -> list[Message]:
+    """Put messages behind others that are merged already; returns that list."""
     for message in messages:
         last = merged[-1] if merged else None
         same = last is not None and last.role is message.role and not last.tool_uses

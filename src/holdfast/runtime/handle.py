@@ -111,7 +111,7 @@ class Session(Controls):
             message = getattr(event, "message", None)
         return AgentResult(
             text=message.text if message else "",
-            messages=tuple(entry.message for entry in bodies.visible()) if bodies else (),
+            messages=tuple([entry.message for entry in bodies.visible()]) if bodies else (),
             usage=finished.usage,
             tool_calls_count=finished.tool_calls,
             version=finished.version,

@@ -8,7 +8,6 @@ from holdfast.core.commands import Command, ModelEnded, ToolEnded
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
-from holdfast.core.labels import TRUSTED
 from holdfast.core.messages import ToolUse, tool_result
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.model import ModelRequest
@@ -80,9 +79,6 @@ class Maker:
         limit = min(view.settings.context_tokens, client.context_tokens)
         room = max(1000, int(limit * REPLY_ROOM) - spent)
         messages = engine.bodies.render(room)
-        label = TRUSTED
-        for message in messages:
-            label = label.join(message.label)
         thinking = view.settings.thinking_tokens or THINKING_TOKENS
         request = ModelRequest(
             system=engine.bodies.prompt,
@@ -98,7 +94,7 @@ class Maker:
             publish=self._publish,
             prepare=self.prepare,
             clock=engine.host.clock,
-            label=label,
+            label=engine.bodies.rendered_label,
         )
         return await call_model(call)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from holdfast.core.context import Entry, Renderer, render
+from holdfast.core.context import Entry, Renderer
 from holdfast.core.events import Admitted, ContextSet, EffectEnded, Event, Imported, Opened
+from holdfast.core.labels import Label
 from holdfast.core.messages import Message, estimate_tokens
 from holdfast.core.view import Recorded, Window
 
@@ -38,9 +39,13 @@ class Bodies:
 
     def render(self, budget_tokens: int) -> tuple[Message, ...]:
         """The conversation to send; settled exchanges are not looked at again."""
-        if self.summary is None:
-            return self._renderer.render(self.entries, budget_tokens)
-        return render(self.visible(), budget_tokens)
+        entries = self.entries if self.summary is None else self.visible()
+        return self._renderer.render(entries, budget_tokens)
+
+    @property
+    def rendered_label(self) -> Label:
+        """The join of all labels in what was rendered last."""
+        return self._renderer.label
 
     def take(self, recorded: Recorded, window: Window) -> None:
         """Take in one more event; `window` is the one after it."""
@@ -55,7 +60,7 @@ class Bodies:
             self.prompt = prompt
         fresh = [Entry(recorded.version, message) for message in messages_of(event)]
         place = self._place_of(event)
-        if place < self._renderer.done:
+        if place + (self.summary is not None) < self._renderer.done:
             self._renderer.reset()
         self.entries[place:place] = fresh
 

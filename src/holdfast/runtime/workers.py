@@ -240,7 +240,12 @@ class Workers:
     def _wait_for_grace(self) -> None:
         if not self._waiting_grace:
             self._waiting_grace = True
-            self._spawn(self._tick_after(self._engine.tenure.grace_s))
+            self._spawn(self._tick_after_grace())
+
+    async def _tick_after_grace(self) -> None:
+        await self._engine.host.clock.sleep(self._engine.tenure.grace_s)
+        self._waiting_grace = False  # a clock may round: then it waits once more
+        self._engine.report(Tick())
 
     # --- timers and side work ----------------------------------------------------------
 
