@@ -13,9 +13,10 @@ from pathlib import Path
 
 import apsw
 from common import facts, fdatasync_p50_ms, median, pick, report, scratch
+from sessions import Writer, backend
+
 from holdfast.core.events import Admitted
 from holdfast.core.messages import estimate_tokens, user
-from sessions import Writer, backend
 
 TEXT = "A message as people write them to an agent: a few sentences with a request in it. " * 5
 ROUNDS = 3

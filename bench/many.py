@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 from common import median, pick, report, rss_mb, scratch
+from sessions import Writer, backend, manager
+
 from holdfast.core.events import Admitted
 from holdfast.core.messages import Message, Role, Text, estimate_tokens
-from sessions import Writer, backend, manager
 
 MESSAGES = 100
 IDLE_S = 1.0

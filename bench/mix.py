@@ -40,11 +40,58 @@ from holdfast.core.messages import (
 )
 from holdfast.core.quantities import Usage
 
-_WORDS = (
-    "the of and to in is that for it as with was on be by this are or an at from not have "
-    "return value session append event store import function class async await result error "
-    "test file path line assert config index version model tool call reply message stream"
-).split()
+_WORDS = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "is",
+    "that",
+    "for",
+    "it",
+    "as",
+    "with",
+    "was",
+    "on",
+    "be",
+    "by",
+    "this",
+    "are",
+    "or",
+    "an",
+    "at",
+    "from",
+    "not",
+    "have",
+    "return",
+    "value",
+    "session",
+    "append",
+    "event",
+    "store",
+    "import",
+    "function",
+    "class",
+    "async",
+    "await",
+    "result",
+    "error",
+    "test",
+    "file",
+    "path",
+    "line",
+    "assert",
+    "config",
+    "index",
+    "version",
+    "model",
+    "tool",
+    "call",
+    "reply",
+    "message",
+    "stream",
+]
 _RESULTS = (
     ("read", 2400),
     ("bash", 900),

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.bootstrap import SessionManager, SqliteStore
 from holdfast.adapters.keys.file import FileKeys
+from holdfast.bootstrap import SessionManager, SqliteStore
 from holdfast.core.events import ContextSet, Event, Opened
 from holdfast.core.session import evolve
 from holdfast.core.view import Recorded

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from common import facts, median, pick, report, scratch
+from sessions import manager
+
 from holdfast.adapters.tools.function import FunctionTool
 from holdfast.adapters.tools.registry import ToolRegistry
 from holdfast.core.messages import Role, Text, ToolUse
@@ -21,7 +23,6 @@ from holdfast.core.tools import Nature, ToolSpec
 from holdfast.ports.model import ModelReply, ModelRequest, TextDelta, ToolUseStarted
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
-from sessions import manager
 
 PROMPT = "Please look at the file and tell me what stands in it, briefly."
 ANSWER = "The file holds a short greeting and nothing else of note."

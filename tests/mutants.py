@@ -32,7 +32,7 @@ def plant(mutant: Mutant, place: Path) -> Path:
     return source
 
 
-def tests_notice(mutant: Mutant, place: Path) -> tuple[bool, str]:
+def notice(mutant: Mutant, place: Path) -> tuple[bool, str]:
     """Run the mutant's tests against it: whether they fail, and what they said."""
     source = plant(mutant, place)
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider"]
@@ -52,7 +52,7 @@ def main(words: list[str]) -> int:
     for mutant in MUTANTS:
         if all(word in mutant.name for word in words):
             with tempfile.TemporaryDirectory() as place:
-                noticed, said = tests_notice(mutant, Path(place))
+                noticed, said = notice(mutant, Path(place))
             print("killed" if noticed else "LIVED ", mutant.file, "-", mutant.name, flush=True)
             if not noticed:
                 lived += 1

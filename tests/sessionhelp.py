@@ -80,7 +80,7 @@ def answer_last(request: ModelRequest) -> Turn:
 
 def last_user(messages: Iterable[Message]) -> str:
     """The last thing the user said (neighbouring messages are joined by the context)."""
-    texts = [part.text for m in messages if m.role is Role.USER for part in m.parts]  # type: ignore[union-attr]
+    texts = [part.text for m in messages if m.role is Role.USER for part in m.parts]
     return texts[-1] if texts else ""
 
 

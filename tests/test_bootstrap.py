@@ -6,13 +6,19 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sessionhelp import echo, memory, on_file, run, texts
 
 from holdfast.adapters.store.memory import MemoryStore
 from holdfast.bootstrap import SessionManager, sandbox_facts
-from holdfast.core.errors import HoldfastError, InvalidInput, KeyMissing, LiteralSecret
+from holdfast.core.errors import (
+    HoldfastError,
+    InvalidInput,
+    KeyMissing,
+    LiteralSecret,
+    WrongKey,
+)
 from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.runtime.config import SessionConfig
+from sessionhelp import echo, memory, on_file, run, texts
 
 
 def test_a_manager_made_directly_keeps_nothing() -> None:
@@ -75,7 +81,7 @@ def test_two_stores_by_storage_type(tmp_path: Path) -> None:
                 await sessions.create_session("A", custom)
             assert 2 == await sessions.session_count()
             names = [name.split(":")[0] for name, health in await sessions.store_health()]
-            assert ["file", "custom"] == names
+            assert ["file", "custom", "memory"] == names
             assert {"b"} == {
                 one.id for one in (await sessions.list_sessions(storage_type="custom")).sessions
             }
@@ -100,7 +106,7 @@ def test_a_lost_key_file_is_an_error_and_makes_no_new_keys(tmp_path: Path) -> No
             with pytest.raises(HoldfastError) as caught:
                 async with on_file(tmp_path, echo()):
                     pass
-            assert isinstance(caught.value, KeyMissing) or caught.value.status == 503
+            assert isinstance(caught.value, KeyMissing | WrongKey), caught.value
             assert not path.exists()
             path.write_bytes(kept)
             path.chmod(0o600)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mutants import plant, tests_notice
+from mutants import notice, plant
 from mutants_list import MUTANTS, Mutant
 
 TESTS = sorted({name for mutant in MUTANTS for name in mutant.tests})
@@ -16,7 +16,7 @@ NONE = Mutant("none", "core/owed.py", "def owed(", "def owed(", tuple(TESTS))
 @pytest.mark.slow
 def test_without_a_bug_nothing_is_noticed(tmp_path: Path) -> None:
     """The same tests pass on a copy that nobody touched."""
-    noticed, said = tests_notice(NONE, tmp_path)
+    noticed, said = notice(NONE, tmp_path)
     assert not noticed, said
 
 
@@ -24,7 +24,7 @@ def test_without_a_bug_nothing_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_mutant_is_killed(mutant: Mutant, tmp_path: Path) -> None:
     """Some test fails."""
-    noticed, said = tests_notice(mutant, tmp_path)
+    noticed, said = notice(mutant, tmp_path)
     assert noticed, said
 
 
@@ -37,5 +37,5 @@ def test_list_is_in_order() -> None:
 
 def test_mutant_that_does_not_apply_is_an_error(tmp_path: Path) -> None:
     """A list that fell behind the code is no proof."""
-    with pytest.raises(AssertionError, match="is not in core/owed.py once"):
+    with pytest.raises(AssertionError, match=r"is not in core/owed.py once"):
         plant(Mutant("old", "core/owed.py", "nothing like it", "", ()), tmp_path)

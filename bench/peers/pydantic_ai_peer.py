@@ -12,6 +12,7 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+from peercommon import ANSWER, PROMPT, SESSIONS, TEXT, main, rate, timed_turns
 from pydantic_ai import Agent
 from pydantic_ai.messages import (
     ModelMessage,
@@ -24,7 +25,6 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from peercommon import ANSWER, PROMPT, SESSIONS, TEXT, main, rate, timed_turns
 
 
 async def _answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:

@@ -24,7 +24,7 @@ from holdfast.adapters.store.sqlite import SqliteStore
 from holdfast.adapters.tools.function import FunctionTool, tool
 from holdfast.adapters.tools.gitstate import capture
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
-from holdfast.core.errors import InvalidInput
+from holdfast.core.errors import InvalidInput, KeyMissing, NotFound
 from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.core.tools import ToolSpec
 from holdfast.core.view import SessionView
@@ -282,7 +282,10 @@ class SessionManager(SessionService):
 def _open_keys(file: Path, installation_key: Path, fresh: bool) -> Keys:
     """Open the keys of a store; only a new store may get new keys."""
     path = file.with_name(file.name + ".keys")
-    return FileKeys.open(path, installation_key=installation_key, create=fresh)
+    try:
+        return FileKeys.open(path, installation_key=installation_key, create=fresh)
+    except NotFound as error:
+        raise KeyMissing(error.message) from None
 
 
 async def _open_memory(manager: SessionManager) -> None:

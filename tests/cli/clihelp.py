@@ -15,7 +15,7 @@ import pytest
 
 from holdfast.cli.main import main
 
-WAIT_S = 30.0
+WAIT_S = 90.0
 
 
 @dataclass(frozen=True)

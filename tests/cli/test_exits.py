@@ -16,7 +16,6 @@ from holdfast.core.errors import (
     NoModel,
     NotNow,
     SessionNotFound,
-    WaitingForAnswer,
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
@@ -65,8 +64,8 @@ def test_codes_of_runs(outcome: str, reason: str, code: int) -> None:
 
 
 def test_special_codes() -> None:
-    """Waiting and cancelled are told apart from other refusals."""
-    assert (10, 130) == (exits.exit_code_of(WaitingForAnswer()), exits.exit_code_of(Cancelled()))
+    """Cancelled is told apart from other refusals."""
+    assert 130 == exits.exit_code_of(Cancelled())
     assert 4 == exits.exit_code_of(NotNow())
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core.context import Entry, Renderer, render
+from holdfast.core.labels import TRUSTED, UNTRUSTED, Label, Sensitivity
 from holdfast.core.messages import Message, Role, Text, ToolUse, assistant, tool_result, user
 from holdfast.testing.conversation import check_conversation
 
 IDS = st.sampled_from(["a", "b", ""])
+READ = Label(origins=("tool:read",))
+SECRET = Label(sensitivity=Sensitivity.CRITICAL)
 MESSAGES = st.one_of(
     st.sampled_from(["hello", " ", "more"]).map(user),
     st.sampled_from(["yes", ""]).map(assistant),
@@ -53,3 +58,25 @@ def test_a_renderer_can_start_anew() -> None:
     renderer.render([Entry(1, user("a")), Entry(2, assistant("b")), Entry(3, user("c"))])
     renderer.reset()
     assert ["x"] == [message.text for message in renderer.render([Entry(9, user("x"))])]
+
+
+@given(
+    st.lists(st.tuples(MESSAGES, st.sampled_from([TRUSTED, UNTRUSTED, READ, SECRET])), max_size=25),
+    st.lists(st.tuples(st.integers(0, 25), st.integers(1, 60)), max_size=6),
+)
+def test_the_label_is_the_join_of_what_was_rendered(
+    said: list[tuple[Message, Label]], stops: list[tuple[int, int]]
+) -> None:
+    """Whatever was settled and left out before, budgets included, nothing is lost or added."""
+    entries = [
+        Entry(place, replace(message, label=label))
+        for place, (message, label) in enumerate(said, start=1)
+    ]
+    renderer = Renderer()
+    for stop, budget in sorted(stops):
+        shown = renderer.render(entries[:stop], budget)
+        assert render(entries[:stop], budget) == shown
+        expected = TRUSTED
+        for message in shown:
+            expected = expected.join(message.label)
+        assert expected == renderer.label

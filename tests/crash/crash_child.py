@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sessionhelp import registry, results, texts, tool
-
 from holdfast.adapters.tools.bash import BashTool
 from holdfast.adapters.tools.registry import ToolRegistry
 from holdfast.bootstrap import SessionManager
@@ -32,6 +30,7 @@ from holdfast.runtime.handle import Session
 from holdfast.testing.conversation import check_conversation
 from holdfast.testing.script import Turn, calls, make_call, say
 from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import registry, results, texts, tool
 
 SESSION = "one"
 NATURES = {
@@ -133,7 +132,7 @@ def plan(*, bash: bool) -> Callable[[ModelRequest], Turn]:
 
     def answer(request: ModelRequest) -> Turn:
         last = max(i for i, m in enumerate(request.messages) if m.role is Role.USER)
-        job = request.messages[last].parts[-1].text.split()[-1]  # type: ignore[union-attr]
+        job = request.messages[last].parts[-1].text.split()[-1]
         rounds = sum(m.role is Role.ASSISTANT for m in request.messages[last:])
         if rounds == 0:
             return calls(

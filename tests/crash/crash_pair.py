@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from crash_child import lines, note
-from sessionhelp import last_user, registry, tool
 
 from holdfast.bootstrap import SessionManager
 from holdfast.core.errors import HoldfastError
@@ -22,6 +21,7 @@ from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
 from holdfast.testing.script import Turn, call, hang, say
 from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import last_user, registry, tool
 
 
 def speak(request: ModelRequest) -> Turn:

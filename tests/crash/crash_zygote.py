@@ -16,9 +16,9 @@ import traceback
 
 def warm_up() -> None:
     """Build what is built on first use (codecs, validators), on a session in memory."""
-    from sessionhelp import one_session  # lazy: as above
     from holdfast.testing.script import say
     from holdfast.testing.scripted import ScriptedModel
+    from sessionhelp import one_session  # lazy: as above
 
     async def work() -> None:
         async with one_session(ScriptedModel([say("warm")])) as session:

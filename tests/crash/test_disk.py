@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sessionhelp import echo, on_file, run, texts
 
 from holdfast.core.errors import StoreFull, StoreReadOnly
+from sessionhelp import echo, on_file, run, texts
 
 MEGABYTES = 24
 

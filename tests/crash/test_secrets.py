@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from sessionhelp import UNSAFE, on_file, run, tool
 
 from holdfast.core.commands import Send
 from holdfast.core.errors import HoldfastError, SessionNotFound
@@ -17,12 +16,31 @@ from holdfast.core.messages import user
 from holdfast.runtime.config import SessionConfig
 from holdfast.testing.script import call, fail, hang, say
 from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import UNSAFE, on_file, run, tool
 
 GREP = Path(__file__).with_name("grep_store.py")
-PLACES = (
-    "message answer title tag toolarg toolresult custom customkey prompt queued name user "
-    "channel chat note reason workspace spilled model added"
-).split()
+PLACES = [
+    "message",
+    "answer",
+    "title",
+    "tag",
+    "toolarg",
+    "toolresult",
+    "custom",
+    "customkey",
+    "prompt",
+    "queued",
+    "name",
+    "user",
+    "channel",
+    "chat",
+    "note",
+    "reason",
+    "workspace",
+    "spilled",
+    "model",
+    "added",
+]
 
 
 def canary(place: str) -> str:
@@ -154,7 +172,7 @@ def test_errors_do_not_repeat_what_was_said(tmp_path: Path) -> None:
                 lambda: session.set_custom("k", secret * 3000),
                 lambda: session.set_system_prompt(secret * 100_000),
                 lambda: session.generate(secret * 300_000),
-                lambda: session.generate(secret, command_id=secret),  # type: ignore[arg-type]
+                lambda: session.generate(secret, command_id=secret),
                 lambda: session.submit(Send(message=user(secret)), id=b"x"),
             ]
             for number, attempt in enumerate(attempts):

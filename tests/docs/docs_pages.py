@@ -7,6 +7,7 @@ What stands in a page for the tests alone is an HTML comment right before a bloc
   comments of one page follow each other, and all of them must be played.
 - `<!-- file: NAME -->` before a block of any language: the block is the content of
   that file, which is there when the page's examples run.
+- `<!-- slow: WHY -->` anywhere: the page's examples take more than two seconds.
 """
 
 from __future__ import annotations

@@ -26,7 +26,13 @@ from holdfast.testing.scripted import ScriptedModel
 BLOCK_S_MAX = 30
 """A block that waits for what does not come fails instead of hanging."""
 
-WITH_PYTHON = [found for found in pages() if found.blocks("python")]
+WITH_PYTHON = [
+    pytest.param(
+        found, id=found.rel, marks=[pytest.mark.slow] if "<!-- slow: " in found.text else []
+    )
+    for found in pages()
+    if found.blocks("python")
+]
 
 
 def by_path(found: Page) -> str:
@@ -90,7 +96,7 @@ class Player:
             exec(code, self.names)
 
 
-@pytest.mark.parametrize("found", WITH_PYTHON, ids=by_path)
+@pytest.mark.parametrize("found", WITH_PYTHON)
 def test_examples_run(found: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's Python blocks run in order, and its scripted turns are all played."""
     with elsewhere(tmp_path, monkeypatch):
@@ -309,7 +315,7 @@ def test_a_wrong_example_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     wrong = Page("page.md", "# A page\n\n```python\nx = 1\nassert 2 == x\n```\n")
     with elsewhere(tmp_path, monkeypatch), pytest.raises(AssertionError) as failed:
         Player(wrong, monkeypatch).play()
-    assert ("page.md", 5) == (failed.traceback[-1].path.name, failed.traceback[-1].lineno + 1)
+    assert ("page.md", 5) == (str(failed.traceback[-1].path), failed.traceback[-1].lineno + 1)
 
 
 def test_a_page_with_two_sentences_on_a_line_is_found() -> None:

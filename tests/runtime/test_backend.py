@@ -5,21 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sessionhelp import echo, memory, on_file, one_session, run
 
 from holdfast.core.errors import ChainBroken, HoldfastError, KeyDestroyed, SessionExists
 from holdfast.core.events import Opened
 from holdfast.core.lifecycle import SessionState
 from holdfast.runtime.backend import Backend, Follower
+from sessionhelp import echo, memory, on_file, one_session, run
 
-OPENED = Opened(
-    session_id="two", tenant="default", user_id="u", installation="x", commitment="y"
-)
+OPENED = Opened(session_id="two", tenant="default", user_id="u", installation="x", commitment="y")
 
 
 def backend(sessions: object) -> Backend:
     """The only backend."""
-    found: Backend = sessions.distinct_backends()[0][1]  # type: ignore[attr-defined]
+    found: Backend = sessions.distinct_backends()[0][1]
     return found
 
 
@@ -72,12 +70,12 @@ def test_a_log_under_another_sessions_name_is_refused() -> None:
             inner = found.store.read
 
             async def read(stream: int, *given: object, **more: object) -> object:
-                return await inner(two.where.stream, *given, **more)  # type: ignore[arg-type]
+                return await inner(two.where.stream, *given, **more)
 
-            found.store.read = read  # type: ignore[method-assign, assignment]
+            found.store.read = read
             with pytest.raises(HoldfastError):
                 await found.lead(one.where.row)
-            found.store.read = inner  # type: ignore[method-assign]
+            found.store.read = inner
             await found.lead(one.where.row)
 
     run(work())
@@ -97,13 +95,13 @@ def test_a_missing_last_event_is_found() -> None:
             inner, last = found.store.read, engine.view.version
 
             async def read(*given: object, **more: object) -> object:
-                rows = await inner(*given, **more)  # type: ignore[arg-type]
+                rows = await inner(*given, **more)
                 return [row for row in rows if row.version < last]
 
-            found.store.read = read  # type: ignore[method-assign, assignment]
+            found.store.read = read
             with pytest.raises(ChainBroken):
                 await found.lead(session.where.row)
-            found.store.read = inner  # type: ignore[method-assign]
+            found.store.read = inner
             assert last == (await found.lead(session.where.row)).view.version
 
     run(work())
@@ -125,7 +123,7 @@ def test_a_wipe_that_was_cut_off_is_finished_by_the_next_leader(tmp_path: Path) 
                     engine.journal.stream, now_ms=engine.host.clock.now_ms()
                 )
 
-            engine.destroy_key = half  # type: ignore[method-assign]
+            engine.destroy_key = half
             from holdfast.core.commands import Terminate
 
             await session.submit(Terminate())

@@ -57,3 +57,26 @@ def test_only_what_grows_may_not_use_the_reserve() -> None:
     assert {2: assistant("x")} == batch.fresh
     batch.events.append((Admitted(message=user("x"), tokens=1), 0))
     assert not batch.urgent
+
+
+def test_nothing_is_recorded_once_the_wipe_has_begun() -> None:
+    """A queued command is refused without an event: the key may be gone already."""
+
+    async def work() -> None:
+        future = asyncio.get_running_loop().create_future()
+        mail = Mail(command=Pause(), future=future, id=b"i" * 16, digest=b"d", seq=3)
+        batch = Batch(SessionView(version=7, wiping=True), 1)
+        batch.refuse(mail, Busy("x"))
+        assert ([], []) == (batch.events, batch.done)
+        assert [(PendingKind.COMMAND, b"i" * 16)] == batch.settled
+        future.cancel()
+
+    asyncio.run(work())
+
+
+def test_drafted_messages_have_their_versions() -> None:
+    """What was decided in this batch can be counted before it is durable."""
+    batch = Batch(SessionView(version=7), 1)
+    one, two = Admitted(message=user("x"), tokens=1), Admitted(message=user("y"), tokens=1)
+    batch.take(Decision((one, Paused(), two), SessionView(version=10)), 0)
+    assert [(8, "x"), (10, "y")] == [(e.version, e.message.text) for e in batch.entries()]

@@ -71,7 +71,7 @@ def test_an_outcome_survives() -> None:
 )
 def test_a_command_survives(command: object) -> None:
     """Commands of other processes arrive as they were sent."""
-    assert command == decode_command(encode_command(command))  # type: ignore[arg-type]
+    assert command == decode_command(encode_command(command))
 
 
 def test_unknown_fields_are_ignored_and_defaults_left_out() -> None:

@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sessionhelp import echo, last_user, memory, on_file, one_session, run, texts
 
 from holdfast.core.errors import IllegalTransition, InvalidInput, NotNow
 from holdfast.core.labels import Integrity
@@ -17,6 +16,7 @@ from holdfast.core.settings import QueuePolicy
 from holdfast.runtime.config import ContextUsage, SessionConfig
 from holdfast.testing.script import hang, say
 from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import echo, last_user, memory, on_file, one_session, run, texts
 
 # --- lifecycle ------------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ def test_states_that_are_not_set_by_hand_are_refused(state: object) -> None:
         async with one_session(echo()) as session:
             version = await session.version()
             with pytest.raises((IllegalTransition, InvalidInput)):
-                await session.set_state(state)  # type: ignore[arg-type]
+                await session.set_state(state)
             assert version == await session.version()
             assert "re: q" == (await session.generate("q")).text
 
@@ -153,7 +153,7 @@ def test_metadata_is_set_replaced_and_removed() -> None:
                 with pytest.raises(InvalidInput):
                     await session.set_custom("k", value)
             with pytest.raises(InvalidInput):
-                await session.set_custom(5, "x")  # type: ignore[arg-type]
+                await session.set_custom(5, "x")
             await session.set_custom("\ud800", "\ud800")
             assert {"?": "?"} == dict(await session.metadata())
 
@@ -167,20 +167,20 @@ def test_wrong_types_of_details_are_invalid_input() -> None:
         async with one_session(echo()) as session:
             version = await session.version()
             attempts = [
-                lambda: session.set_title(5),  # type: ignore[arg-type]
+                lambda: session.set_title(5),
                 lambda: session.set_title("x" * 501),
                 lambda: session.set_tags("abc"),
-                lambda: session.set_tags([1]),  # type: ignore[list-item]
+                lambda: session.set_tags([1]),
                 lambda: session.set_tags(["x"] * 65),
-                lambda: session.set_system_prompt(None),  # type: ignore[arg-type]
-                lambda: session.configure(thinking="yes"),  # type: ignore[arg-type]
-                lambda: session.configure(budget="many"),  # type: ignore[arg-type]
+                lambda: session.set_system_prompt(None),
+                lambda: session.configure(thinking="yes"),
+                lambda: session.configure(budget="many"),
                 lambda: session.configure(budget=-1),
-                lambda: session.configure(model_config="gpt"),  # type: ignore[arg-type]
+                lambda: session.configure(model_config="gpt"),
                 lambda: session.set_queue_policy("later"),
-                lambda: session.add_message(5),  # type: ignore[arg-type]
+                lambda: session.add_message(5),
                 lambda: session.add_message(""),
-                lambda: session.rewind("1"),  # type: ignore[arg-type]
+                lambda: session.rewind("1"),
                 lambda: session.rewind(0),
                 lambda: session.rewind(10_000),
             ]

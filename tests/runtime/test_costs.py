@@ -8,7 +8,9 @@ from holdfast.runtime.costs import CostLine, summarise
 
 DAY = 86_400_000
 RECORDS = [
-    CostRecord(model=model, provider="p", usage=Usage(input_tokens=10, cost_micros=cost), time_ms=at)
+    CostRecord(
+        model=model, provider="p", usage=Usage(input_tokens=10, cost_micros=cost), time_ms=at
+    )
     for model, cost, at in [("a", 5, 0), ("b", 9, DAY), ("a", 3, DAY + 1)]
 ]
 

@@ -6,12 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sessionhelp import echo, memory, on_file, run, texts
 
 from holdfast.core.errors import HoldfastError, InvalidInput, SessionExists, SessionNotFound
 from holdfast.runtime.config import SessionConfig
 from holdfast.testing.script import hang
 from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import echo, memory, on_file, run, texts
 
 
 def test_a_fork_is_a_copy_and_independent(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_fork_in_the_middle_of_a_turn_takes_no_effect_along() -> None:
     run(work())
 
 
-def _answer(request):  # type: ignore[no-untyped-def]
+def _answer(request):
     from holdfast.testing.script import say
 
     return say("ok")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from sessionhelp import echo, on_file, one_session, run
-
 from holdfast.runtime.feed import Feed
+from sessionhelp import echo, on_file, one_session, run
 
 
 def test_a_feed_without_a_leader_reads_the_log_as_it_grows(tmp_path: Path) -> None:
@@ -70,7 +69,7 @@ def test_a_subscriber_of_a_wiped_session_is_told_the_end() -> None:
             while not session._core.hub(session.where.stream).watched:
                 await asyncio.sleep(0)
             await asyncio.sleep(0.02)
-            await session._core.terminate_session("one")  # type: ignore[attr-defined]
+            await session._core.terminate_session("one")
             await asyncio.wait_for(watcher, 5)
             assert ["session_wiped", "session_ended"] == seen[-2:]
 

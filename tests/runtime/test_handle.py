@@ -7,7 +7,6 @@ import itertools
 from pathlib import Path
 
 import pytest
-from sessionhelp import answer_last, echo, last_user, on_file, one_session, run, texts, tool, until
 
 from holdfast.core.errors import (
     Busy,
@@ -22,6 +21,7 @@ from holdfast.core.tools import Nature
 from holdfast.runtime.config import SessionConfig
 from holdfast.testing.script import Turn, call, fail, hang, say
 from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import answer_last, echo, last_user, on_file, one_session, run, texts, tool, until
 
 ID = bytes(range(16))
 
@@ -94,7 +94,7 @@ def test_enqueue_waits_for_the_end_of_the_turn() -> None:
 
 async def until_queued(session: object) -> None:
     """Wait until a message stands in the inbox."""
-    where = session.where  # type: ignore[attr-defined]
+    where = session.where
     while not await where.backend.store.pending(where.stream):
         await asyncio.sleep(0.002)
 
@@ -163,7 +163,7 @@ def test_steer_joins_the_running_turn() -> None:
 
 async def until_texts(session: object, text: str) -> None:
     """Wait until something was said."""
-    while text not in texts(await session.history()):  # type: ignore[attr-defined]
+    while text not in texts(await session.history()):
         await asyncio.sleep(0.002)
 
 
@@ -205,7 +205,7 @@ def test_an_unknown_policy_and_wrong_types_are_invalid_input() -> None:
             ]
             for arguments in wrong:
                 with pytest.raises(InvalidInput):
-                    await session.generate(**arguments)  # type: ignore[arg-type]
+                    await session.generate(**arguments)
             assert version == await session.version()
 
     run(work())
@@ -304,9 +304,7 @@ def test_a_repeated_id_of_a_queued_message_waits_with_it() -> None:
         async with one_session(model) as session:
             first = asyncio.create_task(session.generate("a"))
             await model.hanging.wait()
-            queued = [
-                asyncio.create_task(session.generate("b", command_id=ID)) for _ in range(3)
-            ]
+            queued = [asyncio.create_task(session.generate("b", command_id=ID)) for _ in range(3)]
             await until_queued(session)
             await session.cancel()
             assert {"queued"} == {(await one).text for one in queued}
@@ -355,7 +353,7 @@ def test_leaving_a_stream_early_detaches() -> None:
             async for event in stream:
                 if event.type == "agent_start":
                     break
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()
             await until_texts(session, "abc")
 
     run(work())
@@ -462,7 +460,7 @@ def test_a_late_subscriber_sees_everything_once_and_then_live() -> None:
 
             watcher = asyncio.create_task(watch())
             await asyncio.gather(*(session.generate(f"q{i}") for i in range(10)), ready.wait())
-            await session._core.terminate_session("one")  # type: ignore[attr-defined]
+            await session._core.terminate_session("one")
             await watcher
             versions = [version for version, _ in seen]
             assert versions == sorted(versions)
@@ -490,9 +488,9 @@ def test_every_subscription_point_gives_the_same_tail() -> None:
     run(work())
 
 
-async def replayed(session: object, start: int, head: int):  # type: ignore[no-untyped-def]
+async def replayed(session: object, start: int, head: int):
     """The events behind `start` up to `head`."""
-    stream = session.subscribe_events(start)  # type: ignore[attr-defined]
+    stream = session.subscribe_events(start)
     async for event in stream:
         yield event
         if event.version == head:
@@ -520,11 +518,9 @@ def test_a_slow_subscriber_is_told_what_it_missed() -> None:
                     break
             gap = got[-1]
             assert int(str(gap.data["from_version"])) <= int(str(gap.data["to_version"])) <= head
-            missed = range(
-                int(str(gap.data["from_version"])), int(str(gap.data["to_version"])) + 1
-            )
+            missed = range(int(str(gap.data["from_version"])), int(str(gap.data["to_version"])) + 1)
             assert len(missed) > 0
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()
 
     run(work())
 
@@ -539,7 +535,7 @@ def test_a_failed_turn_keeps_the_message_and_the_session_goes_on() -> None:
                 await session.generate("q1")
             assert ["q1"] == texts(await session.history())
             assert "re: q2" == (await session.generate("q2")).text
-            assert "q1" in [p.text for p in model.requests[-1].messages[0].parts]  # type: ignore[union-attr]
+            assert "q1" in [p.text for p in model.requests[-1].messages[0].parts]
             assert [] == model.problems
             assert "q2" == last_user(model.requests[-1].messages)
 

@@ -8,7 +8,9 @@ from holdfast.runtime.hub import Hub, Subscription
 from holdfast.runtime.stream import StreamEvent
 
 
-def event(version: int, type: str = "tool_end", *, live: bool = False, **data: object) -> StreamEvent:
+def event(
+    version: int, type: str = "tool_end", *, live: bool = False, **data: object
+) -> StreamEvent:
     """An event."""
     return StreamEvent(
         type=type, session="s", version=version, time_ms=0, run=2, data=data, live=live

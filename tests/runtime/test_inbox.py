@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sessionhelp import echo, on_file, one_session, run, texts
 
 from holdfast.core.commands import Pause, Send
 from holdfast.core.errors import Cancelled, CommandMismatch, HoldfastError, NotNow
@@ -14,6 +13,7 @@ from holdfast.core.messages import user
 from holdfast.ports.store import PendingKind
 from holdfast.testing.script import hang, say
 from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import echo, on_file, one_session, run, texts
 
 
 def test_queued_messages_survive_a_restart_in_order(tmp_path: Path) -> None:

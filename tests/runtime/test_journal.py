@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sessionhelp import echo, one_session, run
 
 from holdfast.core.errors import BlobNotFound, ChainBroken, Conflict, Unavailable, Unreadable
 from holdfast.core.events import Paused, Resumed
 from holdfast.runtime.handle import Session
 from holdfast.runtime.journal import INLINE_BYTES_MAX, PART_BYTES, Extras, Journal
+from sessionhelp import echo, one_session, run
 
 
 async def leading(session: Session) -> Journal:
@@ -41,11 +41,11 @@ def test_a_row_that_was_changed_anywhere_is_found() -> None:
             variants = [[good[0], *change, *good[2:]] for change in changes]
             variants += [[good[0], *good[2:]], [good[0], good[2], good[1], *good[3:]]]
             for variant in variants:
-                journal.store = Fake(variant)  # type: ignore[assignment]
+                journal.store = Fake(variant)
                 with pytest.raises((ChainBroken, Unreadable)):
                     async for _ in journal.replay():
                         pass
-            journal.store = Fake(list(good))  # type: ignore[assignment]
+            journal.store = Fake(list(good))
             assert len(good) == sum([1 async for _ in journal.replay()])
 
     run(work())
@@ -73,7 +73,7 @@ def test_large_payloads_are_blobs_and_come_back() -> None:
             assert all(len(row.body) < 1000 for row in rows)
             journal = session.where.backend.journal(session.where.row)
             event = (await journal.event_at(len(rows))).event
-            assert text == event.system_prompt  # type: ignore[union-attr]
+            assert text == event.system_prompt
             for size in (0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1):
                 blob, parts, digest = await journal.put_blob(b"x" * size)
                 assert b"x" * size == await journal.get_blob(blob, parts, digest)
@@ -100,7 +100,7 @@ def test_a_lost_acknowledgement_is_settled_by_looking(stored: bool) -> None:
                     await inner(request)
                 raise Unavailable("the connection was lost")
 
-            journal.store.append = append  # type: ignore[method-assign]
+            journal.store.append = append
             events = [(Paused(), 0), (Resumed(), 0)]
             if stored:
                 await journal.append(events, now_ms=1, extras=Extras())
@@ -108,7 +108,7 @@ def test_a_lost_acknowledgement_is_settled_by_looking(stored: bool) -> None:
                 with pytest.raises(Unavailable):
                     await journal.append(events, now_ms=1, extras=Extras())
             assert version + (2 if stored else 0) == journal.version
-            journal.store.append = inner  # type: ignore[method-assign]
+            journal.store.append = inner
 
     run(work())
 

@@ -6,17 +6,17 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sessionhelp import echo, memory, on_file, run
 
 from holdfast.core.errors import InvalidInput, StoreNotRegistered
 from holdfast.core.lifecycle import SessionState
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.listing import resolve_workspace
+from sessionhelp import echo, memory, on_file, run
 
 
 def ids(page: object) -> set[str]:
     """The ids on a page."""
-    return {one.id for one in page.sessions}  # type: ignore[attr-defined]
+    return {one.id for one in page.sessions}
 
 
 def test_filters(tmp_path: Path) -> None:
@@ -29,7 +29,9 @@ def test_filters(tmp_path: Path) -> None:
             a = await sessions.create_session("a", user_id="ann")
             await a.set_title("Fix the Tests of Straße")
             await a.set_tags(["Red", "blue"])
-            b = await sessions.create_session("b", SessionConfig(workspace=str(place), name="tests"))
+            b = await sessions.create_session(
+                "b", SessionConfig(workspace=str(place), name="tests")
+            )
             await b.set_tags(["red"])
             c = await sessions.create_session("c", user_id="ann")
             await c.pause()
@@ -62,10 +64,22 @@ def test_a_listed_row_says_what_the_session_says() -> None:
             await session.set_tags(["t"])
             await session.generate("q")
             row, info = (await sessions.list_sessions()).sessions[0], await session.info()
-            for field in (
-                "id state title tags user_id channel_id chat_id message_count turn_count "
-                "tool_call_count created_at updated_at last_activity sensitivity_level"
-            ).split():
+            for field in [
+                "id",
+                "state",
+                "title",
+                "tags",
+                "user_id",
+                "channel_id",
+                "chat_id",
+                "message_count",
+                "turn_count",
+                "tool_call_count",
+                "created_at",
+                "updated_at",
+                "last_activity",
+                "sensitivity_level",
+            ]:
                 assert getattr(info, field) == getattr(row, field), field
             assert "" == row.damaged
 
@@ -116,7 +130,7 @@ def test_wrong_filters_are_invalid_input() -> None:
             ]
             for arguments in wrong:
                 with pytest.raises((InvalidInput, StoreNotRegistered)):
-                    await sessions.list_sessions(**arguments)  # type: ignore[arg-type]
+                    await sessions.list_sessions(**arguments)
                     pytest.fail(f"{arguments} was accepted")
 
     run(work())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from sessionhelp import registry, tool
 
 from holdfast.core.messages import ToolUse
 from holdfast.core.tools import Nature
 from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.normalise import inside, model_action, prepare
+from sessionhelp import registry, tool
 
 
 @pytest.mark.parametrize(

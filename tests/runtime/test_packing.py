@@ -16,7 +16,6 @@ from holdfast.core.quantities import Usage
 from holdfast.runtime.codec import encode_event
 from holdfast.runtime.packing import pack, unpack
 
-
 STORED = "018385968212308c154acaf315805a5353154679b09050aa0500"
 
 

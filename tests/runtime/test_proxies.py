@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sessionhelp import UNSAFE, echo, memory, one_session, run, texts, tool
 
 from holdfast.core.errors import Denied, HoldfastError, ProviderFailed
 from holdfast.core.events import EffectEnded, EffectStarted, Outcome, Refused
@@ -16,6 +15,7 @@ from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
 from holdfast.testing.script import fail, hang, say
 from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import UNSAFE, echo, memory, one_session, run, texts, tool
 
 REQUEST = ModelRequest(system="", messages=(user("hi"),), tools=())
 
@@ -175,7 +175,7 @@ def test_a_model_call_is_judged_recorded_and_billed() -> None:
                 await gated.complete(REQUEST)
             stream = gated.stream(REQUEST)
             await anext(stream)
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()
             ended = [e for e in await log(session) if isinstance(e, EffectEnded)]
             assert [Outcome.DONE, Outcome.FAILED, Outcome.CANCELLED] == [e.outcome for e in ended]
             assert () == (await session.view()).host_open
@@ -191,8 +191,8 @@ def test_the_proxies_do_not_hand_out_what_they_guard() -> None:
         async with one_session(echo()) as session:
             sessions = session._core
             for proxy in (
-                sessions.tool_executor(),  # type: ignore[attr-defined]
-                await sessions.get_llm_for_session("one"),  # type: ignore[attr-defined]
+                sessions.tool_executor(),
+                await sessions.get_llm_for_session("one"),
             ):
                 for name in dir(proxy):
                     if not name.startswith("_"):

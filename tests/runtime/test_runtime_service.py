@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from sessionhelp import echo, memory, run, texts, tool
 
 from holdfast.core.errors import NoModel, SessionNotFound
 from holdfast.core.tools import Nature
 from holdfast.testing.script import say
 from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import echo, memory, run, texts, tool
 
 
 def test_each_method_by_id_does_what_the_handle_does() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sessionhelp import echo, on_file, run
-
 from holdfast.runtime.snapshot import EVENTS_MIN, load_state, write_snapshot
+from sessionhelp import echo, on_file, run
 
 
 def test_the_fold_from_a_snapshot_is_the_fold_from_the_log(tmp_path: Path) -> None:

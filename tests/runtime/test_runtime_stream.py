@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 
-from sessionhelp import UNSAFE, echo, memory, run, tool
-
 from holdfast.runtime.stream import EVENT_TYPES
 from holdfast.testing.script import call, fail, hang, say
 from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import UNSAFE, echo, memory, run, tool
 
 
 def test_every_event_is_of_the_list_and_json() -> None:
@@ -89,6 +88,6 @@ def test_usage_of_a_run_is_in_its_end() -> None:
             for _ in range(2):
                 events = [e async for e in session.stream("q")]
                 usage = events[-1].data["usage"]
-                assert 15 == usage["total_tokens"]  # type: ignore[index]
+                assert 15 == usage["total_tokens"]
 
     run(work())

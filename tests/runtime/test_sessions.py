@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
-from sessionhelp import UNSAFE, echo, memory, on_file, run, texts
 
 from holdfast.bootstrap import SessionManager
 from holdfast.core.errors import (
@@ -21,6 +21,7 @@ from holdfast.core.errors import (
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.runtime.config import SessionConfig
+from sessionhelp import UNSAFE, echo, memory, on_file, run, texts
 
 
 def test_create_get_count_and_all() -> None:
@@ -91,13 +92,17 @@ def test_an_unsafe_id_is_refused_and_leaves_no_trace(tmp_path: Path, id: str) ->
         async with on_file(tmp_path, echo()) as sessions:
             await sessions.create_session("one")
             backend = sessions.distinct_backends()[0][1]
-            before = backend.keys.session_streams() if hasattr(backend.keys, "session_streams") else 0
+            before = (
+                backend.keys.session_streams() if hasattr(backend.keys, "session_streams") else 0
+            )
             with pytest.raises(InvalidSessionId):
                 await sessions.create_session(id)
             with pytest.raises(SessionNotFound):
                 await sessions.get_session(id)
             assert 1 == await sessions.session_count()
-            after = backend.keys.session_streams() if hasattr(backend.keys, "session_streams") else 0
+            after = (
+                backend.keys.session_streams() if hasattr(backend.keys, "session_streams") else 0
+            )
             assert before == after
 
     run(work())
@@ -121,7 +126,7 @@ def test_wrong_types_are_invalid_input(arguments: dict[str, object]) -> None:
     async def work() -> None:
         async with memory(echo()) as sessions:
             with pytest.raises(InvalidInput):
-                await sessions.create_session(**arguments)  # type: ignore[arg-type]
+                await sessions.create_session(**arguments)
             assert 0 == await sessions.session_count()
 
     run(work())
@@ -298,7 +303,9 @@ def test_load_all_tells_which_sessions_are_damaged(tmp_path: Path) -> None:
             assert ["bad"] == [name for name, _ in report.failed]
             with pytest.raises(Exception, match=r"chain|event|read"):
                 await sessions.restore_session_by_id("bad")
-            assert "re: again" == (await (await sessions.get_session("good")).generate("again")).text
+            assert (
+                "re: again" == (await (await sessions.get_session("good")).generate("again")).text
+            )
             assert 2 == len((await sessions.list_sessions()).sessions)
 
     run(work())
@@ -312,10 +319,9 @@ async def _tamper(folder: Path, stream: int) -> None:
         "body=next(c.execute('select body from event where stream=? and version=2',"
         "(int(sys.argv[2]),)))[0]\n"
         "body=body[:-1]+bytes([body[-1]^1])\n"
-        "c.execute('update event set body=? where stream=? and version=2',(body,int(sys.argv[2])))\n"
+        "c.execute('update event set body=? where stream=? and version=2',"
+        "(body,int(sys.argv[2])))\n"
     )
-    import sys
-
     done = await asyncio.create_subprocess_exec(
         sys.executable, "-c", script, str(folder / "store" / "s.db"), str(stream)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.core.context import Entry
 from holdfast.core.events import Admitted, Configured, ContextSet, EffectEnded, Opened, Outcome
 from holdfast.core.messages import assistant, user
 from holdfast.core.view import Recorded, Window
@@ -14,7 +15,7 @@ OPENED = Opened(
 
 def at(version: int, event: object) -> Recorded:
     """An event at its place."""
-    return Recorded(version=version, time_ms=0, event=event)  # type: ignore[arg-type]
+    return Recorded(version=version, time_ms=0, event=event)
 
 
 def admitted(text: str) -> Admitted:
@@ -67,3 +68,12 @@ def test_only_messages_are_bodies() -> None:
     """Events without a message bring nothing."""
     assert () == messages_of(Configured())
     assert ("a",) == tuple(m.text for m in messages_of(admitted("a")))
+
+
+def test_a_rewind_counts_what_is_drafted_and_still_visible() -> None:
+    """Two commands of one batch: what the first hid is not counted by the second."""
+    bodies = Bodies([Entry(2, user("a")), Entry(4, user("b"))])
+    drafted = [Entry(6, user("c")), Entry(7, user("d"))]
+    window = Window(closed=((1, 3),), start=6)
+    assert 2 == bodies.kept_by(6, drafted, window)[1]
+    assert 3 == bodies.kept_by(6, drafted)[1]

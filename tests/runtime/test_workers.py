@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from sessionhelp import UNSAFE, one_session, registry, results, run, texts, tool, until
 
 from holdfast.adapters.tools.bash import BashTool
 from holdfast.bootstrap import SessionManager
@@ -20,6 +19,7 @@ from holdfast.runtime.handle import Session
 from holdfast.testing.conversation import check_conversation
 from holdfast.testing.script import call, calls, hang, make_call, say
 from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import UNSAFE, one_session, registry, results, run, texts, tool, until
 
 BOUND_S = 1.0
 STUBBORN = """
@@ -122,7 +122,7 @@ def _ask_instead_of_running(session: Session) -> None:
     from holdfast.core.actions import ActionKind
     from holdfast.core.verdicts import Allow, Ask
 
-    def guard(view, facts, action):  # type: ignore[no-untyped-def]
+    def guard(view, facts, action):
         if action.kind is ActionKind.TOOL:
             return Ask("test", "always", "May it?")
         return Allow()
@@ -170,9 +170,7 @@ async def _cancel_shells(folder: Path, times: int) -> list[float]:
     took: list[float] = []
     offered = registry()
     offered.register(BashTool())
-    script = []
-    for i in range(times):
-        script.append(call("bash", {"command": STUBBORN.format(flag=f"flag{i}")}))
+    script = [call("bash", {"command": STUBBORN.format(flag=f"flag{i}")}) for i in range(times)]
     model = ScriptedModel([*script, say("after")])
     async with SessionManager(model, offered, unsandboxed=True) as sessions:
         config = SessionConfig(unsafe_auto_approve=True, workspace=str(workspace))
@@ -329,7 +327,7 @@ def test_ending_a_session_stops_its_turn() -> None:
             await session.reopen()
             task = asyncio.create_task(session.generate("q2"))
             await model.hanging.wait()
-            await session._core.terminate_session("one")  # type: ignore[attr-defined]
+            await session._core.terminate_session("one")
             with pytest.raises(HoldfastError):
                 await task
             assert 2 == model.cancelled

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from crashpeer import (
     Entries,
@@ -33,6 +34,7 @@ from holdfast.ports.tool import Json, Reconciled, Reconciliation, ToolContext, T
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
 
+T = TypeVar("T")
 NATURE = Nature(os.environ.get("NATURE", "once"))
 SCHEMA = {
     "type": "object",
@@ -135,8 +137,24 @@ async def person(session: Session) -> None:
     """Answer truthfully what the runtime asks; each question is on record."""
     while True:
         for question in await session.questions():
-            note(folder() / "asked.log", question.text)
+            note(folder() / "asked.log", f"{question.about} of {question.name}")
             await session.answer(question.id, "happened" if happened() else "run_again")
+        await asyncio.sleep(0.01)
+
+
+async def beside_a_person(session: Session, work: Coroutine[object, object, T]) -> T:
+    """Await while somebody answers questions; that this fails must not go unseen."""
+    working, helper = asyncio.create_task(work), asyncio.create_task(person(session))
+    done, _ = await asyncio.wait({working, helper}, return_when=asyncio.FIRST_COMPLETED)
+    if helper in done:
+        helper.result()
+    helper.cancel()
+    return working.result()
+
+
+async def finished(session: Session) -> None:
+    """Wait until the turn that was cut off has ended."""
+    while (await session.view()).turn is not None:
         await asyncio.sleep(0.01)
 
 
@@ -144,12 +162,8 @@ async def send(text: str) -> str:
     """One turn."""
     async with opened() as sessions:
         session = await sessions.get_session("one")
-        helper = asyncio.create_task(person(session))
         barrier()
-        try:
-            return (await session.generate(text)).text
-        finally:
-            helper.cancel()
+        return (await beside_a_person(session, session.generate(text))).text
 
 
 async def resume() -> str:
@@ -157,11 +171,7 @@ async def resume() -> str:
     async with opened() as sessions:
         session = await sessions.get_session("one")
         await sessions.resume_interrupted()
-        helper = asyncio.create_task(person(session))
-        async with asyncio.timeout(60):
-            while (await session.view()).turn is not None:
-                await asyncio.sleep(0.01)
-        helper.cancel()
+        await beside_a_person(session, finished(session))
         return (await session.history())[-1].text
 
 

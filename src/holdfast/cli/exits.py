@@ -29,15 +29,14 @@ class Quit(Exception):
         self.code = code
 
 
-# Ends that a shell script wants to tell from other refusals of the moment.
+# An end that a shell script wants to tell from other refusals of the moment.
 _OWN_CODES = {
     errors.Cancelled.reason: CANCELLED,
-    errors.WaitingForAnswer.reason: WAITING,
 }
 
 
 def exit_code_of(error: HoldfastError) -> int:
-    """The exit code of an error: its class's, but for being cancelled or waiting."""
+    """The exit code of an error: its class's, but for being cancelled."""
     return _OWN_CODES.get(error.reason, error.exit_code)
 
 

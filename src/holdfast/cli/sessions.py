@@ -15,6 +15,7 @@ from holdfast.core.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from holdfast.bootstrap import SessionManager
     from holdfast.core.messages import Message
     from holdfast.core.view import Question
     from holdfast.runtime.handle import Session
@@ -121,7 +122,7 @@ async def _show(options: Options, id: str, history: bool, events: bool) -> None:
         session = await manager.get_session(id)
         found = await _facts(session)
         messages = await session.history() if history else None
-        log = await _events(session) if events else None
+        log = await log_of(manager, session) if events else None
     if options.json:
         if messages is not None:
             # lazy: the wire form needs pydantic.
@@ -169,19 +170,16 @@ def _question(question: Question) -> dict[str, object]:
     }
 
 
-async def _events(session: Session) -> list[StreamEvent]:
-    """All events of the log, up to now."""
-    version = await session.version()
-    found: list[StreamEvent] = []
-    stream = session.subscribe_events(0)
+async def log_of(manager: SessionManager, session: Session) -> list[StreamEvent]:
+    """All events of a session's log, up to now."""
+    # lazy: reading the log loads the runtime.
+    from holdfast.runtime.feed import Feed
+
+    feed = Feed(manager, session.where)
     try:
-        async for event in stream:
-            found.append(event)
-            if event.version >= version:
-                break
+        return await feed.start(0)
     finally:
-        await stream.aclose()  # type: ignore[attr-defined]  # it is an async generator
-    return found
+        feed.close()
 
 
 def _print_facts(found: Mapping[str, object]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from holdfast.core.labels import TRUSTED, Label
 from holdfast.core.messages import (
@@ -77,6 +76,7 @@ class Renderer:
         self._labels: dict[Label, Label] = {}
         self._spent = [0]
         self._row = _Row()
+        self._row_label = TRUSTED
 
     def reset(self) -> None:
         """Forget: entries before `done` have changed."""
@@ -95,12 +95,16 @@ class Renderer:
         self.done = cut
         tail = _finish(entries[cut:], set(self._seen))
         start, tail = self._fit(tail, budget_tokens)
+        known = self._row.place
         self._row.stand_at(start, self._settled)
         merged = _merge_onto(self._row.messages.copy(), _messages(tail))
-        kept = (exchange.label for exchange in chain(self._settled[start:], tail))
-        self.label = TRUSTED
-        for label in {id(label): label for label in kept}.values():
-            self.label = self.label.join(label)
+        self._row_label = self._row_label if start == known[0] else TRUSTED
+        fresh = self._settled[known[1] if start == known[0] else start :]
+        for label in {id(exchange.label): exchange.label for exchange in fresh}.values():
+            self._row_label = self._row_label.join(label)
+        self.label = self._row_label
+        for exchange in tail:
+            self.label = self.label.join(exchange.label)
         if merged and merged[0].role is not Role.USER:
             merged.insert(0, Message(role=Role.USER, parts=(Text(CONTINUES),)))
         return tuple(merged)
@@ -126,6 +130,11 @@ class _Row:
         self.messages: list[Message] = []
         self._start = self._end = 0
         self._added: list[int] = []
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Which settled exchanges it holds: from, until."""
+        return self._start, self._end
 
     def stand_at(self, start: int, settled: Sequence[_Exchange]) -> None:
         """Hold the exchanges from `start` to the end."""

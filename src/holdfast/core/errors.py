@@ -166,28 +166,10 @@ class Interrupted(NotNow):
     reason = "interrupted"
 
 
-class WaitingForAnswer(NotNow):
-    """The session waits for a person's answer."""
-
-    reason = "waiting_for_answer"
-
-
 class LeaseHeld(NotNow):
     """Another live process runs this session; submit commands to it."""
 
     reason = "lease_held"
-
-
-class ForksExist(NotNow):
-    """Erasing needs to know what happens to forks and children."""
-
-    reason = "forks_exist"
-
-
-class Unservable(NotNow):
-    """This runner does not offer what the session needs."""
-
-    reason = "unservable"
 
 
 # --- Denied ---------------------------------------------------------------------
@@ -205,12 +187,6 @@ class PathEscape(Denied):
     """A path leads outside the workspace."""
 
     reason = "path_escape"
-
-
-class UnsafeRefused(Denied):
-    """A tool that changes the world is not allowed in this session."""
-
-    reason = "unsafe_refused"
 
 
 # --- WriteRefused: what an append can answer (contract 4.2) ---------------------

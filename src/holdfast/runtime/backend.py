@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.core.errors import ChainBroken, HoldfastError, KeyDestroyed, SessionExists
-from holdfast.core.events import KIND_OF, Event, Opened, WipeStarted
+from holdfast.core.events import KIND_OF, Ended, Event, Opened, WipeStarted
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.session import evolve
 from holdfast.core.view import Recorded, SessionView
@@ -192,6 +192,8 @@ class Backend:
     async def _half_wiped(self, row: StreamRow, lease: Lease) -> Loaded:
         """A wipe was cut off after the key was destroyed: what remains is to attest it."""
         last = await self.store.read(row.stream, lease.version - 1, 1)
+        if last and last[0].kind == KIND_OF[Ended]:
+            await self.store.erase(row.stream)  # a crash may have come between the end and this
         if not last or last[0].kind != KIND_OF[WipeStarted]:
             raise KeyDestroyed("the session was wiped")
         journal = Journal(

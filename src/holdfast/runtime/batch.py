@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from holdfast.core.context import Entry
 from holdfast.core.decide import Decision
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Admitted, Configured, EffectEnded, Event, Refused
@@ -12,6 +13,7 @@ from holdfast.core.session import evolve
 from holdfast.core.view import Recorded, SessionView
 from holdfast.ports.store import CommandDone, PendingKind
 from holdfast.runtime.host import Handled, Mail
+from holdfast.runtime.window import messages_of
 
 GROWS = (Admitted, Configured)
 """Events that may be refused when the disk is full; all others may use the reserve."""
@@ -47,6 +49,15 @@ class Batch:
             self.events.append((event, actor))
         self.views.extend(decision.views)
         self.view = decision.view
+
+    def entries(self) -> list[Entry]:
+        """The messages decided so far, with the versions they will have."""
+        first = self.view.version - len(self.events) + 1
+        return [
+            Entry(version, message)
+            for version, (event, _) in enumerate(self.events, start=first)
+            for message in messages_of(event)
+        ]
 
     def refuse(self, mail: Mail, error: HoldfastError) -> None:
         """Put on record that a queued command was refused, so that it leaves the inbox.

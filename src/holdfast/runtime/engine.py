@@ -33,6 +33,7 @@ from holdfast.core.errors import (
     StoreFull,
     Unavailable,
 )
+from holdfast.core.events import EffectEnded
 from holdfast.core.facts import Facts
 from holdfast.core.view import FinishedTurn, Recorded, SessionView
 from holdfast.ports.store import Assert, Lease
@@ -302,7 +303,8 @@ class Engine:
         facts = self.workers.facts(draft.view, draft.now_ms, draft.fresh)
         kept = (0, 0)
         if isinstance(mail.command, SetContext) and mail.command.to_version is not None:
-            kept = self.bodies.kept_by(mail.command.to_version)
+            to = mail.command.to_version
+            kept = self.bodies.kept_by(to, draft.entries(), draft.view.window)
         behind = bool(draft.waiting or self._inbox.waiting) and mail.seq == 0
         return replace(facts, kept=kept, queued=mail.seq > 0, behind=behind)
 
@@ -338,6 +340,8 @@ class Engine:
             if self.hub.watched:
                 for public in translate(before, after, recorded):
                     self.hub.publish(public)
+            elif isinstance(event, EffectEnded):
+                self.hub.said()
             if before.turn is not None and after.turn is None:
                 turn_ended = True
                 self._turns.tell(after)  # the next turn may begin in the same append

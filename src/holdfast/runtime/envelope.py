@@ -241,25 +241,23 @@ def _chained(previous: bytes, header: bytes, body: bytes, *, sealed: bool) -> by
 
 
 class Crypto:
-    """The ciphers and derived keys of one session, made once.
+    """The ciphers and derived keys of one session, each made once, when first needed.
 
     Args:
         key: the session's data key; it belongs to this object from now on.
         random: source of unpredictable bytes.
     """
 
-    __slots__ = ("_box", "_cipher", "_digest", "_effect", "_key", "_random", "_state", "commitment")
+    __slots__ = ("_box", "_cipher", "_commitment", "_derived", "_key", "_random")
 
     def __init__(self, key: DataKey, random: Callable[[int], bytes]) -> None:
         assert key.key_id > 0 and len(key.secret) == 32, "a data key has an id and 32 bytes"
         self._key = key
         self._random = random
         self._cipher: AESGCM | None = AESGCM(key.secret)
-        self._box: BoxCipher | None = BoxCipher(key.secret)
-        self._effect = derive(key.secret, b"holdfast/effect/1")
-        self._digest = derive(key.secret, b"holdfast/digest/1")
-        self._state = derive(key.secret, b"holdfast/state/1")
-        self.commitment = commitment(key)
+        self._box: BoxCipher | None = None
+        self._derived: dict[bytes, bytearray] = {}
+        self._commitment = b""
 
     @property
     def key_id(self) -> int:
@@ -269,8 +267,15 @@ class Crypto:
     @property
     def state_key(self) -> bytes:
         """The key for what is cached of the session's state."""
-        self._event_cipher()
-        return bytes(self._state)
+        return bytes(self._key_for(b"holdfast/state/1"))
+
+    @property
+    def commitment(self) -> bytes:
+        """What event 1 carries to commit to this key."""
+        if not self._commitment:
+            self._event_cipher()
+            self._commitment = commitment(self._key)
+        return self._commitment
 
     def seal(self, header: Header, plaintext: bytes) -> bytes:
         """Pack and encrypt an event's payload under a fresh nonce; see `seal`."""
@@ -301,18 +306,17 @@ class Crypto:
 
     def digest(self, *parts: bytes) -> bytes:
         """Digest parts under the session's digest key (16 bytes)."""
-        self._event_cipher()
-        return keyed_digest(self._digest, *parts)
+        return keyed_digest(self._key_for(b"holdfast/digest/1"), *parts)
 
     def effect_id(self, stream: int, cause_version: int, ordinal: int) -> str:
         """Name an effect by its place in the log; see `effect_id`."""
-        self._event_cipher()
-        return effect_id(self._effect, stream, cause_version, ordinal)
+        key = self._key_for(b"holdfast/effect/1")
+        return effect_id(key, stream, cause_version, ordinal)
 
     def wipe(self) -> None:
         """Overwrite all keys; every later use raises `KeyMissing`."""
         self._key.wipe()
-        for buffer in (self._effect, self._digest, self._state):
+        for buffer in self._derived.values():
             buffer[:] = bytes(len(buffer))
         self._cipher = self._box = None
 
@@ -323,8 +327,16 @@ class Crypto:
 
     def _boxes(self) -> BoxCipher:
         if self._box is None:
-            raise KeyMissing("this session's keys have been wiped from memory")
+            self._event_cipher()
+            self._box = BoxCipher(self._key.secret)
         return self._box
+
+    def _key_for(self, info: bytes) -> bytearray:
+        self._event_cipher()
+        found = self._derived.get(info)
+        if found is None:
+            found = self._derived[info] = derive(self._key.secret, info)
+        return found
 
 
 def sealed_event(header: Header, body: bytes, previous: bytes) -> SealedEvent:

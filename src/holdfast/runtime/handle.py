@@ -202,15 +202,16 @@ async def _run_of(
 
     A command that was carried out before is replayed from the log.
     """
-    chosen, replayed = _RunFilter(command), False
+    chosen, replayed, settled = _RunFilter(command), False, False
     events = feed.events()
     upcoming = asyncio.ensure_future(anext(events, None))
     try:
         while not chosen.over:
             waiting: set[asyncio.Future[Any]] = {upcoming}
-            if not sending.done():
+            if not settled:  # it may be done already, and that has to be looked at once
                 waiting.add(sending)
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            settled = sending.done()
             batch: list[StreamEvent] = []
             if sending.done() and sending.result().duplicate and not chosen.run and not replayed:
                 replayed = True

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from holdfast.core.actions import Action
 from holdfast.core.commands import HostCall, HostEnded
+from holdfast.core.errors import KeyDestroyed
 from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
 from holdfast.core.messages import ToolResult, ToolUse
@@ -36,7 +37,10 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
 
     Raises:
         Denied: the gate refused; nothing ran.
+        KeyDestroyed: the session was wiped.
     """
+    if engine.journal.crypto is None:
+        raise KeyDestroyed("the session was wiped")
     prepared = engine.workers.make.prepare(use)
     prepared = replace(prepared, action=replace(prepared.action, by_host=True))
     effect = await _begin(engine, prepared.action, actor)

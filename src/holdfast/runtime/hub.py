@@ -112,6 +112,10 @@ class Hub:
         for subscription in self._subscribers:
             subscription.put(event)
 
+    def said(self) -> None:
+        """What was said so far is in the log now; nobody heard its events."""
+        self._partial.clear()
+
     def _grow(self, event: StreamEvent) -> None:
         known = self._partial.get(event.run)
         text = str(known.data["text"]) if known else ""

@@ -316,7 +316,10 @@ class Core:
         return await self._submit_elsewhere(where, command, id, actor)
 
     def _digest(self, where: Located, command: External) -> bytes:
-        crypto = Crypto(where.backend.keys.session_key(where.stream), self.clock.random_bytes)
+        engine = self.live(where.stream)
+        crypto = engine.journal.crypto if engine else None
+        if crypto is None:
+            crypto = Crypto(where.backend.keys.session_key(where.stream), self.clock.random_bytes)
         return crypto.digest(b"command", encode_command(command))
 
     async def queue(

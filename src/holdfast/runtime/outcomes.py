@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.core import errors
-from holdfast.core.errors import HoldfastError
+from holdfast.core.errors import Denied, HoldfastError
 from holdfast.core.events import Admitted, Refused
 from holdfast.runtime.host import Handled
 from holdfast.runtime.journal import Journal
@@ -25,7 +25,9 @@ async def outcome_of(journal: Journal, id: bytes, version: int) -> Handled:
         for row in rows:
             event = (await journal.open(row)).event
             if isinstance(event, Refused) and event.command == command:
-                raise error_of(event.reason)
+                raise error_of(event.reason) if event.guard == "decide" else Denied(
+                    f"refused: {event.guard}.{event.reason}"
+                )
             if isinstance(event, Admitted) and event.command == command:
                 turn = row.version if event.turn else 0
                 return Handled(row.version, version, turn, duplicate=True)

@@ -226,6 +226,8 @@ async def _within(work: Awaitable[ToolOutcome], limit_s: float, clock: Clock) ->
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
+        if task.done() and not task.cancelled():
+            task.exception()  # what comes too late is looked at, so that it is no warning
 
 
 def _keeper(call: ToolCall, kept: list[str]) -> Callable[[str], None]:

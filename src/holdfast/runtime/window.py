@@ -6,6 +6,7 @@ log when first needed and kept here (contract 1.12).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from holdfast.core.context import Entry, Renderer
@@ -78,9 +79,20 @@ class Bodies:
             return list(self.entries)
         return [Entry(0, self.summary), *self.entries]
 
-    def kept_by(self, to_version: int) -> tuple[int, int]:
-        """Tokens and number of messages visible after a rewind to a version."""
-        kept = [e.message for e in self.entries if e.version <= to_version]
+    def kept_by(
+        self, to_version: int, drafted: Sequence[Entry] = (), window: Window | None = None
+    ) -> tuple[int, int]:
+        """Tokens and number of messages visible after a rewind to a version.
+
+        Args:
+            drafted: what was decided but is not durable yet.
+            window: what is visible after that, if it is not what is held here.
+        """
+        kept = [
+            e.message
+            for e in (*self.entries, *drafted)
+            if e.version <= to_version and (window is None or window.shows(e.version))
+        ]
         return sum(estimate_tokens(message) for message in kept), len(kept)
 
     def message_at(self, version: int) -> Message | None:

@@ -176,6 +176,7 @@ class Workers:
             )
             return
         call = self._engine.view.call(effect.ref.ordinal)
+        never = never and effect.attempt == 1  # an earlier attempt may have had effects
         text = (
             "[cancelled before it started]"
             if never

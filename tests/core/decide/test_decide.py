@@ -6,7 +6,7 @@ import pytest
 
 from core_talk import Talk, answer, kinds
 from holdfast.core import decide as module
-from holdfast.core.commands import Command, Pause, Recover, Resume, Tick
+from holdfast.core.commands import Cancel, Command, Pause, Recover, Resume, Tick
 from holdfast.core.decide import Decision, decide
 from holdfast.core.errors import NotNow
 from holdfast.core.events import Resumed
@@ -22,7 +22,19 @@ def test_names() -> None:
 def test_looking_changes_nothing_by_itself(command: Command) -> None:
     """With nothing owed there is nothing to decide."""
     talk = Talk()
-    assert Decision((), talk.view) == decide(talk.view, talk.facts(), command)
+    expected = Decision((), talk.view, own=False)
+    assert expected == decide(talk.view, talk.facts(), command)
+
+
+def test_decision_tells_what_the_command_did_itself() -> None:
+    """And the view after each event."""
+    talk = Talk()
+    talk.send()
+    decision = decide(talk.view, talk.facts(), Cancel())
+    assert decision.own
+    assert (decision.view,) == decision.views
+    talk.say(Cancel())
+    assert not decide(talk.view, talk.facts(), Cancel()).own
 
 
 @pytest.mark.parametrize("command", [Recover(), Tick()])

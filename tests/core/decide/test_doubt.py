@@ -283,3 +283,40 @@ def test_time_nobody_ran_the_session_does_not_count(name: str) -> None:
     assert talk.view.turn is not None and not talk.view.turn.cancel
     talk.now_ms += 1
     assert "CancelAsked" in kinds(talk.say(Tick(), grace_over=False))
+
+
+# --- logs nobody writes today ------------------------------------------------------------
+
+
+def test_effect_without_its_call() -> None:
+    """A log of another program: it is settled all the same, without a result to show."""
+    for decision, outcome in (("skip", Outcome.LOST), ("happened", Outcome.DONE)):
+        talk = Talk()
+        talk.send()
+        talk.say(Pause())
+        talk.model(outcome=Outcome.CANCELLED)
+        talk.take(EffectStarted(cause=2, ordinal=1, effect="tool", name="t", engine=OTHER))
+        talk.say(Resume())
+        question = talk.view.questions[0].id
+        events = talk.say(Answer(question=question, decision=decision))
+        assert (1, outcome) == results(events)[0][:2]
+
+
+@pytest.mark.parametrize(("about", "decision"), [("approval", "deny"), ("in_doubt", "skip")])
+def test_question_about_nothing(about: str, decision: str) -> None:
+    """The answer is recorded and that is all."""
+    talk = Talk()
+    talk.send()
+    talk.take(
+        Asked(
+            cause=2,
+            ordinal=7,
+            about=about,
+            name="t",
+            digest="d",
+            text="?",
+            choices=(decision,),
+        )
+    )
+    question = talk.view.questions[0].id
+    assert ["Answered"] == kinds(talk.say(Answer(question=question, decision=decision)))

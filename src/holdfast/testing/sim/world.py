@@ -11,7 +11,7 @@ from typing import Any
 
 from holdfast.adapters.keys.memory import MemoryKeys
 from holdfast.core.events import Event
-from holdfast.core.lifecycle import SessionState
+from holdfast.core.lifecycle import WORKING, SessionState
 from holdfast.core.settings import Limits, QueuePolicy
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.host import CANCEL_GRACE_S
@@ -186,8 +186,9 @@ class World:
         self._calm()
         for node in self.nodes:
             await node.call(lambda manager: manager.resume_interrupted(), 60.0)
-        await self._settle(people[0])
-        await asyncio.sleep(2 * CANCEL_GRACE_S)
+        for _ in range(2):  # what was still on its way may owe something once more
+            await self._settle(people[0])
+            await asyncio.sleep(2 * CANCEL_GRACE_S)
         self._check_engines()
         lengths = [len(log.events) for log in self.observer.all()]
         for node in self.nodes:
@@ -336,7 +337,8 @@ class World:
             for log in busy:
                 paused = log.view.state is SessionState.PAUSED
                 await person.tidy_up(log.session_id, log.view.questions, paused)
-                if log.view.host_open:  # only who leads next can say that it is lost
+                # What a dead process left in a session at rest is settled by who leads next.
+                if log.view.host_open or (log.view.turn and log.view.state not in WORKING):
                     await person.cancel(log.session_id)
             await asyncio.sleep(0.5 + (self.loop.time() - end + END_S) / 20)
 

@@ -1,0 +1,75 @@
+"""Calls of the embedding program: judged, recorded, closed in every case."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from holdfast.core.events import EffectEnded, Outcome
+from holdfast.core.messages import user
+from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
+from holdfast.runtime.host_calls import closing
+from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import UNSAFE, echo, memory, run, tool
+
+REQUEST = ModelRequest(system="", messages=(user("hi"),), tools=())
+
+
+def test_a_stream_is_closed_when_it_is_left() -> None:
+    """Leaving the block closes the stream at once, not when it is collected."""
+
+    async def work() -> None:
+        closed = asyncio.Event()
+
+        async def events() -> AsyncIterator[ModelEvent]:
+            try:
+                yield TextDelta("a")
+                yield TextDelta("b")
+            finally:
+                closed.set()
+
+        async with closing(events()) as stream:
+            await anext(stream)
+            assert not closed.is_set()
+        assert closed.is_set()
+
+    run(work())
+
+
+def test_a_client_with_a_bug_is_a_failed_call() -> None:
+    """The bug reaches the program; the log says failed, not cancelled."""
+
+    class Broken(ScriptedModel):
+        async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+            yield TextDelta("half")
+            raise ZeroDivisionError("in the adapter")
+
+    async def work() -> None:
+        async with memory(Broken()) as sessions:
+            session = await sessions.create_session("one")
+            gated = await sessions.get_llm_for_session("one")
+            assert gated is not None
+            with pytest.raises(ZeroDivisionError):
+                await gated.complete(REQUEST)
+            journal = session.where.backend.journal(session.where.row)
+            ended = [r.event async for r in journal.replay() if isinstance(r.event, EffectEnded)]
+            assert [Outcome.FAILED] == [e.outcome for e in ended]
+
+    run(work())
+
+
+def test_a_tool_that_raises_is_an_error_outcome() -> None:
+    """The program gets an outcome, as a model would."""
+
+    async def work() -> None:
+        def act() -> str:
+            raise ValueError("inside")
+
+        async with memory(echo(), tool(act)) as sessions:
+            await sessions.create_session("one", UNSAFE)
+            outcome = await sessions.tool_executor().execute("one", "act", {})
+            assert outcome.is_error and "inside" in outcome.content and outcome.exit_code == 1
+
+    run(work())

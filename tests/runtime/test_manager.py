@@ -1,0 +1,103 @@
+"""Who leads, when an engine is let go, and how a command finds its way."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from holdfast.core.commands import Pause
+from holdfast.core.errors import HoldfastError, InvalidInput, StoreNotRegistered, Unavailable
+from holdfast.core.settings import StorageType
+from holdfast.testing.script import hang
+from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import HandClock, echo, memory, one_session, run, texts, until
+
+
+def test_an_idle_engine_is_let_go_and_comes_back() -> None:
+    """After `idle_s` nobody leads; the next message leads again and nothing is lost."""
+
+    async def work() -> None:
+        clock = HandClock()
+        async with one_session(echo(), clock=clock, idle_s=30) as session:
+            await session.generate("a")
+            live = lambda: session._core.live(session.where.stream)  # noqa: E731 - a short name
+            assert live() is not None
+            clock.advance(29)
+            await asyncio.sleep(0.01)
+            assert live() is not None
+            for _ in range(6):
+                clock.advance(8)
+                await asyncio.sleep(0.005)
+            await until(lambda: live() is None)
+            assert ["a", "re: a"] == texts(await session.history())
+            assert "re: b" == (await session.generate("b")).text
+            assert live() is not None
+
+    run(work())
+
+
+def test_a_busy_engine_is_not_let_go() -> None:
+    """A turn that takes longer than `idle_s` is not idle."""
+
+    async def work() -> None:
+        clock = HandClock()
+        model = ScriptedModel([hang("x")])
+        async with one_session(model, clock=clock, idle_s=30) as session:
+            task = asyncio.create_task(session.generate("q"))
+            await model.hanging.wait()
+            for _ in range(10):
+                clock.advance(20)
+                await asyncio.sleep(0.002)
+            assert session._core.live(session.where.stream) is not None
+            assert not task.done()
+            await session.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    run(work())
+
+
+def test_many_commands_at_once_on_a_session_nobody_leads() -> None:
+    """Concurrent first commands start one engine."""
+
+    async def work() -> None:
+        async with memory(echo(), idle_s=0.05) as sessions:
+            session = await sessions.create_session("one")
+            await until(lambda: sessions.live(session.where.stream) is None)
+            found = await asyncio.gather(*(sessions.engine(session.where) for _ in range(20)))
+            assert 1 == len({id(one) for one in found})
+
+    run(work())
+
+
+def test_a_closed_manager_refuses_everything() -> None:
+    """After `close` each command is a typed error."""
+
+    async def work() -> None:
+        sessions = memory(echo())
+        session = await sessions.create_session("one")
+        await sessions.close()
+        for act in (session.generate("q"), session.pause(), sessions.create_session("two")):
+            with pytest.raises(HoldfastError):
+                await act
+        with pytest.raises(Unavailable):
+            await sessions.engine(session.where)
+
+    run(work())
+
+
+def test_command_ids_and_storage_types_are_checked() -> None:
+    """What is no command id or no storage type is refused by type."""
+
+    async def work() -> None:
+        async with one_session(echo()) as session:
+            core = session._core
+            with pytest.raises(InvalidInput):
+                await core.submit(session.where, Pause(), id=b"short")
+            with pytest.raises(InvalidInput):
+                await core.queue(session.where, Pause(), id="x" * 16)
+            with pytest.raises(StoreNotRegistered, match="tape"):
+                core.backend_for("tape")
+            assert core.backend_for("memory") is core.backend_for(StorageType.MEMORY)
+
+    run(work())

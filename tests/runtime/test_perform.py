@@ -1,0 +1,139 @@
+"""Performing one effect: every way it ends is an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from holdfast.core.errors import InvalidInput, ProviderFailed
+from holdfast.core.events import EffectEnded, Outcome
+from holdfast.core.tools import Nature
+from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
+from holdfast.ports.tool import ToolContext, ToolOutcome
+from holdfast.runtime.perform import KEPT_CHARS_MAX, clean
+from holdfast.testing.script import call, fail, say
+from holdfast.testing.scripted import ScriptedModel
+from sessionhelp import HandClock, one_session, results, run, texts, tool
+
+
+def test_clean() -> None:
+    """Only lone surrogates are replaced; what is no text is refused."""
+    assert "a?b\0é\U0001f600" == clean("a\ud800b\0é\U0001f600")
+    for wrong in (None, 5, b"x"):
+        with pytest.raises(InvalidInput):
+            clean(wrong)
+
+
+class Broken(ScriptedModel):
+    """A client with a bug of its own."""
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Say something and fall over."""
+        yield TextDelta("half")
+        raise ZeroDivisionError("in the adapter")
+
+
+class Silent(ScriptedModel):
+    """A client whose stream ends without an answer."""
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Only a delta."""
+        yield TextDelta("half")
+
+
+@pytest.mark.parametrize("kind", [Broken, Silent])
+def test_an_adapter_with_a_bug_fails_the_call_and_not_the_session(kind: type) -> None:
+    """The turn fails as a provider's failure; the session takes the next message."""
+
+    async def work() -> None:
+        model = kind()
+        async with one_session(model) as session:
+            with pytest.raises(ProviderFailed):
+                await session.generate("q")
+            with pytest.raises(ProviderFailed):
+                await session.generate("q2")
+            assert ["q", "q2"] == texts(await session.history())
+
+    run(work())
+
+
+def test_a_failure_after_words_is_not_tried_again() -> None:
+    """What was said cannot be unsaid: only a silent failure is repeated."""
+
+    async def work() -> None:
+        model = ScriptedModel([fail("late", retryable=True, after_text=("a",)), say("b")])
+        async with one_session(model) as session:
+            with pytest.raises(ProviderFailed, match="late"):
+                await session.generate("q")
+            assert 1 == len(model.requests)
+
+    run(work())
+
+
+def test_retries_wait_on_the_ports_clock() -> None:
+    """Between attempts the clock is slept on; after the last the failure stands."""
+
+    async def work() -> None:
+        clock = HandClock()
+        model = ScriptedModel([fail("busy", retryable=True)] * 3, clock=clock)
+        async with one_session(model, clock=clock) as session:
+            task = asyncio.create_task(session.generate("q"))
+            for expected in (1, 2, 3):
+                while len(model.requests) < expected:
+                    await asyncio.sleep(0)
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                assert expected == len(model.requests)
+                clock.advance(60)
+            with pytest.raises(ProviderFailed, match="busy"):
+                await task
+
+    run(work())
+
+
+def test_a_tools_outcome_is_recorded_as_it_was() -> None:
+    """Exit code, metadata and duration are in the log; the model reads only the content."""
+
+    async def work() -> None:
+        def act() -> ToolOutcome:
+            return ToolOutcome(content="no", is_error=True, exit_code=3, metadata={"k": [1]})
+
+        model = ScriptedModel([call("act"), say("done")])
+        async with one_session(model, tool(act, nature=Nature.READ_ONLY)) as session:
+            await session.generate("q")
+            journal = session.where.backend.journal(session.where.row)
+            events = [recorded.event async for recorded in journal.replay()]
+            ended = [e for e in events if isinstance(e, EffectEnded) and e.effect == "tool"]
+            assert (Outcome.FAILED, 3) == (ended[0].outcome, ended[0].exit_code)
+            assert {"k": [1]} == json.loads(ended[0].metadata)
+            assert "no" == results(await session.history())[0].content
+
+    run(work())
+
+
+def test_what_a_cancelled_tool_said_is_bounded() -> None:
+    """A tool that talks without end is kept up to a limit."""
+
+    async def work() -> None:
+        started = asyncio.Event()
+
+        async def talk(context: ToolContext) -> str:
+            for _ in range(50):
+                context.emit("x" * 10_000)
+            started.set()
+            await asyncio.Event().wait()
+            return ""
+
+        model = ScriptedModel([call("talk")])
+        async with one_session(model, tool(talk)) as session:
+            task = asyncio.create_task(session.generate("q"))
+            await started.wait()
+            await session.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            content = results(await session.history())[0].content
+            assert KEPT_CHARS_MAX <= len(content) < KEPT_CHARS_MAX + 200
+
+    run(work())

@@ -1,0 +1,166 @@
+"""Planted bugs that the simulator must find: (name, file, old, new).
+
+`old` occurs exactly once in the file below src/holdfast. They sit where a unit
+test sees little: in what the parts do together.
+"""
+
+from __future__ import annotations
+
+MUTANTS: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "a call in doubt is taken for the engine's own",
+        "core/decide/doubt.py",
+        "effect for effect in view.open if effect.engine != engine and effect.ref not in asked",
+        "effect for effect in view.open if not engine and effect.ref not in asked",
+    ),
+    (
+        "a once call in doubt is repeated",
+        "core/decide/doubt.py",
+        "if nature in (Nature.READ_ONLY, Nature.IDEMPOTENT):",
+        "if nature in (Nature.READ_ONLY, Nature.IDEMPOTENT, Nature.ONCE):",
+    ),
+    (
+        "what a tool says it has done is done again",
+        "core/decide/doubt.py",
+        "if found.done is False:",
+        "if found.done is not None:",
+    ),
+    (
+        "nobody is asked about a call in doubt",
+        "core/decide/doubt.py",
+        "    if draft.facts.grace_over:\n        ask(draft, effect)",
+        "    if not draft.facts.grace_over:\n        ask(draft, effect)",
+    ),
+    (
+        "calls that never started get no result on cancel",
+        "core/decide/effects.py",
+        "    running = {effect.ref.ordinal for effect in draft.view.open}\n",
+        "    running = {call.ordinal for call in draft.view.calls}\n",
+    ),
+    (
+        "the round limit is one too many",
+        "core/decide/effects.py",
+        "turn.rounds >= draft.view.settings.limits.max_rounds",
+        "turn.rounds > draft.view.settings.limits.max_rounds",
+    ),
+    (
+        "a message joins whatever turn runs",
+        "core/decide/talk.py",
+        "if view.turn is not None and policy is not QueuePolicy.STEER:",
+        "if view.turn is not None and policy is QueuePolicy.REJECT:",
+    ),
+    (
+        "a paused session goes on",
+        "core/owed.py",
+        "turn is None or turn.cancel or view.state not in WORKING",
+        "turn is None or turn.cancel",
+    ),
+    (
+        "a call that is not read-only starts beside others",
+        "core/owed.py",
+        "            if not busy and not start:\n",
+        "            if not start:\n",
+    ),
+    (
+        "a cancelled turn is still owed its effects",
+        "core/owed.py",
+        "turn is None or turn.cancel or view.state",
+        "turn is None or view.state",
+    ),
+    (
+        "the wipe does not wait for what runs",
+        "core/owed.py",
+        "start_wipe=not (view.open or view.host_open or view.questions or view.wiped)",
+        "start_wipe=not view.wiped",
+    ),
+    (
+        "a completed session cannot be reopened",
+        "core/lifecycle.py",
+        "_S.COMPLETED: frozenset({_S.ACTIVE, _S.TERMINATING})",
+        "_S.COMPLETED: frozenset({_S.TERMINATING})",
+    ),
+    (
+        "an ended session can fail",
+        "core/lifecycle.py",
+        "_S.COMPLETED: frozenset({_S.ACTIVE, _S.TERMINATING})",
+        "_S.COMPLETED: frozenset({_S.ACTIVE, _S.ERROR, _S.TERMINATING})",
+    ),
+    (
+        "the session's list of tools is not kept to",
+        "core/guards/offer.py",
+        "if names is not None and action.name.casefold() not in names:",
+        "if names is not None and not action.name:",
+    ),
+    (
+        "everything runs unasked",
+        "core/guards/offer.py",
+        "if action.nature is not Nature.READ_ONLY and not view.settings.unsafe_auto_approve:",
+        "if action.nature is Nature.ONCE and not view.settings.unsafe_auto_approve:",
+    ),
+    (
+        "wrong arguments run",
+        "core/guards/offer.py",
+        "    if action.problem:\n",
+        "    if action.problem and not action.name:\n",
+    ),
+    (
+        "the gate asks only the first guard",
+        "core/judge.py",
+        "for name, guard in guards)",
+        "for name, guard in guards[:1])",
+    ),
+    (
+        "what is surplus runs on",
+        "runtime/workers.py",
+        "elif (gone or ref not in wanted) and not run.cancelled:",
+        "elif gone and not run.cancelled:",
+    ),
+    (
+        "any engine's intent is carried out",
+        "runtime/workers.py",
+        "if effect.engine == self._engine.id and ref not in self._running:",
+        "if ref not in self._running:",
+    ),
+    (
+        "an intent is carried out again and again",
+        "runtime/workers.py",
+        "if effect.engine == self._engine.id and ref not in self._running:",
+        "if effect.engine == self._engine.id:",
+    ),
+    (
+        "a surplus intent that never started is left open",
+        "runtime/workers.py",
+        "        self._end_unstarted(view)\n",
+        "",
+    ),
+    (
+        "a former holder gets no time to stop",
+        "runtime/workers.py",
+        "            if not self._engine.tenure.grace_over:\n",
+        "            if self._engine is None:\n",
+    ),
+    (
+        "callers are told before it is durable",
+        "runtime/engine.py",
+        "        await self._append(draft)\n        await self._inbox.keep(draft.waiting)\n"
+        "        draft.tell()\n",
+        "        draft.tell()\n        await self._append(draft)\n"
+        "        await self._inbox.keep(draft.waiting)\n",
+    ),
+    (
+        "messages that wait are only kept in memory",
+        "runtime/inbox.py",
+        "            if mail.seq == 0:\n                await self._make_durable(mail)\n",
+        "",
+    ),
+    (
+        "a lost acknowledgement is taken for a failure",
+        "runtime/journal.py",
+        "            if not await self._is_ours(rows):\n                raise\n",
+        "            raise\n",
+    ),
+)
+"""Planted bugs; see the module."""
+
+SURVIVE: dict[str, str] = {}
+"""Mutants the simulator does not find, with the reason."""

@@ -1,0 +1,45 @@
+"""The simulator finds bugs: each planted one, in a copy of the package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sim.sim_mutants import MUTANTS, SURVIVE
+
+import holdfast
+
+PACKAGE = Path(holdfast.__file__).parent
+BUDGET_S = "300"
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant[0] for mutant in MUTANTS])
+def test_a_mutant_can_be_planted(mutant: tuple[str, str, str, str]) -> None:
+    """Its text is in the package exactly once."""
+    assert 1 == (PACKAGE / mutant[1]).read_text().count(mutant[2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "mutant", [m for m in MUTANTS if m[0] not in SURVIVE], ids=lambda mutant: mutant[0]
+)
+def test_a_mutant_is_found(mutant: tuple[str, str, str, str], tmp_path: Path) -> None:
+    """Within 10,000 worlds some invariant is violated."""
+    copy = tmp_path / "holdfast"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    file = copy / mutant[1]
+    file.write_text(file.read_text().replace(mutant[2], mutant[3]))
+    command = [sys.executable, "-m", "holdfast.testing.sim", "--first", "--runs", "10000"]
+    done = subprocess.run(
+        [*command, "--seed", "10000", "--seconds", BUDGET_S],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "with violations" in done.stdout, done.stderr[-2000:]
+    assert 1 == done.returncode, done.stdout[-2000:]
