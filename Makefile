@@ -17,7 +17,7 @@ bench_ready := $(bench_venv)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick bench lint format format-check types wheel lock clean distclean
+.PHONY: help demo test quick bench bench-crash soak lint format format-check types wheel lock clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -33,6 +33,12 @@ quick: $(dev_ready) ## the tests that take less than a minute together
 
 bench: $(user_ready) $(bench_ready) ## measure us and our peers side by side; QUICK=1 for a short run
 	BENCH_VENV=$(bench_venv) $(bin)/python bench/run.py $(ARGS)
+
+bench-crash: $(user_ready) $(bench_ready) ## two writers, and kill -9 in a tool: our peers and us
+	BENCH_VENV=$(bench_venv) $(bin)/python bench/crash/crashrun.py $(ARGS)
+
+soak: $(user_ready) ## half an hour of kills and failing disks; QUICK=1: short; SIM=N: simulate N seeds
+	$(bin)/python bench/soak/soakrun.py $(ARGS)
 
 lint: $(dev_ready) ## ruff and mypy
 	$(bin)/ruff check .
@@ -51,7 +57,7 @@ lock: $(dev_ready) ## write requirements/*.txt anew; needs the uv program
 	scripts/lock.sh $(ARGS)
 
 clean: ## remove what tests and builds leave behind
-	rm -rf build dist .bench-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf build dist .bench-data soak-failures .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the virtual environment

@@ -23,7 +23,7 @@ IDLE_S = 1.0
 
 async def build(directory: Path, sessions: int) -> None:
     """Make the sessions, 64 at a time."""
-    text = "A short message of a chat, about a hundred characters, as people write them to each other. "
+    text = "A short message of a chat, about a hundred characters, as people write them to others."
 
     async with backend(directory) as found:
 

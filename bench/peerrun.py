@@ -31,8 +31,8 @@ def run(script: str, directory: Path) -> tuple[dict[str, object] | None, str]:
     """Run one peer; its figures, or None and why not."""
     if not python().exists():
         return None, f"{python()} is missing; `make bench` makes it"
-    sizes = [str(pick(16, 4)), str(pick(1050, 60))]
-    command = [str(python()), str(HERE / "peers" / script), str(directory), *sizes]
+    sizes = [str(pick(16, 4)), str(pick(500, 60))]
+    command = [str(python()), "-W", "ignore", str(HERE / "peers" / script), str(directory), *sizes]
     quiet = {**os.environ, "LANGSMITH_TRACING": "false", "OTEL_SDK_DISABLED": "true"}
     try:
         done = subprocess.run(

@@ -60,7 +60,7 @@ UNASKED = Settings(name="talk", workspace="/w", unsafe_auto_approve=True)
 def opened(settings: Settings = UNASKED, **fields: object) -> Opened:
     """A birth with the fields nobody cares about filled in."""
     facts = {"session_id": "one", "tenant": "t", "user_id": "u", "installation": "", **fields}
-    return Opened(commitment="", settings=settings, **facts)  # type: ignore[arg-type]
+    return Opened(commitment="", settings=settings, **facts)
 
 
 def action_of(use: ToolUse) -> Action:
@@ -143,7 +143,7 @@ class Talk:
             model=MODEL,
             actions=self.actions(self.view),
         )
-        return replace(facts, **changes)  # type: ignore[arg-type]
+        return replace(facts, **changes)
 
     def actions(self, view: SessionView) -> dict[EffectRef, Action]:
         """The normalised calls of the answer that is being worked on."""
@@ -201,7 +201,7 @@ class Talk:
             message=message,
             usage=usage,
             actions=tuple(action_of(use) for use in uses),
-            **fields,  # type: ignore[arg-type]
+            **fields,
         )
         return self.say(command)
 

@@ -31,8 +31,9 @@ class Race:
 
     @property
     def faults(self) -> int:
-        """How many promises were broken; a sender that was turned away counts."""
-        return len(self.lost) + (not self.contiguous) + self.stale + len(self.told)
+        """How many promises were broken; being told of a loss is not one more."""
+        turned_away = len(self.told) if not self.lost else 0
+        return len(self.lost) + (not self.contiguous) + self.stale + turned_away
 
     def words(self) -> str:
         """For the table."""

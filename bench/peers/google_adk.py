@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
-
-warnings.simplefilter("ignore")
 
 from google.adk.agents import LlmAgent
 from google.adk.events import Event

@@ -1,15 +1,15 @@
 """pydantic-ai: `Agent.run`, its messages saved by the user.
 
 The library keeps no sessions of its own; what its documentation shows is to keep
-`all_messages_json()`. Here that is done the careful way: into a SQLite row per
-session, committed with `synchronous=FULL`, after every run. It is therefore the
-*user's* code that is durable, once a turn, and a crash within a turn loses it.
+`all_messages_json()`. Here that is done the careful way: into a file per session,
+written beside, synced and renamed, after every run. It is therefore the *user's*
+code that is durable, once a turn, and a crash within a turn loses the turn.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import os
 from pathlib import Path
 
 from peercommon import ANSWER, PROMPT, SESSIONS, TEXT, main, rate, timed_turns
@@ -34,33 +34,39 @@ async def _answer(messages: list[ModelMessage], info: AgentInfo) -> ModelRespons
 
 
 class Kept:
-    """The user's own store: one row a session, replaced as a whole."""
+    """The user's own store: one file a session, replaced as a whole."""
 
-    def __init__(self, file: Path) -> None:
-        self._connection = sqlite3.connect(file, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.execute("CREATE TABLE kept(id TEXT PRIMARY KEY, messages BLOB)")
-        self._lock = asyncio.Lock()
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        self._directory = directory
 
     def _save(self, id: str, messages: bytes) -> None:
-        with self._connection:
-            self._connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (id, messages))
+        target = self._directory / f"{id}.json"
+        draft = target.with_suffix(".tmp")
+        with draft.open("wb") as file:
+            file.write(messages)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+        above = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)
 
     async def save(self, id: str, messages: bytes) -> None:
         """Keep a session."""
-        async with self._lock:
-            await asyncio.to_thread(self._save, id, messages)
+        await asyncio.to_thread(self._save, id, messages)
 
     def load(self, id: str) -> list[ModelMessage]:
         """Read a session back."""
-        row = self._connection.execute("SELECT messages FROM kept WHERE id = ?", (id,)).fetchone()
-        return ModelMessagesTypeAdapter.validate_json(row[0]) if row else []
+        file = self._directory / f"{id}.json"
+        return ModelMessagesTypeAdapter.validate_json(file.read_bytes()) if file.exists() else []
 
 
 async def measure(directory: Path, each: int, turns: int) -> dict[str, object]:
     """Take both figures."""
-    kept = Kept(directory / "append.db")
+    kept = Kept(directory / "append")
     histories: list[list[ModelMessage]] = [[] for _ in range(SESSIONS)]
 
     async def append(session: int) -> None:
@@ -77,7 +83,7 @@ async def measure(directory: Path, each: int, turns: int) -> dict[str, object]:
         """Look."""
         return "hello"
 
-    store = Kept(directory / "turns.db")
+    store = Kept(directory / "turns")
 
     async def turn() -> str:
         found = await agent.run(PROMPT, message_history=store.load("one"))
@@ -88,6 +94,5 @@ async def measure(directory: Path, each: int, turns: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main(
-        ("pydantic-ai-slim",), measure, "the user's own SQLite row a session, FULL, after each run"
-    )
+    store = "the user's own file a session, synced and renamed after each run"
+    main(("pydantic-ai-slim",), measure, store)

@@ -103,7 +103,7 @@ class Running:
             reader.start()
 
     def _read(self, name: str, stream: object) -> None:
-        while piece := stream.read(1):  # type: ignore[attr-defined]
+        while piece := stream.read(1):
             with self._changed:
                 self.texts[name] += piece
                 self._changed.notify_all()

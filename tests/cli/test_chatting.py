@@ -44,7 +44,7 @@ def test_slash_commands(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
                  "/rewind needs a version"):  # fmt: skip
         assert said in ran.err
     shown = place.cli("sessions", "show", "one", "--json").json()
-    assert "Active" == shown["state"]  # type: ignore[index, call-overload]
+    assert "Active" == shown["state"]
     assert "\x1b" not in ran.out + ran.err
 
 

@@ -17,7 +17,7 @@ def test_a_command_nobody_serves_stays_queued_and_says_so(place: Place) -> None:
     """It is carried out by the next runner."""
     place.say("one")
     ran = place.cli("sessions", "end", "one", "--json")
-    assert ("queued", "Active") == (ran.json()["status"], state(place))  # type: ignore[index, call-overload]
+    assert ("queued", "Active") == (ran.json()["status"], state(place))
     assert "nobody runs this session now" in place.cli("sessions", "pause", "one").err
     script = place.script({"text": "never"})
     place.cli("run", "--resume", "-s", "one", "--script", script)
@@ -42,7 +42,7 @@ def test_rewind(place: Place) -> None:
     place.say("one")
     assert 0 == place.cli("sessions", "rewind", "one", "1", "--now").code
     shown = place.cli("sessions", "show", "one", "--history", "--json").json()
-    assert [] == shown["history"]  # type: ignore[index, call-overload]
+    assert [] == shown["history"]
     assert 2 == place.cli("sessions", "rewind", "one", "999", "--now").code
 
 
@@ -56,7 +56,7 @@ def test_wipe_destroys_the_session_and_its_forks(place: Place) -> None:
     ran = place.cli("sessions", "wipe", "one", "--yes", "--now", "--keep", "kept")
     assert (0, True, True) == (ran.code, "gone: wiped\none: wiped" in ran.err, "rotate" in ran.err)
     rows = place.cli("sessions", "list", "--json").json()
-    assert ["kept"] == [row["id"] for row in rows]  # type: ignore[union-attr, index]
+    assert ["kept"] == [row["id"] for row in rows]
     assert 0 == place.cli("audit", "verify").code
 
 

@@ -12,7 +12,7 @@ from holdfast.ports.model import ModelRequest
 from holdfast.testing.script import Call, Turn
 
 
-def tests_pass(workspace: Path) -> bool:
+def program_is_right(workspace: Path) -> bool:
     """Whether the program's own tests pass."""
     line = [sys.executable, "-m", "unittest", "-q"]
     return subprocess.run(line, cwd=workspace, capture_output=True, check=False).returncode == 0
@@ -22,11 +22,11 @@ def test_the_bug_is_real_and_the_edit_mends_it(tmp_path: Path) -> None:
     """The tests fail before it and pass after it."""
     workspace = tmp_path / "workspace"
     demo_job.lay_out(workspace)
-    before = tests_pass(workspace)
+    before = program_is_right(workspace)
     program = workspace / "prices.py"
     assert 1 == program.read_text().count(demo_job.WRONG)
     program.write_text(program.read_text().replace(demo_job.WRONG, demo_job.RIGHT))
-    assert (False, True, 0) == (before, tests_pass(workspace), demo_job.releases(workspace))
+    assert (False, True, 0) == (before, program_is_right(workspace), demo_job.releases(workspace))
 
 
 def turn_after(results: int) -> Turn:

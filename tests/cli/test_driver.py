@@ -85,7 +85,7 @@ def test_a_killed_command_waits_for_an_answer(place: Place) -> None:
     running.kill()
     asked = resumed(place, {"text": "no"})
     assert (10, True) == (asked.code, "nobody knows whether it happened" in asked.err)
-    number = str(facts_of(place)["questions"][0]["id"])  # type: ignore[index]
+    number = str(facts_of(place)["questions"][0]["id"])
     assert 3 == place.cli("sessions", "answer", "one", "999", "skip").code
     assert 2 == place.cli("sessions", "answer", "one", number, "maybe").code
     queued = place.cli("sessions", "answer", "one", number, "happened", "--note", "I saw it")

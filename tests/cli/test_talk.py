@@ -103,7 +103,7 @@ def test_the_system_prompt_comes_from_a_file(place: Place) -> None:
     place.say("one", "x", "--system", f"@{place.root / 'system.txt'}")
     place.say("one", "x", "--system", "be long")
     events = place.cli("sessions", "show", "one", "--events", "--json").json()
-    kinds = [event["type"] for event in events["events"]]  # type: ignore[index, call-overload]
+    kinds = [event["type"] for event in events["events"]]
     assert 1 == kinds.count("session_configured")
 
 
@@ -142,7 +142,7 @@ def serve(script: list[object], work: Callable[[str], None]) -> list[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    server = ProviderServer(script)  # type: ignore[arg-type]
+    server = ProviderServer(script)
     try:
         asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(10)
         work(server.base_url)
@@ -188,5 +188,5 @@ def test_real_work_over_a_providers_protocol(place: Place, provider: str) -> Non
     assert [] == serve(list(script), work)
     assert "a + b" in (place.workspace / "add.py").read_text()
     shown = place.cli("sessions", "show", "one", "--json").json()
-    assert "m" == shown["model"]  # type: ignore[index, call-overload]
+    assert "m" == shown["model"]
     assert "test-key" not in json.dumps(shown)

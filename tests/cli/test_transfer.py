@@ -28,7 +28,7 @@ def test_export_and_import(place: Place, form: str) -> None:
     assert (0, "two\n", True) == (taken.code, taken.out, "not trusted" in taken.err)
     assert ["go", "hello"] == history(place, "two")
     again = place.cli("sessions", "import", str(file), "--json").json()
-    assert 2 == again["messages"]  # type: ignore[index, call-overload]
+    assert 2 == again["messages"]
 
 
 def test_what_cannot_be_exported_or_imported(place: Place) -> None:
@@ -53,6 +53,6 @@ def test_fork(place: Place) -> None:
     place.say("one", "hello")
     assert "two\n" == place.cli("sessions", "fork", "one", "two").out
     made = place.cli("sessions", "fork", "one", "--at", "1", "--json").json()
-    id = made["session"]  # type: ignore[index, call-overload]
+    id = made["session"]
     assert (["go", "hello"], []) == (history(place, "two"), history(place, str(id)))
     assert 4 == place.cli("sessions", "fork", "one", "two").code

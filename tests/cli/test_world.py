@@ -33,7 +33,7 @@ def test_the_environment_names_the_store(place: Place, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOLDFAST_INSTALLATION_KEY", str(place.key))
     monkeypatch.setattr(place, "options", list)
     listed = place.cli("sessions", "list", "--json").json()
-    assert ["one"] == [row["id"] for row in listed]  # type: ignore[union-attr, index]
+    assert ["one"] == [row["id"] for row in listed]
 
 
 def test_a_test_is_no_person() -> None:

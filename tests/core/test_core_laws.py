@@ -69,7 +69,7 @@ def test_command_round_trip(kind: type[Command]) -> None:
 
     @given(of(kind))
     def law(command: Command) -> None:
-        assert command == decode_command(encode_command(command))  # type: ignore[arg-type]
+        assert command == decode_command(encode_command(command))
 
     law()
 

@@ -48,7 +48,7 @@ def test_unsafe_id_is_refused(text: str, words: str) -> None:
 def test_what_is_no_text_is_refused() -> None:
     """A number is no id."""
     with pytest.raises(InvalidSessionId, match="must not be empty"):
-        validate_id(7)  # type: ignore[arg-type]
+        validate_id(7)
 
 
 def test_label_names_the_thing() -> None:

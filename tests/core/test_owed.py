@@ -20,7 +20,7 @@ def running(*calls: Call, open: tuple[int, ...] = (), **fields: object) -> Sessi
     turn = Turn(id=2, cause=9, clock_ms=1_000, answer=9)
     effects = tuple(effect(ordinal) for ordinal in open)
     view = SessionView(version=9, state=ACTIVE, turn=turn, calls=calls, open=effects)
-    return replace(view, **fields)  # type: ignore[arg-type]
+    return replace(view, **fields)
 
 
 def effect(ordinal: int, cause: int = 9) -> OpenEffect:
@@ -161,7 +161,7 @@ def test_wipe_waits_until_all_has_stopped(left: dict[str, object]) -> None:
     """Nothing may run any more when the key goes."""
     ending = SessionView(state=SessionState.TERMINATING)
     assert Owed(start_wipe=True) == owed(ending)
-    assert Owed() == owed(replace(ending, **left))  # type: ignore[arg-type]
+    assert Owed() == owed(replace(ending, **left))
 
 
 def test_wipe_owes_the_key_until_it_is_gone() -> None:

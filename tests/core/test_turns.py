@@ -28,7 +28,7 @@ USAGE = Usage(input_tokens=10, output_tokens=5, cost_micros=3)
 def ended(message: Message | None = None, **fields: object) -> EffectEnded:
     """The first model call's outcome."""
     facts: dict[str, object] = {"cause": 2, "effect": "model", "outcome": Outcome.DONE, **fields}
-    return EffectEnded(ordinal=0, message=message, tokens=4, **facts)  # type: ignore[arg-type]
+    return EffectEnded(ordinal=0, message=message, tokens=4, **facts)
 
 
 def tool_end(ordinal: int, outcome: Outcome = Outcome.DONE) -> EffectEnded:

@@ -19,7 +19,7 @@ RANK = {Allow: 0, Ask: 1, Deny: 2}
 def test_order_and_repetition_do_not_matter(verdicts: list[Verdict], random: object) -> None:
     """Any order of the guards, and any guard asked twice, comes to the same."""
     again = verdicts + verdicts[::2]
-    random.shuffle(again)  # type: ignore[attr-defined]
+    random.shuffle(again)
     assert join_all(verdicts) == join_all(again)
 
 

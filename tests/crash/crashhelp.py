@@ -138,8 +138,10 @@ def leftovers(folder: Path) -> list[str]:
         try:
             environment = Path("/proc", name, "environ").read_bytes()
             place = os.readlink(f"/proc/{name}/cwd")
+            command = Path("/proc", name, "cmdline").read_bytes()
         except OSError:
             continue
-        if b"HOLDFAST_EFFECT=" in environment and place.startswith(str(folder)):
+        ours = place.startswith(str(folder)) or os.fsencode(folder) + b"/" in command
+        if b"HOLDFAST_EFFECT=" in environment and ours:
             found.append(name)
     return found

@@ -62,8 +62,7 @@ def test_a_subscriber_of_a_wiped_session_is_told_the_end() -> None:
             seen: list[str] = []
 
             async def watch() -> None:
-                async for event in session.subscribe_events():
-                    seen.append(event.type)
+                seen.extend([event.type async for event in session.subscribe_events()])
 
             watcher = asyncio.create_task(watch())
             while not session._core.hub(session.where.stream).watched:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_an_idle_engine_is_let_go_and_comes_back() -> None:
         clock = HandClock()
         async with one_session(echo(), clock=clock, idle_s=30) as session:
             await session.generate("a")
-            live = lambda: session._core.live(session.where.stream)  # noqa: E731 - a short name
+            live = partial(session._core.live, session.where.stream)
             assert live() is not None
             clock.advance(29)
             await asyncio.sleep(0.01)

@@ -10,10 +10,11 @@ import pytest
 
 from holdfast.core.errors import InvalidInput, ProviderFailed
 from holdfast.core.events import EffectEnded, Outcome
+from holdfast.core.messages import ToolUse
 from holdfast.core.tools import Nature
 from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
 from holdfast.ports.tool import ToolContext, ToolOutcome
-from holdfast.runtime.perform import KEPT_CHARS_MAX, clean
+from holdfast.runtime.perform import KEPT_CHARS_MAX, _tidy, clean
 from holdfast.testing.script import call, fail, say
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import HandClock, one_session, results, run, texts, tool
@@ -137,3 +138,13 @@ def test_what_a_cancelled_tool_said_is_bounded() -> None:
             assert KEPT_CHARS_MAX <= len(content) < KEPT_CHARS_MAX + 200
 
     run(work())
+
+
+def test_ids_and_names_of_calls_are_bounded_and_unique() -> None:
+    """The fold keeps them; a name nobody could have is one no tool has."""
+    long = "x" * 500
+    parts = tuple(
+        ToolUse(id, name) for id, name in ((long, "read"), ("", long), ("a", ""), ("a", "b"))
+    )
+    tidied = [(part.id, part.name) for part in _tidy(parts) if isinstance(part, ToolUse)]
+    assert [("call", "read"), ("call-2", "unnamed"), ("a", "unnamed"), ("a-2", "b")] == tidied

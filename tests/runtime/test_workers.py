@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from pathlib import Path
 
 import pytest
 
+from holdfast.adapters.sandbox.processes import marked
 from holdfast.adapters.tools.bash import BashTool
 from holdfast.bootstrap import SessionManager
 from holdfast.core.errors import Cancelled, HoldfastError
@@ -38,18 +38,11 @@ def p99(seconds: list[float]) -> float:
     return sorted(seconds)[min(len(seconds) - 1, int(len(seconds) * 0.99))]
 
 
-def marked() -> list[str]:
-    """Living processes that any tool's effect has started."""
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            try:
-                environment = Path("/proc", name, "environ").read_bytes()
-            except OSError:
-                continue
-            if b"HOLDFAST_EFFECT=" in environment:
-                found.append(name)
-    return found
+def effect_ids(session: Session) -> list[str]:
+    """The ids of the effects that run; every process of one carries its id."""
+    engine = session._core.live(session.where.stream)
+    assert engine is not None
+    return [engine.workers.make.effect_id(effect.ref) for effect in engine.view.open]
 
 
 async def cancel_timed(session: Session, task: asyncio.Task[object]) -> float:
@@ -178,8 +171,10 @@ async def _cancel_shells(folder: Path, times: int) -> list[float]:
         for i in range(times):
             task = asyncio.create_task(session.generate(f"q{i}"))
             await until((workspace / f"flag{i}").exists)
+            (effect,) = effect_ids(session)
+            assert marked(effect)
             took.append(await cancel_timed(session, task))
-            assert [] == marked()
+            assert set() == marked(effect)
         found = results(await session.history())
         assert times == len(found)
         assert all("started" in result.content for result in found)

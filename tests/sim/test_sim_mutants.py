@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from sim.sim_mutants import MUTANTS, SURVIVE
 
 import holdfast
+from sim.sim_mutants import MUTANTS, SURVIVE
 
 PACKAGE = Path(holdfast.__file__).parent
 BUDGET_S = "300"

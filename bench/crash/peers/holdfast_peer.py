@@ -24,6 +24,7 @@ from crashpeer import (
     note,
     think,
 )
+
 from holdfast.adapters.tools.registry import ToolRegistry
 from holdfast.bootstrap import SessionManager
 from holdfast.core.messages import Message, Text, ToolResult, ToolUse
@@ -182,6 +183,4 @@ async def read() -> Entries:
 
 
 if __name__ == "__main__":
-    main(
-        ("holdfast",), "its SQLite store", setup=setup, send=send, read=read, resume=resume
-    )
+    main(("holdfast",), "its SQLite store", setup=setup, send=send, read=read, resume=resume)

@@ -91,6 +91,4 @@ async def read() -> Entries:
 
 if __name__ == "__main__":
     packages = ("langgraph", "langgraph-checkpoint-sqlite")
-    main(
-        packages, "AsyncSqliteSaver, sync", setup=setup, send=send, read=read, resume=resume
-    )
+    main(packages, "AsyncSqliteSaver, sync", setup=setup, send=send, read=read, resume=resume)

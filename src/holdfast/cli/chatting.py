@@ -7,8 +7,25 @@ import functools
 import sys
 from collections.abc import Callable
 
+import typer
+
 from holdfast.cli.plain import one_line, safe
-from holdfast.cli.talk import Table
+from holdfast.cli.talk import (
+    BaseUrlOption,
+    KeyOption,
+    ModelOption,
+    RoundsOption,
+    ScriptOption,
+    SessionOption,
+    SystemOption,
+    Table,
+    UnsafeOption,
+    UnsandboxedOption,
+    Wanted,
+    WorkspaceOption,
+    converse,
+)
+from holdfast.cli.world import options_of
 from holdfast.core.errors import HoldfastError, InvalidInput, NotNow
 
 HISTORY_MESSAGES = 20
@@ -22,6 +39,40 @@ HELP = """\
 /info         facts of the session
 /quit         leave; the session stays (Ctrl-D does the same)
 // at the start sends a line that begins with a slash"""
+
+
+def chat(
+    context: typer.Context,
+    *,
+    session: SessionOption = None,
+    workspace: WorkspaceOption = None,
+    model: ModelOption = None,
+    base_url: BaseUrlOption = None,
+    key: KeyOption = None,
+    script: ScriptOption = None,
+    unsafe_auto_approve: UnsafeOption = False,
+    unsandboxed: UnsandboxedOption = False,
+    system: SystemOption = None,
+    max_rounds: RoundsOption = None,
+) -> None:
+    """Talk with a session, turn after turn.
+
+    Ctrl-C cancels the turn, not the program; Ctrl-D or /quit leaves, and the
+    session stays. /help lists what else can be typed.
+    """
+    wanted = Wanted(
+        session=session,
+        workspace=workspace,
+        model=model,
+        base_url=base_url,
+        key=key,
+        script=script,
+        unsafe=unsafe_auto_approve,
+        unsandboxed=unsandboxed,
+        system=system,
+        max_rounds=max_rounds,
+    )
+    converse(options_of(context), wanted, chat_with)
 
 
 def chat_with(table: Table) -> int:

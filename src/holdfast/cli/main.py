@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 import holdfast
-from holdfast.cli import control, sessions, talk, transfer, upkeep
+from holdfast.cli import chatting, control, sessions, talk, transfer, upkeep
 from holdfast.cli.exits import (
     CANCELLED,
     PIPE_CLOSED,
@@ -79,7 +79,7 @@ def _before(
 
 
 app.command("run")(talk.run)
-app.command("chat")(talk.chat)
+app.command("chat")(chatting.chat)
 app.add_typer(of_sessions, name="sessions")
 app.add_typer(of_audit, name="audit")
 app.add_typer(of_keys, name="keys")

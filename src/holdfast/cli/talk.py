@@ -127,43 +127,6 @@ def run(
     converse(options_of(context), wanted, lambda table: _one_task(table, text))
 
 
-def chat(
-    context: typer.Context,
-    *,
-    session: SessionOption = None,
-    workspace: WorkspaceOption = None,
-    model: ModelOption = None,
-    base_url: BaseUrlOption = None,
-    key: KeyOption = None,
-    script: ScriptOption = None,
-    unsafe_auto_approve: UnsafeOption = False,
-    unsandboxed: UnsandboxedOption = False,
-    system: SystemOption = None,
-    max_rounds: RoundsOption = None,
-) -> None:
-    """Talk with a session, turn after turn.
-
-    Ctrl-C cancels the turn, not the program; Ctrl-D or /quit leaves, and the
-    session stays. /help lists what else can be typed.
-    """
-    # lazy: the conversation loads the runtime.
-    from holdfast.cli.chatting import chat_with
-
-    wanted = Wanted(
-        session=session,
-        workspace=workspace,
-        model=model,
-        base_url=base_url,
-        key=key,
-        script=script,
-        unsafe=unsafe_auto_approve,
-        unsandboxed=unsandboxed,
-        system=system,
-        max_rounds=max_rounds,
-    )
-    converse(options_of(context), wanted, chat_with)
-
-
 # --- what both do -------------------------------------------------------------------
 
 

@@ -80,7 +80,7 @@ class Renderer:
 
     def reset(self) -> None:
         """Forget: entries before `done` have changed."""
-        self.__init__()  # type: ignore[misc]  # as new
+        self.__init__()  # type: ignore[misc]  # begins again as a new one does
 
     def render(
         self, entries: Sequence[Entry], budget_tokens: int | None = None
@@ -170,7 +170,7 @@ def _settled_until(entries: Sequence[Entry], start: int) -> int:
             owing = {use.id for use in message.tool_uses}
         elif message.role is Role.TOOL:
             owing -= {part.tool_use_id for part in message.parts if isinstance(part, ToolResult)}
-        elif not owing:
+        elif not owing and _visible(message) is not None:  # else it begins no exchange
             cut = place
     return cut
 

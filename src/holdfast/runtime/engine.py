@@ -324,6 +324,7 @@ class Engine:
         )
         await self.journal.append(draft.events, now_ms=draft.now_ms, extras=extras)
         turn_ended = self._fold(draft)
+        self.workers.reconcile()  # at once: what follows may wait for the store
         if self.view.wiped:
             await self._forget()
         elif turn_ended:

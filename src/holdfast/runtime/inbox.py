@@ -43,6 +43,7 @@ class Inbox:
         self.dirty = True
         self.waiting: list[Mail] = []
         self._open: dict[bytes, Mail] = {}
+        self._passed: set[bytes] = set()
         self._journal = journal
 
     def joins(self, mail: Mail) -> bool:
@@ -63,7 +64,12 @@ class Inbox:
         id = mail.id
         assert id is not None
         self._open[id] = mail
-        mail.future.add_done_callback(lambda _: self._open.pop(id, None))
+        mail.future.add_done_callback(lambda _: self._over(id, mail))
+
+    def _over(self, id: bytes, mail: Mail) -> None:
+        if self._open.get(id) is mail:  # another with this id may have come since
+            del self._open[id]
+            self.dirty = self.dirty or id in self._passed  # its row was passed over meanwhile
 
     async def read_if_dirty(self, engine: _Poster) -> None:
         """Read what other processes have submitted."""
@@ -74,6 +80,7 @@ class Inbox:
             self._journal.stream, PendingKind.COMMAND, limit=PAGE
         )
         known = {mail.seq for mail in self.waiting}
+        self._passed = {row.id for row in rows if row.id in self._open}
         for row in rows:
             if row.seq not in known and row.id not in self._open:
                 await self._take(row)

@@ -139,9 +139,9 @@ def test_ended_session_is_not_configured() -> None:
 )
 def test_limits_of_settings(field: str, good: object, bad: object) -> None:
     """At the limit it passes, over it the field is named."""
-    check_settings(replace(Settings(), **{field: good}))  # type: ignore[arg-type]
+    check_settings(replace(Settings(), **{field: good}))
     with pytest.raises(InvalidInput, match=f"({field}|unknown fields) is out of range"):
-        check_settings(replace(Settings(), **{field: bad}))  # type: ignore[arg-type]
+        check_settings(replace(Settings(), **{field: bad}))
 
 
 @pytest.mark.parametrize(

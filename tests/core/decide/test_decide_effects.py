@@ -112,7 +112,7 @@ def test_denied_call_gets_the_denial_as_its_result() -> None:
     assert (1, Outcome.REFUSED, "offer.unsafe_refused") == results(events)[1]
     refused = events[1]
     assert isinstance(refused, EffectEnded) and refused.message is not None
-    assert "[denied: 'pay' can change things" in refused.message.parts[0].content  # type: ignore[union-attr]
+    assert "[denied: 'pay' can change things" in refused.message.parts[0].content
     assert 0 == talk.view.tool_call_count
 
 
@@ -148,7 +148,7 @@ def test_gate_that_denies_the_model_fails_the_turn() -> None:
 def test_what_this_runner_does_not_offer_stays_owed() -> None:
     """Another runner may have the model, or a tool the session lists."""
     talk = Talk(replace(UNASKED, tools=("look", "elsewhere")))
-    absent = replace(talk.facts().model, known=False)  # type: ignore[type-var]
+    absent = replace(talk.facts().model, known=False)
     assert ["Admitted"] == kinds(talk.send(model=absent))
     assert [("m", 0, 1)] == started(talk.say(Tick()))
     assert ["EffectEnded"] == kinds(talk.model(answer("elsewhere")))
@@ -207,7 +207,7 @@ def test_denied_by_a_person() -> None:
     assert [(1, Outcome.REFUSED, "denied_by_person")] == results(events)
     refused = events[1]
     assert isinstance(refused, EffectEnded) and refused.message is not None
-    assert "[denied by a person: too much; do not try again]" == refused.message.parts[0].content  # type: ignore[union-attr]
+    assert "[denied by a person: too much; do not try again]" == refused.message.parts[0].content
 
 
 def test_rounds_are_limited() -> None:

@@ -42,7 +42,7 @@ def open_call(name: str, talk: Talk | None = None) -> Talk:
 def text_of(event: object) -> str:
     """The text of a tool's result."""
     assert isinstance(event, EffectEnded) and event.message is not None
-    return event.message.parts[0].content  # type: ignore[union-attr]
+    return event.message.parts[0].content
 
 
 def test_own_effects_are_not_in_doubt() -> None:

@@ -15,7 +15,7 @@ from holdfast.core.view import SessionView
 
 def verdict_on(action: Action, **settings: object) -> Verdict:
     """What the guard says in a session with these settings."""
-    view = SessionView(settings=Settings(**settings))  # type: ignore[arg-type]
+    view = SessionView(settings=Settings(**settings))
     return check(view, Facts(now_ms=0), action)
 
 
@@ -57,7 +57,7 @@ def test_bad_arguments_are_refused_with_their_problem() -> None:
     action = Action(kind=ActionKind.TOOL, problem="no path given", nature=Nature.READ_ONLY)
     verdict = verdict_on(action)
     assert "bad_arguments" == reason_of(verdict)
-    assert "no path given" == verdict.detail  # type: ignore[union-attr]
+    assert "no path given" == verdict.detail
 
 
 @pytest.mark.parametrize("nature", Nature)

@@ -27,7 +27,7 @@ from holdfast.core.events import (
 )
 from holdfast.core.lifecycle import SessionState as S
 from holdfast.core.messages import Text, ToolUse
-from holdfast.core.settings import QueuePolicy
+from holdfast.core.settings import QueuePolicy, Settings
 from holdfast.core.tools import Nature
 from holdfast.core.view import Recorded
 from holdfast.runtime.normalise import prepare
@@ -154,7 +154,10 @@ def _intent(effect: Effect, act: Dispatch) -> Recorded | None:
     for start in effect.starts:
         event = start.event
         assert isinstance(event, EffectStarted)
-        if (event.attempt, start.epoch) == (act.attempt, act.epoch) and start.version <= act.lengths[0]:
+        if (event.attempt, start.epoch) == (
+            act.attempt,
+            act.epoch,
+        ) and start.version <= act.lengths[0]:
             return start
     return None
 
@@ -217,7 +220,7 @@ def _allowed(effect: Effect, *, asks: bool) -> Iterator[str]:
 
 
 def _forbidden(
-    name: str, arguments: str, listed: tuple[str, ...] | None, settings: object
+    name: str, arguments: str, listed: tuple[str, ...] | None, settings: Settings
 ) -> str:
     """Why a call may not run, written a second time."""
     nature = NATURES.get(name.casefold())

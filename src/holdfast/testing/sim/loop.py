@@ -108,7 +108,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Begin the count of rounds from 0."""
         self._virtual.rounds = 0
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]  # the stubs tie args to callback
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Schedule a step of whoever owns the context."""
@@ -117,7 +117,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             return super().call_soon(callback, *args, context=context)
         return super().call_soon(owner.run, callback, args, context, context=context)
 
-    def call_at(
+    def call_at(  # type: ignore[override]  # the stubs tie args to callback
         self,
         when: float,
         callback: Callable[..., object],

@@ -133,9 +133,7 @@ class Node:
         if not self.alive:
             raise ConnectionError(f"{self.name} is down")
         task = self._loop.spawn(self.owner, _awaited(work, self.manager))
-        await asyncio.wait(
-            {task, self.died}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait({task, self.died}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             if self.alive:
                 task.cancel()

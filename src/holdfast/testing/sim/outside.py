@@ -79,7 +79,11 @@ class Ledger:
         return [one for one in self.dispatches if one.effect_id == effect_id]
 
     def dispatch(
-        self, tool: str, arguments: Mapping[str, Json], context: ToolContext, lengths: tuple[int, int]
+        self,
+        tool: str,
+        arguments: Mapping[str, Json],
+        context: ToolContext,
+        lengths: tuple[int, int],
     ) -> Dispatch:
         """Note that a tool was called."""
         record = Dispatch(

@@ -17,6 +17,7 @@ from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.host import CANCEL_GRACE_S
 from holdfast.testing.sim.disk import GRACE_S, SimDisk, SimStore, Weather
 from holdfast.testing.sim.invariants import Evidence, judge_engines, judge_logs
+from holdfast.testing.sim.judging import judge
 from holdfast.testing.sim.loop import SimClock, Stuck, VirtualLoop
 from holdfast.testing.sim.nodes import Node, SimManager, surroundings
 from holdfast.testing.sim.observer import Log, Observer
@@ -49,7 +50,15 @@ FEATURES = (
 """What may be switched on in a world; each seed draws its own subset."""
 
 WILD = frozenset(
-    ["bad_models", "broken_tools", "hanging_models", "slow_models", "slow_tools", "stubborn_tools", "vague_tools"]
+    [
+        "bad_models",
+        "broken_tools",
+        "hanging_models",
+        "slow_models",
+        "slow_tools",
+        "stubborn_tools",
+        "vague_tools",
+    ]
 )
 END_S = 3_000.0
 """Virtual seconds within which everything ends once the faults are off."""
@@ -149,7 +158,7 @@ class World:
                 stale=bool({"theft", "dead_stores"} & self.features),
                 offered=tuple(self.disk.offered),
             )
-            for problem in judge_logs(evidence):
+            for problem in (*judge_logs(evidence), *judge(evidence)):
                 self.problem(problem)
             return self._outcome(logs)
         finally:
@@ -199,9 +208,7 @@ class World:
     def _new_node(self, name: str) -> Node:
         idle_s = 0.5 if "quick_eviction" in self.features else 30.0
         tools = [
-            SimTool(
-                tool, self.random, self.ledger, lengths_of=self._lengths_of, wild=self._wild
-            )
+            SimTool(tool, self.random, self.ledger, lengths_of=self._lengths_of, wild=self._wild)
             for tool in NATURES
         ]
         model = SimModel(self.random, self.ledger, self._wild)

@@ -85,7 +85,7 @@ def test_call_that_needs_asking_is_denied() -> None:
     talk = Talk(guards=ASKING)
     pay = replace(action_of(ToolUse("h", "pay")), by_host=True)
     assert ["Refused"] == kinds(talk.say(HostCall(action=pay)))
-    assert "may pay run?" == talk.decision.error.message  # type: ignore[union-attr]
+    assert "may pay run?" == talk.decision.error.message
 
 
 @pytest.mark.parametrize("state", ["Paused", "Completed", "Error"])

@@ -22,8 +22,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from common import machine_lines, report, scratch  # noqa: E402 - lives beside this folder
-from crashtable import Crash, Entries, Race, judge_crash, judge_race, table  # noqa: E402
+from common import machine_lines, report, scratch
+from crashtable import Crash, Entries, Race, judge_crash, judge_race, table
 
 CHARGE, NEXT = "charge 42", "what happened?"
 MODEL_S = "0.3"
