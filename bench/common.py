@@ -114,7 +114,7 @@ def result_line(
 
 def report(name: str, value: float | None, unit: str, **rest: object) -> None:
     """Print a RESULT line and keep the figure for later scripts; see `result_line`."""
-    print(result_line(name, value, unit, **rest), flush=True)  # type: ignore[arg-type]  # passed on
+    print(result_line(name, value, unit, **rest), flush=True)
     if value is not None:
         remember(name, value)
 

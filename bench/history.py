@@ -34,11 +34,11 @@ async def _grow(writer: Writer, mix: Mix, until: int) -> None:
     while writer.version + len(waiting) < until:
         waiting += mix.turn(writer.version + len(waiting) + 1)
         if len(waiting) > 60:
-            await writer.append(waiting)  # type: ignore[arg-type]  # events of the mix
+            await writer.append(waiting)
             waiting = []
             await writer.clear_if_large()
     if waiting:
-        await writer.append(waiting)  # type: ignore[arg-type]  # events of the mix
+        await writer.append(waiting)
 
 
 async def _one_ms(writer: Writer) -> float:

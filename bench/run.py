@@ -43,7 +43,7 @@ def summary(rows: list[dict[str, object]]) -> list[str]:
     lines = []
     for row in rows:
         if row["bar"]:
-            state = {True: "ok", False: "NOT MET"}.get(row["ok"], "not taken")  # type: ignore[call-overload]  # None is the third
+            state = {True: "ok", False: "NOT MET"}.get(row["ok"], "not taken")
             lines.append(f"{state:9} {row['name']}: {row['value']} {row['unit']} ({row['bar']})")
     return lines
 

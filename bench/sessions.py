@@ -51,7 +51,7 @@ def manager(directory: Path, **rest: object) -> SessionManager:
     return SessionManager.open(
         directory / "s.db",
         installation_key=directory / "inst.key",
-        **rest,  # type: ignore[arg-type]  # passed on
+        **rest,
     )
 
 

@@ -19,12 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from common import machine_lines, report, scratch
 from crashtable import Crash, Entries, Race, judge_crash, judge_race, table
 
+HERE = Path(__file__).parent
 CHARGE, NEXT = "charge 42", "what happened?"
 MODEL_S = "0.3"
 TIMEOUT_S = 120
@@ -94,6 +94,7 @@ class Bench:
         if not Path(python).exists():
             raise NotRun(f"{python} is missing; `make bench-crash` makes it")
         quiet = {"LANGSMITH_TRACING": "false", "OTEL_SDK_DISABLED": "true"}
+        quiet["PYTHONWARNINGS"] = "ignore"  # the peers' own deprecations
         return subprocess.Popen(
             [python, str(HERE / "peers" / self.side.script), do, str(self.directory), text],
             stdout=subprocess.PIPE,

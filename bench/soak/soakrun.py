@@ -20,10 +20,11 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-TESTS = ROOT / "tests"
 # What the lives do and how they are checked is the crash tests' own.
-sys.path[:0] = map(str, (ROOT / "bench", TESTS / "crash", TESTS / "adapters" / "store", TESTS))
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "crash"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "adapters" / "store"))
 
 from command import command_line
 from common import QUICK, machine_lines, pick, report, scratch

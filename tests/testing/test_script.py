@@ -46,7 +46,7 @@ def test_calls_without_id_get_fresh_ones() -> None:
 def test_callables_are_given_the_request() -> None:
     """A callable answers with a turn or a reply; an endless script is fine."""
     script = Script(itertools.repeat(lambda request: say(request.messages[-1].text)))
-    assert ["a", "a"] == [script.next_turn(ASK).steps[0].pieces[0] for _ in range(2)]  # type: ignore[union-attr] - the step is a Say here
+    assert ["a", "a"] == [script.next_turn(ASK).steps[0].pieces[0] for _ in range(2)]
     parts = (Thinking("t", "s", "p"), Text("x"), ToolUse("c", "n", "{}"))
     reply = ModelReply(parts=parts, usage=Usage(1, 2), stop="length")
     turn = Script([lambda _: reply]).next_turn(ASK)
@@ -60,7 +60,7 @@ def test_an_exhausted_script_fails_and_can_be_prolonged() -> None:
     """At its end a script says so; added items are played after the first ones."""
     script = Script([say("a")])
     script.add(say("b"))
-    assert ["a", "b"] == [script.next_turn(ASK).steps[0].pieces[0] for _ in range(2)]  # type: ignore[union-attr] - the step is a Say here
+    assert ["a", "b"] == [script.next_turn(ASK).steps[0].pieces[0] for _ in range(2)]
     with pytest.raises(ProviderFailed, match="script exhausted after 2 turns"):
         script.next_turn(ASK)
 

@@ -7,11 +7,8 @@ the invocation that was cut off. Without it one sends the next message.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import AsyncGenerator
 from typing import Any
-
-warnings.simplefilter("ignore")
 
 from crashpeer import Entries, barrier, charge, delay, folder, main, think
 from google.adk.agents import LlmAgent

@@ -155,7 +155,7 @@ async def beside_a_person(session: Session, work: Coroutine[object, object, T]) 
 
 async def finished(session: Session) -> None:
     """Wait until the turn that was cut off has ended."""
-    while (await session.view()).turn is not None:
+    while (await session.view()).turn is not None:  # noqa: ASYNC110 - another task ends it
         await asyncio.sleep(0.01)
 
 

@@ -15,7 +15,7 @@ from holdfast.cli.exits import Quit
 from holdfast.cli.output import note, print_json
 from holdfast.cli.sessions import SessionArgument
 from holdfast.cli.world import Options, opened, options_of, talks_to_a_person
-from holdfast.core.errors import InvalidInput, NotNow, QuestionNotFound
+from holdfast.core.errors import InvalidInput, KeyDestroyed, NotNow, QuestionNotFound
 from holdfast.core.lifecycle import WORKING, SessionState
 
 if TYPE_CHECKING:
@@ -336,9 +336,11 @@ async def _wipe(options: Options, doomed: list[str], *, now: bool, wait: float) 
                 say(options, {"session": name, "status": "wiped", "key_epoch": receipt.key_epoch})
                 wiped = True
                 continue
-            found = await deliver(
-                manager, session, Terminate(why="user"), done="wiped", now=False, wait=wait
-            )
+            command = Terminate(why="user")
+            try:
+                found = await deliver(manager, session, command, done="wiped", now=False, wait=wait)
+            except KeyDestroyed:  # so quickly that its outcome cannot be read any more
+                found = {"session": name, "status": "wiped"}
             if found["status"] == "wiped" and not await _destroyed(session.where, wait):
                 found["status"] = "pending"
             wiped = wiped or found["status"] == "wiped"

@@ -12,8 +12,8 @@ from holdfast.core.messages import Message, Role, Text, Thinking, ToolUse, tool_
 from holdfast.ports.model import ModelRequest
 
 PLAIN = TestModel()
-CAPPED = TestModel(profile={"anthropic_max_output_tokens": 8000})  # type: ignore[typeddict-unknown-key]  # a key of one provider
-ADAPTIVE = TestModel(profile={"anthropic_disallows_budget_thinking": True})  # type: ignore[typeddict-unknown-key]  # a key of one provider
+CAPPED = TestModel(profile={"anthropic_max_output_tokens": 8000})
+ADAPTIVE = TestModel(profile={"anthropic_disallows_budget_thinking": True})
 ASK = ModelRequest(system="", messages=(user("a"),))
 
 
@@ -31,7 +31,7 @@ def test_budget_and_answer_share_the_model_s_limit(budget: int, answer: int | No
     """The budget is at least the provider's least and always below the limit."""
     request = replace(ASK, thinking_tokens=budget, max_output_tokens=answer)
     found = call_settings(request, CAPPED, "anthropic", False)
-    thinking = found["anthropic_thinking"]  # type: ignore[typeddict-item]  # a key of one provider
+    thinking = found["anthropic_thinking"]
     assert 1024 <= thinking["budget_tokens"] < found["max_tokens"] <= 8000
 
 

@@ -466,7 +466,7 @@ def test_leaving_the_stream_closes_the_connection(provider: str) -> None:
     async def talk(server: ProviderServer, model: PydanticAIModel) -> None:
         stream = model.stream(ask())
         assert TextDelta("half") == await anext(stream)
-        await stream.aclose()  # type: ignore[attr-defined]  # it is a generator
+        await stream.aclose()
         await server.hung_up.wait()
 
     converse([hang("half")], provider, talk)

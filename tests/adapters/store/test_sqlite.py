@@ -239,10 +239,7 @@ def test_two_processes_write_side_by_side(tmp_path: Path) -> None:
     path = made(tmp_path / "store.db")
     command = [sys.executable, str(CHILD), "contend", str(path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    children = [
-        subprocess.Popen([*command, str(base), "1.5"], **pipes)  # type: ignore[call-overload] # typed by values
-        for base in (100, 200)
-    ]
+    children = [subprocess.Popen([*command, str(base), "1.5"], **pipes) for base in (100, 200)]
     for one in children:
         assert "ready" == one.stdout.readline().strip()
     for one in children:

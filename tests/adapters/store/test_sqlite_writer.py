@@ -122,7 +122,7 @@ def test_a_full_disk_refuses_what_is_not_urgent_only(tmp_path: Path, faulty: Fau
         async with opened(tmp_path / "store.db", vfs=faulty.name) as store:
             for stream in range(1, 4):
                 await create(store, stream)
-            faulty.step = full_while_ballast_is_there  # type: ignore[method-assign] # a full disk
+            faulty.step = full_while_ballast_is_there
             faulty.arm(None, apsw.FullError)
             results = await asyncio.gather(
                 store.append(append(1, 1)),

@@ -43,7 +43,7 @@ async def _pumped(pieces: list[bytes], **more: int) -> tuple[list[str], bytes, b
         size = pump.spool.size
         os.write(writing, piece)
         # One turn of the loop or two read the pipe.
-        while pump.spool.size == size and not pump.overflowed.is_set():  # noqa: ASYNC110 - the spool has no event
+        while pump.spool.size == size and not pump.overflowed.is_set():
             await asyncio.sleep(0)
     os.close(writing)
     await pump.drained(1.0)
