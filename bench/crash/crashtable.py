@@ -44,7 +44,7 @@ class Race:
             found.append("interleaved")
         if self.stale:
             found.append("second turn did not see the first one's answer")
-        found += [f"told: {one}" for one in self.told]
+        found += ["told: " + one.partition(":")[0] for one in self.told]
         return "; ".join(found) or "both kept, in order, second turn saw the first answer"
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,36 +30,48 @@ class Terminal:
             (world.folder / name).mkdir()
         self.ledger = world.folder / "work" / "ledger"
 
-    def run(self, *words: str, kill_after_s: float | None = None) -> tuple[int, list[Any]]:
+    def run(self, *words: str, kill: bool = False) -> tuple[int, list[Any]]:
         """Run one command, maybe killed; its exit code and what it printed."""
         folder = self.world.folder
-        child = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "holdfast", "--json"),
-                *("--store", str(folder / "store" / "s.db")),
-                *("--installation-key", str(folder / "installation.key"), *words),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        end = LIFE_S if kill_after_s is None else kill_after_s
-        with later(end, lambda: os.kill(child.pid, signal.SIGKILL)):
-            out, errors = child.communicate()
-        if child.returncode == -signal.SIGKILL:
-            assert kill_after_s is not None, f"{words} was not done after {LIFE_S} s"
-            self.world.kills += 1
-        if errors.strip():
-            self.world.facts.append(f"{words[:2]} -> {child.returncode}: {errors.strip()[:300]}")
-        return child.returncode, _objects(out)
+        errors = folder / "errors.log"
+        with errors.open("w") as file:
+            child = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "holdfast", "--json"),
+                    *("--store", str(folder / "store" / "s.db")),
+                    *("--installation-key", str(folder / "installation.key"), *words),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+            )
+        started = time.monotonic()
+        with later(LIFE_S, child.kill):
+            out = self._killed(child) if kill else list(child.stdout or ())
+            code = child.wait()
+        self.world.kills += code == -signal.SIGKILL
+        self.world.facts.append(f"{words[:2]} -> {code}: {errors.read_text().strip()[-300:]}")
+        assert time.monotonic() - started < LIFE_S, f"{words} hangs"
+        return code, _objects(out)
 
-    def talk(self, *words: str, script: Path, kill_after_s: float | None = None) -> int:
+    def _killed(self, child: subprocess.Popen[str]) -> list[str]:
+        """Read a command's output; kill it while it starts, or soon after its first line."""
+        assert child.stdout is not None, "its output is a pipe"
+        chance, out = self.world.chance, []
+        if chance.random() < 0.2:
+            with later(chance.uniform(0.1, 1.5), child.kill):
+                return list(child.stdout)
+        out.append(child.stdout.readline())
+        with later(chance.uniform(0.0, 0.25), child.kill):
+            return [*out, *child.stdout]
+
+    def talk(self, *words: str, script: Path, kill: bool = False) -> int:
         """`run`, noting what was shown."""
         work = str(self.world.folder / "work")
         told = ["--script", str(script), "--session", "one", "--unsandboxed"]
         told += ["--workspace", work, "--unsafe-auto-approve"]
-        code, events = self.run("run", *words, *told, kill_after_s=kill_after_s)
+        code, events = self.run("run", *words, *told, kill=kill)
         for event in events:
             kind = event["type"]
             if kind == "result":
@@ -83,10 +95,10 @@ class Terminal:
         return self.ledger.read_text().splitlines() if self.ledger.exists() else []
 
 
-def _objects(out: str) -> list[Any]:
+def _objects(out: list[str]) -> list[Any]:
     """The JSON lines of an output whose last line may be cut off."""
     found = []
-    for line in out.splitlines():
+    for line in out:
         try:
             found.append(json.loads(line))
         except json.JSONDecodeError:
@@ -115,15 +127,13 @@ def _task(terminal: Terminal, number: int, after: Path) -> None:
     ]
     script = world.folder / f"task{number}.json"
     script.write_text(_script(turns))
-    end = world.chance.uniform(0.4, 1.4)
-    code = terminal.talk(terminal.job, script=script, kill_after_s=end)
-    resuming = world.chance.uniform(0.4, 1.2)
+    code = terminal.talk(terminal.job, script=script, kill=True)
     for attempt in range(ATTEMPTS_MAX):
         if code == 0:
             return
         if code == WAITING:
             terminal.answer()
-        code = terminal.talk("--resume", script=after, kill_after_s=None if attempt else resuming)
+        code = terminal.talk("--resume", script=after, kill=attempt == 0)
     raise AssertionError(f"not finished after {ATTEMPTS_MAX} attempts: exit {code}")
 
 

@@ -37,7 +37,7 @@ def test_a_race_that_loses_a_message_is_seen() -> None:
     found = crashtable.judge_race([B, RE_B], [[A], [B]], ["", "Stale: reload"])
     assert ("A", "re: A") == found.lost
     assert 3 == found.faults
-    assert "told: Stale: reload" in found.words()
+    assert found.words().endswith("told: Stale")
 
 
 def test_a_sender_that_is_turned_away_without_a_loss_is_a_fault() -> None:

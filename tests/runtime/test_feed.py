@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from holdfast.runtime.feed import Feed
+from holdfast.runtime.stream import StreamEvent
 from sessionhelp import echo, on_file, one_session, run
 
 
@@ -71,5 +74,26 @@ def test_a_subscriber_of_a_wiped_session_is_told_the_end() -> None:
             await session._core.terminate_session("one")
             await asyncio.wait_for(watcher, 5)
             assert ["session_wiped", "session_ended"] == seen[-2:]
+
+    run(work())
+
+
+def test_a_stream_whose_feed_starts_slowly_still_has_the_whole_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long the feed takes to read the log, the run's start is not behind it."""
+    start = Feed.start
+
+    async def slowly(feed: Feed, from_version: int | None) -> list[StreamEvent]:
+        for _ in range(500):  # long enough for a whole turn in memory
+            await asyncio.sleep(0)
+        return await start(feed, from_version)
+
+    monkeypatch.setattr(Feed, "start", slowly)
+
+    async def work() -> None:
+        async with one_session(echo()) as session, asyncio.timeout(10):
+            kinds = [event.type async for event in session.stream("hello")]
+            assert ("agent_start", "agent_end") == (kinds[0], kinds[-1])
 
     run(work())

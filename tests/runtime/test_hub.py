@@ -84,6 +84,14 @@ def test_a_newcomer_gets_the_text_so_far_once() -> None:
     assert [] == hub.subscribe().drain()
 
 
+def test_text_that_is_in_the_log_is_forgotten() -> None:
+    """A run that nobody watched leaves nothing behind for newcomers."""
+    hub = Hub()
+    hub.publish(event(1, "text_delta", live=True, text="hel", offset=0))
+    hub.said()
+    assert [] == hub.subscribe().drain()
+
+
 def test_closing_ends_subscriptions_behind_what_is_queued() -> None:
     """A closed subscription gives what it has and then None."""
 

@@ -148,10 +148,34 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
         "        await self._inbox.keep(draft.waiting)\n",
     ),
     (
-        "messages that wait are only kept in memory",
+        "messages that wait are forgotten",
         "runtime/inbox.py",
         "            if mail.seq == 0:\n                await self._make_durable(mail)\n",
         "",
+    ),
+    (
+        "messages that wait are only kept in memory",
+        "runtime/inbox.py",
+        "                await self._make_durable(mail)\n",
+        "                mail.seq = 1 << 40\n",
+    ),
+    (
+        "a call does not look again before it acts",
+        "runtime/perform.py",
+        "    if not call.may_start():\n",
+        "    if call.may_start is None:\n",
+    ),
+    (
+        "who stops waiting takes the letter along",
+        "runtime/engine.py",
+        "return await asyncio.shield(future)",
+        "return await future",
+    ),
+    (
+        "a call of the program stays open when the store was busy",
+        "runtime/host_calls.py",
+        "engine.post(Mail(command=ended, future=future, internal=True))",
+        "engine.post(Mail(command=ended, future=future))",
     ),
     (
         "a lost acknowledgement is taken for a failure",

@@ -1,15 +1,15 @@
 """pydantic-ai: `Agent.run` with a message history that the user saves.
 
 The library keeps no sessions; its documentation shows `all_messages_json()`, kept by the
-application after the run. Here that is one SQLite row, read before and replaced after a run,
-`synchronous=FULL`. The race and the crash are therefore about what the simplest user's code
-gives, not about a store of the library.
+application after the run. Here that is one file, read before a run, synced and replaced after
+it. The race and the crash are therefore about what the simplest user's code gives, not about
+a store of the library.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+import os
+from pathlib import Path
 
 from crashpeer import Entries, barrier, charge, delay, folder, main, think
 from pydantic_ai import Agent
@@ -50,24 +50,29 @@ async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse
     return ModelResponse(parts=[TextPart(said)])
 
 
-def connect() -> sqlite3.Connection:
+def kept() -> Path:
     """The user's own file."""
-    connection = sqlite3.connect(folder() / "peer.db", timeout=10)
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("CREATE TABLE IF NOT EXISTS kept(id TEXT PRIMARY KEY, messages BLOB)")
-    return connection
+    return folder() / "messages.json"
 
 
 def load() -> list[ModelMessage]:
     """Read the history."""
-    with closing(connect()) as connection:
-        row = connection.execute("SELECT messages FROM kept WHERE id = 'one'").fetchone()
-    return ModelMessagesTypeAdapter.validate_json(row[0]) if row else []
+    return ModelMessagesTypeAdapter.validate_json(kept().read_bytes()) if kept().exists() else []
+
+
+def save(messages: bytes) -> None:
+    """Replace the file durably."""
+    fresh = kept().with_name(f"messages.{os.getpid()}")
+    with fresh.open("wb") as file:
+        file.write(messages)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(kept())
 
 
 async def setup() -> None:
     """Make the file, so that the race is not about that."""
-    load()
+    save(b"[]")
 
 
 async def send(text: str) -> str:
@@ -76,9 +81,7 @@ async def send(text: str) -> str:
     agent.tool_plain(charge)
     barrier()
     found = await agent.run(text, message_history=load())
-    with closing(connect()) as connection, connection:
-        row = (found.all_messages_json(),)
-        connection.execute("INSERT OR REPLACE INTO kept VALUES ('one', ?)", row)
+    save(found.all_messages_json())
     return found.output
 
 
@@ -90,7 +93,7 @@ async def read() -> Entries:
 if __name__ == "__main__":
     main(
         ("pydantic-ai-slim",),
-        "the user's own SQLite row, saved after the run",
+        "the user's own file, replaced after the run",
         setup=setup,
         send=send,
         read=read,

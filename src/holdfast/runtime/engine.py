@@ -84,11 +84,12 @@ class Engine:
         self._indexer = indexer
         self._mail: deque[Mail] = deque()
         self._wake = asyncio.Event()
+        self.settled = asyncio.Event()
         self._stopping = False
         self._committing = False
         self._failed: HoldfastError | None = None
         self._turns = TurnWaiters()
-        self._inbox = Inbox(journal)
+        self._inbox = Inbox(journal, self._wake.set)
         self.workers = Workers(self)
         self._snapshot_at = view.version
         self._task: asyncio.Task[None] | None = None
@@ -113,7 +114,7 @@ class Engine:
         """
         future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
         self.post(Mail(command=command, future=future, id=id, digest=digest, actor=actor))
-        return await future
+        return await asyncio.shield(future)  # who leaves does not take the letter along
 
     def post(self, mail: Mail) -> None:
         """Take a letter."""
@@ -132,8 +133,7 @@ class Engine:
 
     def look_at_inbox(self) -> None:
         """Something may wait in the inbox."""
-        self._inbox.dirty = True
-        self._wake.set()
+        self._inbox.look()
 
     async def turn(self, id: int) -> FinishedTurn:
         """Wait until the turn that a message started, or joined, has ended.
@@ -156,6 +156,7 @@ class Engine:
         """
         await self.workers.stop()
         self._stopping = True
+        self.settled.set()
         self._wake.set()
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=STOP_S)
@@ -194,6 +195,7 @@ class Engine:
                     await self._commit(batch)
                     self._committing = False
                     self.workers.reconcile()
+                self.settled.set()
         except (Fenced, Conflict) as error:
             await self._lose(LeaseHeld(f"the session's lease is lost: {error.message}"))
         except HoldfastError as error:
@@ -382,6 +384,7 @@ class Engine:
 
     async def _lose(self, error: HoldfastError) -> None:
         self.lost = error
+        self.settled.set()
         await self.workers.stop()
         self._abandon(error)
 

@@ -31,6 +31,7 @@ class Feed:
         self._subscription = self._hub.subscribe()
         self._follower: Follower | None = None
         self._from_hub = 0
+        self._ended: dict[object, int] = {}
 
     def close(self) -> None:
         """Leave."""
@@ -41,7 +42,16 @@ class Feed:
         self._follower = await self._core.follow(self._where)
         if from_version is None or from_version >= self._follower.view.version:
             return []
-        return await self._missed(from_version, self._follower.view.version)
+        missed = await self._missed(from_version, self._follower.view.version)
+        for event in missed:
+            if event.type in ("turn_end", "tool_end"):
+                self._ended[event.data.get("id", event.run)] = event.version
+        return missed
+
+    def _stale(self, event: StreamEvent) -> bool:
+        """Whether the log has already given the whole of what a delta is a part of."""
+        ended = self._ended.get(event.data.get("id", event.run), 0)
+        return event.type.endswith("_delta") and event.version < ended
 
     async def missed(self, after: int) -> list[StreamEvent]:
         """The events behind a version, up to where the feed stands."""
@@ -87,7 +97,7 @@ class Feed:
         if event is not None and event.type == "gap":
             self._from_hub = max(self._from_hub, event.version)
         if event is None or event.live:
-            return event
+            return None if event is not None and self._stale(event) else event
         if event.version <= self._follower.view.version:
             return None
         self._from_hub = event.version
@@ -97,7 +107,8 @@ class Feed:
         """What the log has grown by, when the session is led elsewhere."""
         assert self._follower is not None, "a feed is started first"
         queued = self._subscription.drain()
-        fresh = [e for e in queued if e.live or e.version > self._follower.view.version]
+        known = self._follower.view.version
+        fresh = [e for e in queued if (e.live and not self._stale(e)) or e.version > known]
         if fresh:
             self._from_hub = max(
                 [self._from_hub, *(e.version for e in fresh if not e.live or e.type == "gap")]

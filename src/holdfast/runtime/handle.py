@@ -135,14 +135,15 @@ class Session(Controls):
         check_command_id(command_id)
         id = self._core.clock.random_bytes(16) if command_id is None else command_id
         feed = Feed(self._core, self._where)
-        sending = asyncio.ensure_future(self._send(prompt, id, policy, by))
         try:
+            # First the feed: one that starts after the message would not show the run's start.
             await feed.start(None)
+            sending = asyncio.ensure_future(self._send(prompt, id, policy, by))
+            sending.add_done_callback(_seen)
             async for event in _run_of(feed, sending, id.hex()):
                 yield event
         finally:
             feed.close()
-            sending.add_done_callback(_seen)
 
     def event_tx(self) -> AsyncIterator[StreamEvent]:
         """A subscriber to what happens next; nothing can be sent this way (seed D10)."""

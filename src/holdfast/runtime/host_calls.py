@@ -17,6 +17,7 @@ from holdfast.core.view import OpenEffect
 from holdfast.ports.model import ModelClient, ModelEvent, ModelReply, ModelRequest
 from holdfast.ports.tool import ToolOutcome
 from holdfast.runtime.engine import Engine
+from holdfast.runtime.host import Handled, Mail
 from holdfast.runtime.normalise import model_action
 from holdfast.runtime.perform import ToolCall, call_tool
 
@@ -27,9 +28,21 @@ async def _begin(engine: Engine, action: Action, actor: int) -> OpenEffect:
     Raises:
         Denied: the gate refused.
     """
-    handled = await engine.submit(HostCall(action=action), actor=actor)
+    submitted = asyncio.ensure_future(engine.submit(HostCall(action=action), actor=actor))
+    try:
+        handled = await asyncio.shield(submitted)
+    except asyncio.CancelledError:
+        submitted.add_done_callback(lambda done: _never(engine, done))
+        raise
     ref = EffectRef(handled.first, 1)
     return next(effect for effect in engine.view.host_open if effect.ref == ref)
+
+
+def _never(engine: Engine, submitted: asyncio.Future[Handled]) -> None:
+    """End a call whose caller was cancelled while its intent was on its way."""
+    if not submitted.cancelled() and submitted.exception() is None:
+        ref = EffectRef(submitted.result().first, 1)
+        engine.report(HostEnded(ref=ref, outcome=Outcome.CANCELLED, reason="cancelled"))
 
 
 async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
@@ -50,6 +63,7 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
         context=engine.workers.make.context(effect, prepared),
         publish=lambda type, data: None,
         clock=engine.host.clock,
+        may_start=lambda: engine.workers.may_start(effect),
     )
     task = asyncio.ensure_future(call_tool(call))
     with engine.workers.host_call(effect.ref, task):
@@ -118,5 +132,7 @@ async def closing(events: AsyncIterator[ModelEvent]) -> AsyncIterator[AsyncItera
 
 
 async def _end(engine: Engine, ended: HostEnded) -> None:
-    """Record the outcome even while the caller is being cancelled."""
-    await asyncio.shield(asyncio.ensure_future(engine.submit(ended)))
+    """Record the outcome even while the caller is being cancelled or the store is busy."""
+    future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
+    engine.post(Mail(command=ended, future=future, internal=True))
+    await asyncio.shield(future)

@@ -7,6 +7,7 @@ wait is put here too, so that no acknowledged message is lost in a crash.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -37,14 +38,24 @@ class _Poster(Protocol):
 
 
 class Inbox:
-    """Waiting commands of one session."""
+    """Waiting commands of one session.
 
-    def __init__(self, journal: Journal) -> None:
+    Args:
+        wake: called when there is something to read.
+    """
+
+    def __init__(self, journal: Journal, wake: Callable[[], None]) -> None:
         self.dirty = True
         self.waiting: list[Mail] = []
         self._open: dict[bytes, Mail] = {}
         self._passed: set[bytes] = set()
         self._journal = journal
+        self._wake = wake
+
+    def look(self) -> None:
+        """Something may wait in the store."""
+        self.dirty = True
+        self._wake()
 
     def joins(self, mail: Mail) -> bool:
         """Whether the same command is on its way already; then this one shares its outcome."""
@@ -69,7 +80,8 @@ class Inbox:
     def _over(self, id: bytes, mail: Mail) -> None:
         if self._open.get(id) is mail:  # another with this id may have come since
             del self._open[id]
-            self.dirty = self.dirty or id in self._passed  # its row was passed over meanwhile
+            if id in self._passed:  # its row was passed over meanwhile
+                self.look()
 
     async def read_if_dirty(self, engine: _Poster) -> None:
         """Read what other processes have submitted."""
@@ -85,7 +97,7 @@ class Inbox:
             if row.seq not in known and row.id not in self._open:
                 await self._take(row)
         self.waiting.sort(key=lambda mail: mail.seq)
-        self.dirty = len(rows) == PAGE
+        self.dirty = self.dirty or len(rows) == PAGE
 
     async def _take(self, row: PendingRow) -> None:
         assert self._journal.crypto is not None
@@ -140,6 +152,7 @@ class Inbox:
             mail.succeed(Handled(known.version, known.version, duplicate=True))
         except HoldfastError as error:
             mail.fail(error)
+            self.look()  # it may have been kept all the same: only the word of it was lost
 
     def drop(self) -> list[Mail]:
         """Let go of all; the durable ones stay in the store."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from holdfast.core.commands import Command, ModelEnded, ToolEnded
@@ -98,8 +99,12 @@ class Maker:
         )
         return await call_model(call)
 
-    async def tool(self, effect: OpenEffect) -> Command:
-        """Run a tool in the form that was judged; returns its report."""
+    async def tool(self, effect: OpenEffect, may_start: Callable[[], bool]) -> Command:
+        """Run a tool in the form that was judged; returns its report.
+
+        Args:
+            may_start: asked immediately before the act (contract 1.6).
+        """
         engine = self._engine
         prepared = self.prepared_of(effect)
         if prepared is None or prepared.tool is None or prepared.action.digest != effect.digest:
@@ -114,6 +119,7 @@ class Maker:
             context=self.context(effect, prepared),
             publish=self._publish,
             clock=engine.host.clock,
+            may_start=may_start,
         )
         return await call_tool(call)
 

@@ -230,6 +230,8 @@ class Core:
     async def engine(self, where: Located) -> Engine:
         """The session's engine, after taking the lease if need be.
 
+        What was left open and what waited in the inbox has been looked at then.
+
         Raises:
             LeaseHeld: another live process leads the session.
         """
@@ -239,7 +241,8 @@ class Core:
             engine = self.live(where.stream)
             if engine is None:
                 engine = self.adopt(await where.backend.lead(where.row))
-            return engine
+        await engine.settled.wait()
+        return engine
 
     def adopt(self, loaded: Loaded) -> Engine:
         """Start an engine on a session this node has the lease of."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from holdfast.core.actions import Action
 from holdfast.core.commands import ModelEnded, ToolEnded
@@ -175,13 +175,19 @@ def _ms(clock: Clock, started: float) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A tool call about to be made; it runs the normalised form (contract 2.2)."""
+    """A tool call about to be made; it runs the normalised form (contract 2.2).
+
+    Args:
+        may_start: asked immediately before the act; if not, nothing is done (contract 1.6).
+    """
 
     ref: EffectRef
     prepared: Prepared
     context: ToolContext
     publish: Publish
     clock: Clock
+    may_start: Callable[[], bool]
+    began: list[bool] = field(default_factory=list)
 
 
 async def call_tool(call: ToolCall) -> ToolEnded:
@@ -189,12 +195,8 @@ async def call_tool(call: ToolCall) -> ToolEnded:
     started = call.clock.monotonic()
     kept: list[str] = []
     context = replace(call.context, emit=_keeper(call, kept))
-    tool = call.prepared.tool
-    assert tool is not None, "a call that was allowed has a tool"
     try:
-        outcome = await _within(
-            tool.run(call.prepared.arguments, context), context.timeout_s, call.clock
-        )
+        outcome = await _within(_act(call, context), context.timeout_s, call.clock)
         return _tool_ended(call, outcome, started)
     except asyncio.CancelledError:
         return _stopped(
@@ -210,6 +212,16 @@ async def call_tool(call: ToolCall) -> ToolEnded:
         text = f"[the tool failed: {type(failure).__name__}: {failure}]"
         failed = ToolOutcome(content=text, is_error=True, exit_code=1)
         return _tool_ended(call, failed, started, "tool_failed")
+
+
+async def _act(call: ToolCall, context: ToolContext) -> ToolOutcome:
+    """The act itself. Steps of others may have come since it was decided: look again."""
+    tool = call.prepared.tool
+    assert tool is not None, "a call that was allowed has a tool"
+    if not call.may_start():
+        raise asyncio.CancelledError
+    call.began.append(True)
+    return await tool.run(call.prepared.arguments, context)
 
 
 async def _within(work: Awaitable[ToolOutcome], limit_s: float, clock: Clock) -> ToolOutcome:
@@ -277,6 +289,8 @@ def _stopped(
     seconds = _ms(call.clock, started) / 1000
     words = "cancelled" if outcome is Outcome.CANCELLED else "stopped at its time limit"
     text = f"[{words} after {seconds:.1f} s; it may have had effects]"
+    if not call.began and call.context.attempt == 1:
+        text = "[cancelled before it started]"
     said = clean("".join(kept))
     if said:
         text = f"{said}\n{text}"

@@ -217,13 +217,33 @@ class Sessions(Listing):
         open_states = {int(SessionState.PROCESSING), int(SessionState.TERMINATING)}
         async for where in self.rows():
             waiting = await where.backend.store.pending(where.stream, limit=1)
-            if where.row.index.state in open_states or waiting:
-                try:
+            try:
+                if where.row.index.state in open_states or waiting:
                     await self.engine(where)
-                except HoldfastError:
-                    continue  # led elsewhere or damaged; `doctor` and `audit` tell
-                found.append(self._handle(where, where.row.name or ""))
+                elif where.row.node is None or not await self._take_over(where):
+                    continue
+            except HoldfastError:
+                continue  # led elsewhere or damaged; `doctor` and `audit` tell
+            found.append(self._handle(where, where.row.name or ""))
         return found
+
+    async def _take_over(self, where: Located) -> bool:
+        """Lead a session at rest whose node is gone, if that node left something open in it.
+
+        Raises:
+            LeaseHeld: its node lives.
+        """
+        async with self._lock(where.stream):
+            if self.live(where.stream) is not None:
+                return False
+            loaded = await where.backend.lead(where.row)
+            view = loaded.view
+            if view.turn or view.open or view.questions or view.host_open:
+                self.adopt(loaded)
+                return True
+            assert loaded.lease is not None, "only a leased session is given back"
+            await where.backend.store.release(where.stream, loaded.lease.epoch)
+            return False
 
     async def store_health(self) -> list[tuple[str, Health]]:
         """Health of every registered store by name (seed B5)."""

@@ -133,10 +133,21 @@ class Workers:
     def _start(self, effect: OpenEffect) -> None:
         if not self._engine.tenure.margin_ok:
             return
-        work = self.make.model(effect) if effect.effect == "model" else self.make.tool(effect)
+        work = (
+            self.make.model(effect)
+            if effect.effect == "model"
+            else self.make.tool(effect, lambda: self.may_start(effect))
+        )
         run = Running(effect, asyncio.create_task(self._report(effect.ref, work)))
         run.task.add_done_callback(lambda _: work.close())  # it may end before its first step
         self._running[effect.ref] = run
+
+    def may_start(self, effect: OpenEffect) -> bool:
+        """Check immediately before the act: nothing made it surplus, the lease is good."""
+        view = self._engine.view
+        wanted = (*owed(view).run, *(view.host_open if view.state in WORKING else ()))
+        still = any(one.version == effect.version for one in wanted)
+        return still and not self.stopping and self._engine.tenure.margin_ok
 
     def _end_unstarted(self, view: SessionView) -> None:
         """Report for intents that a cancel in the same append made surplus at once."""
@@ -290,6 +301,7 @@ class Workers:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._watched(work))
+        task.add_done_callback(lambda _: work.close())  # it may end before its first step
         self._side.add(task)
         task.add_done_callback(self._side.discard)
 
@@ -312,7 +324,9 @@ class Workers:
         if self._timer is not None:
             tasks.add(self._timer[1])
         for run in self._running.values():
-            run.written_off = run.written_off or self._repeatable(run.effect)
+            # What is surplus already will not be repeated: it reports how far it came.
+            repeated = not run.cancelled and self._repeatable(run.effect)
+            run.written_off = run.written_off or repeated
         for task in tasks:
             task.cancel()
         if tasks:

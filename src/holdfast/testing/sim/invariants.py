@@ -55,6 +55,7 @@ class Evidence:
         asks: people had to approve one tool.
         stale: a node may have gone on without its lease; what it refuses may be old.
         offered: every ciphertext ever handed to the disk.
+        steady: no wall clock jumped, so that time limits mean what they say.
     """
 
     logs: tuple[Log, ...]
@@ -63,6 +64,7 @@ class Evidence:
     asks: bool
     stale: bool
     offered: tuple[tuple[int, int, bytes], ...]
+    steady: bool
 
 
 def judge_engines(engine: Engine, log: Log, *, current: bool) -> Iterator[str]:
@@ -130,6 +132,9 @@ def ended(log: Log) -> Iterator[str]:
         starts = isinstance(event, (EffectStarted, Asked))
         if (starts or (isinstance(event, Admitted) and event.turn)) and before not in WORKS:
             yield f"event {recorded.version} {type(event).__name__} while {before.title}"
+        judged = isinstance(event, EffectEnded) and event.outcome is Outcome.REFUSED
+        if judged and before not in WORKS:
+            yield f"event {recorded.version} was judged while {before.title}"
         if before is S.TERMINATED:
             yield f"event {recorded.version} after the end"
         wiping = log.views[recorded.version - 1].wiping

@@ -89,6 +89,7 @@ def judge(evidence: Evidence) -> Iterator[str]:
             *_allowed(effect, asks=evidence.asks),
             *_truth(effect),
             *_repeated(effect),
+            *(_asked_in_time(effect) if evidence.steady else ()),
         ):
             yield f"{where} ({id[:6]}): {problem}"
     for dispatch in evidence.ledger.dispatches:
@@ -289,6 +290,26 @@ def _repeated(effect: Effect) -> Iterator[str]:
             yield f"it happened {times} times"
 
 
+def _asked_in_time(effect: Effect) -> Iterator[str]:
+    """Nobody lets a turn run out of time over a call in doubt without asking a person.
+
+    Only the time of a leader counts, and a turn has more of it than any grace lasts.
+    """
+    end = effect.end
+    if effect.nature is not Nature.ONCE or end is None or end.reason != "lost":
+        return
+    events = effect.log.events
+    version = next(r.version for r in events if r.event is end)
+    why = [r.event.why for r in events[:version] if isinstance(r.event, CancelAsked)]
+    asked = any(
+        (r.event.cause, r.event.ordinal, r.event.about) == (*effect.ref, "in_doubt")
+        for r in effect.log.of(Asked)
+        if isinstance(r.event, Asked)
+    )
+    if why and why[-1] == "turn_time" and not asked:
+        yield "its turn ran out of time and nobody was asked what became of it"
+
+
 # --- models -----------------------------------------------------------------------------
 
 
@@ -364,6 +385,8 @@ def _sent(log: Log, sent: Sent, admitted: Mapping[str, list[Recorded]]) -> Itera
         yield "acknowledged and not admitted"
     if sent.queued and not (found or refused or log.view.wiped):
         yield "queued and lost"
+    if sent.waited and not (found or refused or sent.refused or log.view.wiped):
+        yield "it waited its turn and was lost"
     told = sent.acked or sent.queued or sent.uncertain
     if sent.refused and found and not told:
         yield f"refused ({sent.refused}) and admitted all the same"

@@ -11,6 +11,7 @@ from typing import Any
 from holdfast.adapters.keys.memory import MemoryKeys
 from holdfast.core.actions import Action, ActionKind
 from holdfast.core.commands import Command, ModelEnded, ToolEnded
+from holdfast.core.errors import Unavailable
 from holdfast.core.facts import Facts
 from holdfast.core.gitstate import GitState
 from holdfast.core.settings import StorageType
@@ -121,7 +122,10 @@ class Node:
 
     async def _start(self) -> None:
         self.manager.start_watching()
-        await self.manager.resume_interrupted()
+        try:
+            await self.manager.resume_interrupted()
+        except Unavailable as error:
+            self._say(self.name, f"did not look at what was cut off: {error}")
 
     async def call(self, work: Callable[[SimManager], Awaitable[Any]], limit_s: float) -> Any:
         """Do something in this process, for somebody outside of it.

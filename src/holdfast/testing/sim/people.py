@@ -45,6 +45,8 @@ UNCERTAIN = (Unavailable, LeaseHeld, Interrupted, Cancelled, ProviderFailed, Con
 """After these nobody knows whether it was carried out."""
 
 LIMIT_S = 40.0
+DURABLE_S = 4.0
+"""A message that is still with the runtime after so long is in the log or the inbox."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Sent:
         acked: told that it was admitted; queued: told that it is safe.
         refused: told that it was not taken; uncertain: not told.
         queued_order: (asked, told) in the world's count of acts.
+        waited: not told anything for so long that it must be durable.
     """
 
     session_id: str
@@ -66,6 +69,7 @@ class Sent:
     refused: str = ""
     uncertain: bool = False
     queued_order: tuple[int, int] = (0, 0)
+    waited: bool = False
     results: list[AgentResult] = field(default_factory=list)
 
 
@@ -220,7 +224,9 @@ class Person:
             return await session.generate(sent.text, command_id=id, policy=sent.policy)
 
         limit_s = self._random.choice((0.5, 5.0, LIMIT_S))
+        began = asyncio.get_running_loop().time()
         value, error = await self.attempt(f"generate {sent.session_id} {sent.text}", work, limit_s)
+        self._note_wait(sent, began, error)
         if error is None:
             sent.acked = True
             sent.results.append(value)
@@ -232,7 +238,9 @@ class Person:
         async def work(manager: SimManager) -> Handled:
             return await (await manager.get_session(sent.session_id)).submit(command, id=id)
 
+        began = asyncio.get_running_loop().time()
         _, error = await self.attempt(f"send {sent.session_id} {sent.text}", work)
+        self._note_wait(sent, began, error)
         sent.acked = sent.acked or error is None
         return self._note(sent, error)
 
@@ -250,6 +258,12 @@ class Person:
             sent.queued_order = (asked, self._world.told.next()) if fresh else (0, 0)
             sent.queued = True
         return self._note(sent, error)
+
+    def _note_wait(self, sent: Sent, began: float, error: Exception | None) -> None:
+        """Keep that a message was with a runtime for long when that fell silent."""
+        waited_s = asyncio.get_running_loop().time() - began
+        if isinstance(error, ConnectionError) and waited_s > DURABLE_S:
+            sent.waited = True
 
     def _note(self, sent: Sent, error: Exception | None) -> bool:
         """Keep what a sender was told; tells whether they are content with it."""

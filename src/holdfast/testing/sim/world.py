@@ -11,7 +11,7 @@ from typing import Any
 
 from holdfast.adapters.keys.memory import MemoryKeys
 from holdfast.core.events import Event
-from holdfast.core.lifecycle import WORKING, SessionState
+from holdfast.core.lifecycle import SessionState
 from holdfast.core.settings import Limits, QueuePolicy
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.host import CANCEL_GRACE_S
@@ -157,14 +157,21 @@ class World:
                 asks="asks" in self.features,
                 stale=bool({"theft", "dead_stores"} & self.features),
                 offered=tuple(self.disk.offered),
+                steady="clock_jumps" not in self.features,
             )
             for problem in (*judge_logs(evidence), *judge(evidence)):
                 self.problem(problem)
-            return self._outcome(logs)
         finally:
             self._over = True
+            self._end()
+        return self._outcome(logs)
+
+    def _end(self) -> None:
+        try:
             self.loop.run_until_complete(self._unwind())
-            self.loop.close()
+        except Stuck as error:
+            self.problem(f"it does not unwind: {error}")
+        self.loop.close()
 
     def _outcome(self, logs: tuple[Log, ...]) -> Outcome:
         digest = hashlib.sha256("\n".join(self._record.trace).encode())
@@ -344,9 +351,6 @@ class World:
             for log in busy:
                 paused = log.view.state is SessionState.PAUSED
                 await person.tidy_up(log.session_id, log.view.questions, paused)
-                # What a dead process left in a session at rest is settled by who leads next.
-                if log.view.host_open or (log.view.turn and log.view.state not in WORKING):
-                    await person.cancel(log.session_id)
             await asyncio.sleep(0.5 + (self.loop.time() - end + END_S) / 20)
 
     def _owes(self, log: Log) -> bool:
