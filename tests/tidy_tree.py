@@ -16,7 +16,10 @@ PACKAGE = "holdfast"
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-SKIPPED_DIRS = {".git", "__pycache__", "node_modules", "dist", "build"}
+SKIPPED_DIRS = {
+    ".bench-data", ".bench-venv", ".git", "__pycache__", "build", "dist", "node_modules",
+    "soak-failures",
+}  # fmt: skip
 TEXT_SUFFIXES = {
     "", ".cfg", ".css", ".html", ".in", ".ini", ".js", ".json", ".jsonl", ".md", ".py",
     ".sh", ".sql", ".toml", ".txt", ".yaml", ".yml",

@@ -13,7 +13,7 @@ from holdfast.testing.sim.runner import run_many, run_one
 CORPUS = {
     5: "an ordinary world",
     26: "a model call that a pause cut short starts anew",
-    124: "a host call of a dead process is lost, not open for ever",
+    124: "a host call that a dead process left in a session at rest is lost, not open for ever",
     175: "an effect cancelled in the append that starts it still ends",
     178: "a resume that changed nothing does not say that it did",
     188: "eviction waits for the commit that is under way",
@@ -26,22 +26,25 @@ CORPUS = {
     3248: "what a tool raises too late is no warning",
     4034: "a call of the program in a wiped session is refused",
     4988: "a second attempt that never started does not deny the first",
+    572: "a row of the inbox whose acknowledgement was lost is read, whoever sent it",
+    700: "a tool looks once more before its first step: its turn was just cancelled",
+    755: "a call of the program ends although the store was busy just then",
+    4063: "a call of the program ends in a session that its node had just taken",
+    4463: "a message that was kept and not acknowledged is answered while nothing else comes",
+    5057: "a tool does not run on in a turn that is being cancelled",
+    5549: "a refused append leaves no call of the program open",
+    6262: "a call of the program ends in a store that is busy again and again",
+    7197: "a call of the program is not open for ever in a quiet session",
+    6280: "a call beside others does not start after the cancel",
+    7493: "a tool does not start between the cancel's append and its own end",
+    9020: "the same command again, after its sender stopped waiting, is the same letter",
+    9162: "a letter whose sender is gone is still on its way",
+    10752: "a program whose store is gone while it starts hears of it",
+    11490: "a last message is served although its sender was told that the store is busy",
+    11971: "a call of the program that cannot be ended at once is ended later",
     10364: "what waited for a wiped session is erased after a crash",
     1670: "a person is asked after the grace, however a clock rounds",
 }
-
-OPEN = {
-    700: "a tool may start in the step after the cancel of its turn is on record",
-    9020: "a command id comes twice into one append",
-}
-
-
-@pytest.mark.parametrize("seed", OPEN, ids=[OPEN[seed] for seed in OPEN])
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.xfail(reason="found by the simulator and not repaired yet", strict=False)
-def test_a_seed_that_fails_still(seed: int) -> None:
-    """What is known and not repaired; such a seed moves to CORPUS when it holds."""
-    assert () == run_one(seed).problems
 
 
 @pytest.mark.parametrize("seed", CORPUS, ids=[CORPUS[seed] for seed in CORPUS])

@@ -45,7 +45,7 @@ UNCERTAIN = (Unavailable, LeaseHeld, Interrupted, Cancelled, ProviderFailed, Con
 """After these nobody knows whether it was carried out."""
 
 LIMIT_S = 40.0
-DURABLE_S = 4.0
+DURABLE_S = 8.0
 """A message that is still with the runtime after so long is in the log or the inbox."""
 
 
