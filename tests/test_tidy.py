@@ -229,6 +229,7 @@ def test_planted_violation_is_found(
     assert expected in found[0]
 
 
+@pytest.mark.slow
 def test_slow_import_is_found(tmp_path: Path) -> None:
     """An import over its budget is reported with its time."""
     spin = "import time\nend = time.perf_counter() + 0.2\nwhile time.perf_counter() < end: pass\n"

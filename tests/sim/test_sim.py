@@ -42,6 +42,9 @@ CORPUS = {
     10752: "a program whose store is gone while it starts hears of it",
     11490: "a last message is served although its sender was told that the store is busy",
     11971: "a call of the program that cannot be ended at once is ended later",
+    16934: "a session that another process takes while it is read is held, not damaged",
+    18535: "a lease that is stolen while the log is read is no damage",
+    28357: "a command in a session that was just stolen goes to whoever leads it",
     10364: "what waited for a wiped session is erased after a crash",
     1670: "a person is asked after the grace, however a clock rounds",
 }

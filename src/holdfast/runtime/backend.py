@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from holdfast.core.errors import ChainBroken, HoldfastError, KeyDestroyed, SessionExists
+from holdfast.core.errors import (
+    ChainBroken,
+    HoldfastError,
+    KeyDestroyed,
+    LeaseHeld,
+    SessionExists,
+)
 from holdfast.core.events import KIND_OF, Ended, Event, Opened, WipeStarted
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.session import evolve
@@ -178,6 +184,9 @@ class Backend:
         view, bodies = await load_state(journal)
         await self._check_first(journal)
         if view.version != lease.version:
+            now = await self.store.stream_row(row.stream)
+            if now is not None and now.epoch != lease.epoch:
+                raise LeaseHeld("another process has taken the session meanwhile")
             raise ChainBroken(f"the log ends at {view.version}, not at {lease.version}")
         last = await self.store.read(row.stream, view.version - 1, 1)
         if not last or last[0].hash != lease.head:

@@ -43,7 +43,7 @@ from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import Inbox
 from holdfast.runtime.index import Indexer, cleared
 from holdfast.runtime.journal import Extras, Journal
-from holdfast.runtime.snapshot import BYTES_MIN, EVENTS_MIN, write_snapshot
+from holdfast.runtime.snapshot import Snapshots
 from holdfast.runtime.stream import translate
 from holdfast.runtime.tenure import Tenure
 from holdfast.runtime.waiters import TurnWaiters
@@ -91,7 +91,7 @@ class Engine:
         self._turns = TurnWaiters()
         self._inbox = Inbox(journal, self._wake.set)
         self.workers = Workers(self)
-        self._snapshot_at = view.version
+        self._snapshots = Snapshots(journal, view.version)
         self._task: asyncio.Task[None] | None = None
 
     # --- from outside ------------------------------------------------------------
@@ -336,9 +336,8 @@ class Engine:
         """Fold what is durable now; tells whether a turn has ended."""
         before, turn_ended = self.view, False
         for (event, actor), after in zip(draft.events, draft.views, strict=True):
-            recorded = Recorded(
-                version=after.version, time_ms=draft.now_ms, event=event, actor=actor
-            )
+            at = after.version
+            recorded = Recorded(version=at, time_ms=draft.now_ms, event=event, actor=actor)
             self.bodies.take(recorded, after.window)
             if self.hub.watched:
                 for public in translate(before, after, recorded):
@@ -354,11 +353,8 @@ class Engine:
 
     async def _after_turn(self) -> None:
         self.workers.look_at_git()
-        grown = self.view.version - self._snapshot_at
-        large = grown >= EVENTS_MIN or self.journal.bytes_written >= BYTES_MIN
-        if self.view.turn is None and large:
-            self._snapshot_at, self.journal.bytes_written = self.view.version, 0
-            await write_snapshot(self.journal, self.view, self.bodies)
+        if self.view.turn is None:
+            await self._snapshots.keep(self.view, self.bodies)
 
     async def _forget(self) -> None:
         """After the wipe: no key, no text, nothing of it in the store's cache tables."""
@@ -375,12 +371,12 @@ class Engine:
         receipt = self.host.keys.destroy_session(self.journal.stream, now_ms=now_ms)
         self.report(KeyGone(destroyed_at_ms=receipt.destroyed_at_ms, key_epoch=receipt.epoch))
 
+    # --- losing the session --------------------------------------------------------
+
     def fail(self, error: HoldfastError) -> None:
         """Side work failed for good: stop leading, and say why to whoever asks."""
         self._failed = error
         self._wake.set()
-
-    # --- losing the session --------------------------------------------------------
 
     async def _lose(self, error: HoldfastError) -> None:
         self.lost = error

@@ -9,7 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from holdfast.core.context import Entry
-from holdfast.core.errors import Damaged, HoldfastError, NewerProgram, Unreadable
+from holdfast.core.errors import (
+    Damaged,
+    HoldfastError,
+    NewerProgram,
+    Unavailable,
+    Unreadable,
+)
 from holdfast.core.messages import Message
 from holdfast.core.session import evolve
 from holdfast.core.view import FOLD_ID, SessionView
@@ -45,7 +51,25 @@ async def write_snapshot(journal: Journal, view: SessionView, bodies: Bodies) ->
     ids = (journal.stream, view.version, journal.head, FOLD_ID)
     body = journal.crypto.seal_box("snapshot", ids, pack(dump(packed)))
     snapshot = Snapshot(version=view.version, head=journal.head, fold_id=FOLD_ID, body=body)
-    await journal.store.put_snapshot(journal.stream, snapshot)
+    try:
+        await journal.store.put_snapshot(journal.stream, snapshot)
+    except Unavailable:
+        return  # a cache: no room or no lock now, then at the end of a later turn
+
+
+class Snapshots:
+    """When a session's snapshot is due: after enough events or bytes since the last."""
+
+    def __init__(self, journal: Journal, version: int) -> None:
+        self._journal = journal
+        self._version = version
+
+    async def keep(self, view: SessionView, bodies: Bodies) -> None:
+        """Write one if it is due; called at a turn's end."""
+        grown = view.version - self._version
+        if grown >= EVENTS_MIN or self._journal.bytes_written >= BYTES_MIN:
+            self._version, self._journal.bytes_written = view.version, 0
+            await write_snapshot(self._journal, view, bodies)
 
 
 async def load_state(
@@ -60,9 +84,7 @@ async def load_state(
         ChainBroken, Unreadable: the log is damaged.
         NewerProgram: it needs a newer program.
     """
-    view, bodies, stopped_by = await load_readable(
-        journal, use_snapshot=use_snapshot, until=until
-    )
+    view, bodies, stopped_by = await load_readable(journal, use_snapshot=use_snapshot, until=until)
     if stopped_by is not None:
         raise stopped_by
     return view, bodies

@@ -424,6 +424,7 @@ def test_writers_take_turns_on_the_lock_file(place: Place, monkeypatch: pytest.M
         assert 1 == keys.destroy_session(1, now_ms=1).epoch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", ["rotate", "create", "destroy"])
 def test_killed_at_every_change_of_the_file(place: Place, work: str) -> None:
     """SIGKILL at each write, flush and removal: the work is done or it is not."""
@@ -453,6 +454,7 @@ def test_killed_at_every_change_of_the_file(place: Place, work: str) -> None:
     assert expected[work] == outcomes
 
 
+@pytest.mark.slow
 def test_two_processes_create_and_destroy_at_once(place: Place) -> None:
     """Two processes at work at the same time lose nothing and see each other."""
     place.fill()

@@ -126,6 +126,7 @@ def run_python(code: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["pydantic_ai", "httpx2", "openai", "genai_prices"])
 def test_without_the_library_the_missing_part_is_named(missing: str) -> None:
     """Without the optional part the error says what to install."""

@@ -319,6 +319,7 @@ def _kill_loop(path: Path, kills: int) -> None:
     assert kills < sum(acknowledged.values()) / 12, "each life of the child has appended"
 
 
+@pytest.mark.slow
 def test_nothing_acknowledged_is_lost_when_killed(tmp_path: Path) -> None:
     """SIGKILL in the middle of group commits, fifteen times on one file."""
     _kill_loop(tmp_path / "store.db", 15)

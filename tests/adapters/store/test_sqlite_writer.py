@@ -179,6 +179,7 @@ async def _told_with_a_fault(files: FaultyFiles, path: Path, nth: int) -> bool:
     return hit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [apsw.IOError, apsw.FullError])
 def test_the_nth_write_fails(tmp_path: Path, faulty: FaultyFiles, error: type[apsw.Error]) -> None:
     """Whichever operation fails: what was acknowledged is there, nothing is there in part."""
