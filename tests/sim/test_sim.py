@@ -45,6 +45,7 @@ CORPUS = {
     16934: "a session that another process takes while it is read is held, not damaged",
     18535: "a lease that is stolen while the log is read is no damage",
     28357: "a command in a session that was just stolen goes to whoever leads it",
+    9633: "who comes while an engine finds no room for what waits is told so",
     10364: "what waited for a wiped session is erased after a crash",
     1670: "a person is asked after the grace, however a clock rounds",
 }

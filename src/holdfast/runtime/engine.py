@@ -252,6 +252,7 @@ class Engine:
                 self._inbox.waiting.append(mail)
             else:
                 mail.fail(error)
+        self.settled.set()  # who waits to be let in is told of the trouble as well
         await self.host.clock.sleep(RETRY_S)
         self._wake.set()
 
