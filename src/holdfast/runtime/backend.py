@@ -158,9 +158,7 @@ class Backend:
         journal.version = view.version
         rows = await self.store.read(row.stream, view.version - 1, 1)
         journal.head = rows[0].hash if rows else journal.head
-        return Loaded(
-            journal=journal, view=view, bodies=bodies, indexer=None, damaged=damaged
-        )
+        return Loaded(journal=journal, view=view, bodies=bodies, indexer=None, damaged=damaged)
 
     async def lead(self, row: StreamRow) -> Loaded:
         """Take the session's lease and read it.

@@ -58,6 +58,4 @@ def summarise(
         by_model[record.model] = by_model.get(record.model, CostLine()).add(record.usage)
         by_day[day] = by_day.get(day, CostLine()).add(record.usage)
     dearest = sorted(by_model.items(), key=lambda item: (-item[1].usage.cost_micros, item[0]))
-    return CostSummary(
-        total=total, by_model=dict(dearest), by_day=dict(sorted(by_day.items()))
-    )
+    return CostSummary(total=total, by_model=dict(dearest), by_day=dict(sorted(by_day.items())))

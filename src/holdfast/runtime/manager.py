@@ -205,9 +205,7 @@ class Core:
         """The session's hub; it outlives the engine."""
         return self._hubs.setdefault(stream, Hub())
 
-    def emit(
-        self, where: Located, session_id: str, kind: str, data: Mapping[str, object]
-    ) -> None:
+    def emit(self, where: Located, session_id: str, kind: str, data: Mapping[str, object]) -> None:
         """Publish a live event of the embedding program under its own prefix."""
         engine = self.live(where.stream)
         view = engine.view if engine else None

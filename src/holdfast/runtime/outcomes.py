@@ -25,8 +25,10 @@ async def outcome_of(journal: Journal, id: bytes, version: int) -> Handled:
         for row in rows:
             event = (await journal.open(row)).event
             if isinstance(event, Refused) and event.command == command:
-                raise error_of(event.reason) if event.guard == "decide" else Denied(
-                    f"refused: {event.guard}.{event.reason}"
+                raise (
+                    error_of(event.reason)
+                    if event.guard == "decide"
+                    else Denied(f"refused: {event.guard}.{event.reason}")
                 )
             if isinstance(event, Admitted) and event.command == command:
                 turn = row.version if event.turn else 0

@@ -44,6 +44,7 @@ _DICTIONARY = (
     b'"cost_micros":},"model":"","provider":"anthropic","stop":"tool_use","duration_ms":'
 )
 
+
 def pack(payload: bytes) -> bytes:
     """Make a payload small, if that is worth it."""
     marked = payload.startswith(_MARK)

@@ -92,9 +92,7 @@ def decide(
         later = True
     own = bool(draft.events)
     effects.advance(draft)
-    return Decision(
-        tuple(draft.events), draft.view, draft.error, later, tuple(draft.views), own
-    )
+    return Decision(tuple(draft.events), draft.view, draft.error, later, tuple(draft.views), own)
 
 
 def _dispatch(draft: Draft, command: Command, command_id: str, by: str) -> None:
