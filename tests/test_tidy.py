@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -285,3 +286,17 @@ def test_environment_is_not_read(tmp_path: Path) -> None:
     """A virtual environment inside the repository is not part of it."""
     tree = plant(tmp_path, {"env/pyvenv.cfg": "", "env/a.py": OTHER_SQLITE})
     assert [] == tidy.check_one_sqlite(tree)
+
+
+def test_nothing_that_is_ignored_is_tracked() -> None:
+    """An environment or a build that slipped into a commit would hide a missing set-up step."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "" == listed.stdout
