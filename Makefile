@@ -17,7 +17,7 @@ bench_ready := $(bench_venv)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick bench bench-crash soak lint format format-check types wheel lock clean distclean
+.PHONY: help demo test quick bench bench-crash bench-gate soak lint format format-check types wheel lock clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -36,6 +36,9 @@ bench: $(user_ready) $(bench_ready) ## measure us and our peers side by side; QU
 
 bench-crash: $(user_ready) $(bench_ready) ## two writers, and kill -9 in a tool: our peers and us
 	BENCH_VENV=$(bench_venv) $(bin)/python bench/crash/crashrun.py $(ARGS)
+
+bench-gate: $(dev_ready) ## the gate: its speed, its oracles, its races; QUICK=1 for a short run
+	$(bin)/python bench/gate.py $(ARGS)
 
 soak: $(user_ready) ## half an hour of kills and failing disks; QUICK=1: short; SIM=N: simulate N seeds
 	$(bin)/python bench/soak/soakrun.py $(ARGS)

@@ -137,7 +137,7 @@ def main() -> None:
         "open a session of 10 events as a process's first",
         small,
         "ms",
-        against="loads pydantic and builds the validators, once a process",
+        against="folds its log; readers are made once a process",
     )
     report(f"{long}, snapshot, as its first session", median([one[NAME] for one in first]), "ms")
     report("open the store and its keys, new process", median([one["store"] for one in warm]), "ms")

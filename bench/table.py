@@ -3,6 +3,7 @@
 make bench | tee bench.log
 .venv/bin/python bench/table.py bench.log                          prints it
 .venv/bin/python bench/table.py bench.log docs/performance.md      writes it there
+.venv/bin/python bench/table.py gate.log docs/performance.md gate  the one of that name
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from common import parse_line
 
-START, END = "<!-- results -->", "<!-- end of results -->"
+NAME = "results"
 FACTS = ("machine:", "system:", "packages:", "load average", "run:")
 
 
@@ -44,15 +45,18 @@ def table(lines: list[str]) -> str:
 
 
 def main() -> None:
-    """Print the table, or write it between the marks of a page."""
+    """Print the table, or write it between the marks of a page: `results`, or those named."""
     text = table(Path(sys.argv[1]).read_text().splitlines())
     if len(sys.argv) < 3:
         print(text)
         return
-    page = Path(sys.argv[2])
-    before, _, rest = page.read_text().partition(START)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{START}\n\n{text}\n\n{END}{after}")
+    page, name = Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else NAME
+    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, found, rest = page.read_text().partition(start)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        sys.exit(f"{page} has no place marked {start}")
+    page.write_text(f"{before}{start}\n\n{text}\n\n{end}{after}")
 
 
 if __name__ == "__main__":

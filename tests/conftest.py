@@ -13,10 +13,15 @@ settings.load_profile("house")
 # Suites of real processes, sandboxes and provider protocols: `make quick` leaves
 # them out as a whole, `make test` runs them.
 SLOW_SUITES = (
+    "tests/adapters/hooks/",
     "tests/adapters/models/test_pydantic_ai.py",
     "tests/adapters/sandbox/",
+    "tests/adapters/store/test_sqlite.py",
     "tests/adapters/tools/test_bash.py",
+    "tests/adapters/tools/test_gitstate.py",
     "tests/cli/test_chatting.py",
+    "tests/cli/test_cli_approvals.py",
+    "tests/cli/test_cli_budget.py",
     "tests/cli/test_cli_control.py",
     "tests/cli/test_driver.py",
     "tests/crash/",

@@ -27,9 +27,9 @@ MUTANTS: tuple[Mutant, ...] = (
     # --- decide: effects
     Mutant(
         "an approval holds for any later action",
-        "core/decide/effects.py",
-        "call.approved == action.digest",
-        "call.approved",
+        "core/decide/approvals.py",
+        "not action.digest or call.approved != action.digest",
+        "not call.approved",
         DECIDE,
     ),
     Mutant(
@@ -52,8 +52,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "a late report of a closed effect is recorded",
         "core/decide/effects.py",
         '    """Record a tool\'s result; one that is not waited for any more is dropped."""\n'
-        "    if draft.view.open_at(command.ref) is None:\n        return\n",
-        '    """Record a tool\'s result; one that is not waited for any more is dropped."""\n',
+        "    effect = draft.view.open_at(command.ref)\n    if effect is None:\n        return\n",
+        '    """Record a tool\'s result; one that is not waited for any more is dropped."""\n'
+        "    effect = draft.view.open_at(command.ref) or draft.view.open[0]\n",
         DECIDE,
     ),
     Mutant(
@@ -131,7 +132,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # --- decide: control, talk, content, host
     Mutant(
         "skip runs the call again",
-        "core/decide/control.py",
+        "core/decide/answers.py",
         '    if command.decision == "skip":',
         '    if command.decision == "never":',
         DECIDE,
@@ -205,14 +206,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a second attempt stands beside the first",
         "core/turns.py",
-        "    others = tuple(one for one in view.open if one.ref != ref)\n",
+        "    others = tuple([one for one in view.open if one.ref != ref])\n",
         "    others = view.open\n",
         FOLD,
     ),
     Mutant(
         "a finished call is still owed",
         "core/turns.py",
-        "    calls = tuple(call for call in view.calls if call.ordinal != ref.ordinal)\n",
+        "    calls = tuple([call for call in view.calls if call.ordinal != ref.ordinal])\n",
         "    calls = view.calls\n",
         FOLD,
     ),
@@ -240,7 +241,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a resumed turn's clock runs on through the pause",
         "core/session.py",
-        "    turn = replace(view.turn, clock_ms=recorded.time_ms) if view.turn else None\n"
+        "    turn = changed(view.turn, clock_ms=recorded.time_ms) if view.turn else None\n"
         "    state = SessionState.PROCESSING",
         "    turn = view.turn\n    state = SessionState.PROCESSING",
         FOLD,
@@ -263,8 +264,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a guard that fails allows",
         "core/judge.py",
-        '        return Deny(name, "guard_failed", f"the guard failed: {type(failure).__name__}")',
-        "        return Allow()",
+        'verdict = Deny(name, "guard_failed", f"the guard failed: {type(failure).__name__}")',
+        "verdict = Allow()",
         ("core/test_judge.py",),
     ),
     Mutant(
@@ -288,11 +289,61 @@ MUTANTS: tuple[Mutant, ...] = (
         "if view.turn is None:",
         ("core/guards",),
     ),
+    # --- paths
     Mutant(
         "a path that leads outside passes",
         "core/guards/boundary.py",
-        "if path.inside is None]",
-        'if path.inside == ""]',
-        ("core/guards",),
+        "if use.inside is not None and not protected(use.inside, use.operation):",
+        "if not protected(use.inside or '', use.operation):",
+        ("core/guards/test_boundary.py",),
+    ),
+    Mutant(
+        "an escape is for every operation",
+        "core/guards/boundary.py",
+        "        and use.operation in grant.operations\n",
+        "",
+        ("core/guards/test_boundary.py",),
+    ),
+    Mutant(
+        "a forbidden place is only asked about",
+        "core/guards/boundary.py",
+        "    if place:\n",
+        "    if place and use.inside is not None:\n",
+        ("core/guards/test_boundary.py",),
+    ),
+    Mutant(
+        "links on the way are not followed",
+        "runtime/paths.py",
+        "if not stat.S_ISLNK(found.st_mode):",
+        "if not stat.S_ISLNK(found.st_mode) or ahead:",
+        ("runtime/test_paths.py", "attack/test_path_fuzz.py"),
+    ),
+    Mutant(
+        "`..` is taken out before links are followed",
+        "runtime/paths.py",
+        '    ahead = path.split("/")[::-1]\n',
+        '    ahead = os.path.normpath(path or ".").split("/")[::-1]\n',
+        ("attack/test_path_fuzz.py",),
+    ),
+    Mutant(
+        "a judged path is opened through links",
+        "adapters/tools/workspace.py",
+        "opener = open_kernel if judged is None else open_linkless",
+        "opener = open_kernel",
+        ("attack/test_path_races.py",),
+    ),
+    Mutant(
+        "what was permitted for reading is written",
+        "adapters/tools/workspace.py",
+        "if (beneath or plain == escape.path) and operations & set(escape.operations):",
+        "if beneath or plain == escape.path:",
+        ("attack/test_path_fuzz.py",),
+    ),
+    Mutant(
+        "a digest does not say where its paths lead",
+        "runtime/normalise.py",
+        ", *led",
+        "",
+        ("runtime/test_normalise.py",),
     ),
 )

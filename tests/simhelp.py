@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from random import Random
 
+from holdfast.core.actions import Action, ActionKind
 from holdfast.core.events import (
     Admitted,
     EffectEnded,
@@ -96,6 +97,11 @@ def act_of(log: Log, cause: int, ordinal: int, tool: str, *, known: int) -> Disp
         happened=True,
         returned=True,
     )
+
+
+def action_of(tool: str) -> Action:
+    """A call of a tool, normalised."""
+    return Action(kind=ActionKind.TOOL, name=tool, digest="d")
 
 
 def evidence_of(

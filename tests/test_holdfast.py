@@ -25,7 +25,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_importing_loads_nothing_heavy() -> None:
-    """pydantic, apsw and cryptography load when a store is opened, provider SDKs later still."""
+    """apsw and cryptography load when a store is opened, provider SDKs later still."""
     script = (
         "import sys, holdfast; print(sorted({m.split('.')[0] for m in sys.modules} & "
         "{'pydantic', 'apsw', 'cryptography', 'pydantic_ai', 'openai', 'anthropic', 'typer'}))"

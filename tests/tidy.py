@@ -54,7 +54,7 @@ Check = Callable[[Tree], list[str]]
 LAYERS: dict[str, tuple[set[str], set[str] | None]] = {
     "core": ({"core"}, set()),
     "ports": ({"core", "ports"}, set()),
-    "runtime": ({"core", "ports", "runtime"}, {"cryptography", "pydantic", "pydantic_core"}),
+    "runtime": ({"core", "ports", "runtime"}, {"cryptography"}),
     "adapters": ({"core", "ports", "adapters"}, None),
     "bootstrap": ({"", "core", "ports", "runtime", "adapters", "bootstrap"}, None),
     "server": ({"", "core", "ports", "runtime", "bootstrap", "server"}, None),
@@ -68,6 +68,7 @@ LAYERS: dict[str, tuple[set[str], set[str] | None]] = {
         None,
     ),
     "": ({"core", "ports", "runtime", "bootstrap"}, set()),
+    "gate": ({"core", "ports", "runtime", "bootstrap"}, set()),
     "__main__": ({"cli"}, set()),
 }
 ADAPTERS_NAMED_BY = {"adapters", "bootstrap", "cli", "testing"}

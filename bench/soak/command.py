@@ -157,8 +157,10 @@ def _check(terminal: Terminal) -> None:
         assert texts.count(job) <= 1, texts
         assert job not in terminal.started or texts.count(job) == 1, (job, texts)
         assert lines.count(job) <= 1, lines
-    done = sum(1 for _, content in report["results"] if not content.startswith("[not run"))
-    assert done == len(lines), (report["results"], lines)
+    # `answer --now` leads only while it runs: a call it began may end as "may have had effects".
+    done = [content for _, content in report["results"] if not content.startswith("[not run")]
+    unsure = sum(1 for content in done if "may have had effects" in content)
+    assert len(done) - unsure <= len(lines) <= len(done), (report["results"], lines)
     assert terminal.answered - {""} <= set(texts), (terminal.answered, texts)
     assert report["calls"] == len(report["results"])
     assert not texts or not report["invalid"], report["invalid"]

@@ -34,9 +34,11 @@ if _typing.TYPE_CHECKING:
     from holdfast.core.lifecycle import SessionState
     from holdfast.core.messages import Message, Role, Text, Thinking, ToolResult, ToolUse
     from holdfast.core.quantities import Usage
+    from holdfast.core.rules import PermissionPolicy
     from holdfast.core.settings import Limits, ModelSettings, QueuePolicy, StorageType
     from holdfast.core.tools import Lane, Nature, ToolSpec
     from holdfast.ports.tool import ToolContext, ToolOutcome
+    from holdfast.runtime.budgets import Budget
     from holdfast.runtime.config import (
         AgentResult,
         ContextUsage,
@@ -52,6 +54,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "AgentResult": "runtime.config",
+    "Budget": "runtime.budgets",
     "ContextUsage": "runtime.config",
     "FileKeys": "bootstrap",
     "FunctionTool": "bootstrap",
@@ -65,6 +68,7 @@ _HOME = {
     "Message": "core.messages",
     "ModelSettings": "core.settings",
     "Nature": "core.tools",
+    "PermissionPolicy": "core.rules",
     "QueuePolicy": "core.settings",
     "Role": "core.messages",
     "Sensitivity": "core.labels",
@@ -92,6 +96,7 @@ _HOME = {
 
 __all__ = [
     "AgentResult",
+    "Budget",
     "ContextUsage",
     "FileKeys",
     "FunctionTool",
@@ -105,6 +110,7 @@ __all__ = [
     "Message",
     "ModelSettings",
     "Nature",
+    "PermissionPolicy",
     "QueuePolicy",
     "Role",
     "Sensitivity",

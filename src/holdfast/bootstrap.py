@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from holdfast.adapters.hooks.command import CommandHook
 from holdfast.adapters.keys.file import FileKeys
 from holdfast.adapters.keys.installation import default_installation_key_path
 from holdfast.adapters.keys.memory import MemoryKeys
 from holdfast.adapters.models.factory import build_client, check_settings, parse_model
 from holdfast.adapters.sandbox.processes import kill_leftovers
 from holdfast.adapters.sandbox.status import detect
+from holdfast.adapters.shell.parser import BashParser
 from holdfast.adapters.store.memory import MemoryStore
 from holdfast.adapters.store.sqlite import SqliteStore
 from holdfast.adapters.tools.function import FunctionTool, tool
@@ -34,11 +36,13 @@ from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.store import Filter, Store
 from holdfast.runtime.backend import Backend
+from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
 from holdfast.runtime.service import SessionService
 
 __all__ = [
+    "CommandHook",
     "FileKeys",
     "FunctionTool",
     "MemoryStore",
@@ -67,6 +71,7 @@ class SessionManager(SessionService):
         tool_executor: the tools; default: the built-in ones.
         unsandboxed: let bash run where no sandbox exists.
         idle_s: seconds after which an idle session is no longer led.
+        policy: the policy file; default: where `runtime.policyplaces` says.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class SessionManager(SessionService):
         clock: Clock | None = None,
         unsandboxed: bool = False,
         idle_s: float = IDLE_S,
+        policy: str | os.PathLike[str] | None = None,
     ) -> None:
         self._default: ModelClient | None = None
         self._clients: dict[ModelSettings, ModelClient] = {}
@@ -88,13 +94,18 @@ class SessionManager(SessionService):
                 build_client=self._client_of,
                 kill_leftovers=_kill_leftovers,
                 git_state=capture,
+                hooks=Hooks(clock or SystemClock()),
+                shell=BashParser(),
                 unsandboxed_allowed=unsandboxed,
                 idle_s=idle_s,
             )
         )
+        self.private = (os.path.realpath(default_installation_key_path()),)
         self._openers: list[Opener] = [_open_memory]
         self._opening: asyncio.Task[None] | None = None
         self.import_report: list[ImportNote] = []
+        self._policy_given = policy
+        self._program = _run_program
 
     # --- opening ---------------------------------------------------------------------
 
@@ -110,6 +121,7 @@ class SessionManager(SessionService):
         clock: Clock | None = None,
         unsandboxed: bool = False,
         idle_s: float = IDLE_S,
+        policy: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Open a store file, created if there is none; use with `async with` or `await`.
 
@@ -117,17 +129,27 @@ class SessionManager(SessionService):
             path: the SQLite file; its keys stand beside it in `<path>.keys`.
             installation_key: default: `default_installation_key_path()`.
             passphrase: encrypts the whole file besides.
+            policy: the policy file; default: `$HOLDFAST_POLICY`, `holdfast.toml`
+                beside the store, or in the configuration directory.
 
         Raises (when entered):
             WrongKey, KeyMissing, CorruptStore, NewerProgram, StoreReadOnly …
+            PolicyFileRefused: the policy file cannot be used.
         """
         manager = cls(
-            llm_client, tool_executor, clock=clock, unsandboxed=unsandboxed, idle_s=idle_s
+            llm_client,
+            tool_executor,
+            clock=clock,
+            unsandboxed=unsandboxed,
+            idle_s=idle_s,
+            policy=policy,
         )
         file = Path(path)
+        manager._policy_store = file
         if str(path).startswith(("postgres://", "postgresql://")):
             raise InvalidInput("PostgreSQL is not supported by this release")
         key = Path(installation_key) if installation_key else default_installation_key_path()
+        manager.private += (os.path.realpath(file), os.path.realpath(key))
 
         async def opener(manager: SessionManager) -> None:
             store = await SqliteStore.open(file, clock=manager.clock, passphrase=passphrase)
@@ -151,6 +173,7 @@ class SessionManager(SessionService):
         sessions_dir: str | os.PathLike[str],
         *,
         installation_key: str | os.PathLike[str] | None = None,
+        policy: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Keep sessions in a directory (seed B1, D16): `<dir>/holdfast.db`.
 
@@ -163,6 +186,7 @@ class SessionManager(SessionService):
             llm_client=llm_client,
             tool_executor=tool_executor,
             installation_key=installation_key,
+            policy=policy,
         )
 
         async def intake(manager: SessionManager) -> None:
@@ -180,6 +204,8 @@ class SessionManager(SessionService):
         backend: StorageType | str,
         *,
         keys: Keys | None = None,
+        private: Iterable[str | os.PathLike[str]] = (),
+        policy: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Keep the sessions of one storage type in a store of your own (seed B1).
 
@@ -187,8 +213,12 @@ class SessionManager(SessionService):
             backend: the storage type that picks it.
             keys: default: keys in memory, which makes the sessions unreadable
                 after this process; give `FileKeys` for a store that lasts.
+            private: files of the store and of the keys, which no tool gets to;
+                each stands for those beside it that begin with its name, too.
+            policy: as of `open`; nothing is looked for beside the store.
         """
-        manager = cls(llm_client, tool_executor)
+        manager = cls(llm_client, tool_executor, policy=policy)
+        manager.private += tuple(os.path.realpath(path) for path in private)
         storage = StorageType(backend)
 
         async def opener(manager: SessionManager) -> None:
@@ -226,8 +256,10 @@ class SessionManager(SessionService):
 
     async def _open_all(self) -> None:
         try:
+            await self._load_policy()
             for opener in self._openers[:1]:
                 await opener(self)
+            await self._share_limits()
             if self._pending_default is not None:
                 await self.set_default_llm(self._pending_default)
             for opener in self._openers[1:]:
@@ -295,6 +327,10 @@ async def _open_memory(manager: SessionManager) -> None:
     wanted = [StorageType.MEMORY] if manager.backends else list(StorageType)
     for storage in wanted:
         manager.backends.setdefault(storage, backend)
+
+
+def _run_program(command: Sequence[str], env: Mapping[str, str]) -> CommandHook:
+    return CommandHook(command, env=env)
 
 
 async def _kill_leftovers(effect_id: str) -> int:

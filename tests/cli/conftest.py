@@ -11,7 +11,12 @@ from clihelp import Place
 
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOLDFAST_STORE", "HOLDFAST_INSTALLATION_KEY", "HOLDFAST_MODEL"):
+    for name in (
+        "HOLDFAST_STORE",
+        "HOLDFAST_INSTALLATION_KEY",
+        "HOLDFAST_MODEL",
+        "HOLDFAST_POLICY",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -27,3 +27,21 @@ def test_a_client_does_not_lead(place: Place) -> None:
             return (await session.state()).title, len(await store.pending())
 
     assert ("Active", 1) == asyncio.run(look())
+
+
+def test_a_client_writes_no_limits(place: Place) -> None:
+    """Limits of a policy file are put into the store by who leads, not by a look at it."""
+    place.say("one")
+    file = place.root / "p.toml"
+    file.write_text("[budget.tenant]\ncalls = 5\n", encoding="utf-8")
+    file.chmod(0o600)
+
+    async def look() -> int:
+        client = Client.open(place.store, installation_key=place.key, policy=file)
+        async with client as manager:
+            assert manager.policy is not None
+            return len(await manager.budget("tenant"))
+
+    assert 0 == asyncio.run(look())
+    place.say("one", "again", "--policy", str(file))
+    assert 1 == asyncio.run(look())

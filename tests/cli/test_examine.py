@@ -51,3 +51,17 @@ def test_no_sandbox_is_complained_about(place: Place, monkeypatch: pytest.Monkey
     """bash would be refused."""
     monkeypatch.setattr(examine, "sandbox_facts", lambda: {"kind": "none", "reason": "too old"})
     assert "no sandbox: bash is refused" in place.cli("doctor").out
+
+
+def test_the_policy_file_is_shown(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is, or why nothing opens with it; with the code of that error."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(place.root / "xdg"))
+    monkeypatch.delenv("HOLDFAST_POLICY", raising=False)
+    assert "policy file" in place.cli("doctor").out
+    file = place.root / "p.toml"
+    file.write_text("[permissions]\nmode = 'strict'\n", encoding="utf-8")
+    file.chmod(0o600)
+    assert f"{file} (argument)" in place.cli("doctor", "--policy", str(file)).out
+    file.write_text("[permissions]\nmode = 'lax'\n", encoding="utf-8")
+    ran = place.cli("doctor", "--policy", str(file))
+    assert (2, True) == (ran.code, "nothing opens with this policy file" in ran.out)

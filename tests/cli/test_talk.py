@@ -16,14 +16,13 @@ from clihelp import Place
 from holdfast.cli.printer import TextPrinter
 from holdfast.cli.talk import ask_person, describe, read_prompt
 from holdfast.core.errors import InvalidInput
-from holdfast.core.ids import EffectRef
-from holdfast.core.view import Question
+from holdfast.runtime.approvals import Approval
 from holdfast.testing.provider_server import ProviderServer
 from holdfast.testing.script import call, say
 
-QUESTION = Question(
-    id=7, ref=EffectRef(1, 1), about="in_doubt", name="bash", digest="",
-    choices=("happened", "run_again", "skip"), due_ms=None, asked_ms=0,
+QUESTION = Approval(
+    id="one:7", session_id="one", question=7, about="in_doubt", tool="bash", text="",
+    choices=("happened", "run_again", "skip"), asked_ms=0,
 )  # fmt: skip
 
 
@@ -44,13 +43,13 @@ def test_json_has_every_event_and_a_result(place: Place) -> None:
 
 
 def test_unsafe_is_said_aloud_and_works(place: Place) -> None:
-    """With the flag a file is written; without it the tool is refused."""
+    """With the flag a file is written; without it a person is asked."""
     write = {"name": "write", "arguments": {"file_path": "f", "content": "x"}}
     script = place.script({"tool_calls": [write]}, {"text": "ok"})
     args = ("run", "go", "--script", script, "-w", str(place.workspace))
     refused = place.cli(*args)
-    assert (0, False, True) == (
-        refused.code, (place.workspace / "f").exists(), "was refused" in refused.err
+    assert (10, False, True) == (
+        refused.code, (place.workspace / "f").exists(), "approvals approve" in refused.err
     )  # fmt: skip
     allowed = place.cli(*args, "--unsafe-auto-approve")
     assert ("x", True) == ((place.workspace / "f").read_text(), "UNSAFE" in allowed.err)
@@ -152,6 +151,27 @@ def serve(script: list[object], work: Callable[[str], None]) -> list[str]:
         thread.join()
         loop.close()
     return server.problems
+
+
+def test_prices_are_given_with_the_model(place: Place) -> None:
+    """`--input-usd` and `--output-usd` are kept; alone or wrong they are refused."""
+    pytest.importorskip("pydantic_ai")
+    free = ("--input-usd", "0", "--output-usd", "0")
+
+    def work(base_url: str) -> None:
+        model = ("-m", "local:m", "--base-url", base_url, "-w", str(place.workspace))
+        ran = place.cli("run", "hello", "-s", "one", *model, *free)
+        assert 0 == ran.code and "fine" in ran.out
+        ran = place.cli("run", "hello", "-s", "two", *model, "--input-usd", "NaN")
+        assert 2 == ran.code and "input_usd: a price is a decimal text" in ran.err
+        ran = place.cli("run", "hello", "-s", "two", *free)
+        assert 2 == ran.code and "go with --model" in ran.err
+
+    assert [] == serve([say("fine")], work)
+    text = place.cli("sessions", "export", "one", "--format", "session_data").out
+    assert ("0", "0") == tuple(
+        json.loads(text)["llm_config"][name] for name in ("input_usd", "output_usd")
+    )
 
 
 @pytest.mark.slow

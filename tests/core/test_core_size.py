@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from core_talk import ASKING, ENGINE, Talk, answer, opened
+from holdfast.core.accounts import AMOUNT_MAX, HOLDS_MAX
 from holdfast.core.commands import AddMessage, Configure, HostCall, MoveTo, SetContext
-from holdfast.core.decide.content import SETTINGS_BYTES_MAX, check_birth
-from holdfast.core.errors import InvalidInput
+from holdfast.core.decide.content import SETTINGS_BYTES_MAX, check_birth, check_permission
+from holdfast.core.errors import InvalidInput, TooLarge
 from holdfast.core.events import (
     Admitted,
     Details,
@@ -24,13 +25,23 @@ from holdfast.core.gitstate import GitState
 from holdfast.core.labels import Label
 from holdfast.core.messages import Message, assistant, tool_result, user
 from holdfast.core.quantities import Usage
+from holdfast.core.rules import Policy, Rule, RuleEffect
 from holdfast.core.session import evolve
 from holdfast.core.settings import Limits, Settings
-from holdfast.core.view import CALLS_MAX, HOST_CALLS_MAX, RANGES_MAX, Recorded, SessionView
+from holdfast.core.view import (
+    CALLS_MAX,
+    HOST_CALLS_MAX,
+    RANGES_MAX,
+    WARNED_MAX,
+    Recorded,
+    SessionView,
+)
 from holdfast.runtime.codec import encode_view
 
 BYTES_MAX = 64 * 1024
 HUGE = 10**15
+TAKES = tuple((f"w.m{20_000 + place}", AMOUNT_MAX) for place in range(HOLDS_MAX // 48))
+"""What each of 48 calls that run holds, when all together hold the most."""
 
 
 def fullest_settings() -> Settings:
@@ -49,9 +60,22 @@ def fullest_settings() -> Settings:
         tools = more.tools or ()
 
 
+def fullest_policy() -> Policy:
+    """As many rules as there is room for."""
+    rules: tuple[Rule, ...] = ()
+    while True:
+        more = (*rules, Rule(effect=RuleEffect.ALLOW, tool="bash", pattern=f"run {len(rules)}:*"))
+        try:
+            check_permission(Policy(rules=more))
+        except TooLarge:
+            assert len(rules) > 200
+            return Policy(rules=rules)
+        rules = more
+
+
 def test_fullest_session_fits() -> None:
     """Every list at its limit at the same time, every text as long as it may be."""
-    settings = replace(fullest_settings(), tools=None)
+    settings = replace(fullest_settings(), tools=None, permission=fullest_policy())
     origins = tuple(f"tool:{n}" + "é" * 58 for n in range(16))
     birth = opened(
         settings,
@@ -65,7 +89,7 @@ def test_fullest_session_fits() -> None:
     )
     check_birth(birth)
     talk = Talk(birth=birth, guards=ASKING)
-    talk.say(Configure(title="\x01" * 500, tags=("t" * 120,) * 60))
+    talk.say(Configure(title="\x01" * 500, tags=("t" * 120,) * 50))
     with pytest.raises(InvalidInput):
         talk.say(Configure(custom=(("k", json.dumps("x" * 8_000)),)))
     for _ in range(RANGES_MAX):
@@ -81,7 +105,7 @@ def test_fullest_session_fits() -> None:
     for _ in range(HOST_CALLS_MAX):
         talk.say(HostCall(action=host))
     talk.send()
-    calls = [("look", f"{n}".rjust(128, "c")) for n in range(CALLS_MAX)]
+    calls = [("look", f"{n}".rjust(64, "c")) for n in range(CALLS_MAX)]
     talk.model(answer(*calls))
     view = talk.view
     assert CALLS_MAX == len(view.calls) and 16 == len(view.open)
@@ -92,7 +116,12 @@ def test_fullest_session_fits() -> None:
         calls=tuple(
             replace(call, name="\U0001f600" * 32, approved="d" * 64) for call in view.calls
         ),
-        open=tuple(replace(one, name="n" * 64, engine=ENGINE, version=HUGE) for one in view.open),
+        open=tuple(
+            replace(one, name="n" * 64, engine=ENGINE, version=HUGE, takes=TAKES)
+            for one in view.open
+        ),
+        host_open=tuple(replace(one, takes=TAKES) for one in view.host_open),
+        warned=tuple(f"{place:02d}.m20597" for place in range(WARNED_MAX)),
     )
     asked = len(json.dumps(question)) + 120
     size = len(encode_view(view)) + len(view.open) * asked

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast.core import errors
+from holdfast.core import errors, faults
 from holdfast.core.errors import HoldfastError
 
 
 def _all(base: type[HoldfastError] = HoldfastError) -> Iterator[type[HoldfastError]]:
     for kind in base.__subclasses__():
-        if kind.__module__ == errors.__name__:
+        if kind.__module__ in (errors.__name__, faults.__name__):
             yield kind
             yield from _all(kind)
 

@@ -27,6 +27,11 @@ CODES = {
     "WipeStarted": 16,
     "Wiped": 17,
     "Ended": 18,
+    "Granted": 19,
+    "Revoked": 20,
+    "Warned": 21,
+    "Modified": 22,
+    "ChildOpened": 23,
 }
 
 

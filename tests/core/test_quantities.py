@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core.quantities import Usage, micros_to_usd, usd_to_micros
+from holdfast.core.quantities import Usage, micros_to_usd, price_per_million, usd_to_micros
 
 COUNTS = st.integers(0, 10**12)
 USAGES = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.booleans())
@@ -23,7 +23,13 @@ def test_dollars_are_read_rounded_up(text: str, micros: int) -> None:
     assert micros == usd_to_micros(text)
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "NaN", "Infinity", "1,5", "-0.0000001"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "x", "-1", "NaN", "Infinity", "1,5", "-0.0000001", "1_000", "\uff11"),
+        *("1e30", "1e999994", "1e999999999999", "0e999999999999"),
+    ],
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     """Only finite amounts of at least nothing are read."""
     with pytest.raises(ValueError, match="not a dollar amount"):
@@ -57,3 +63,26 @@ def test_usages_add_up(a: Usage, b: Usage, c: Usage) -> None:
     assert (a + b).cache_read_tokens == a.cache_read_tokens + b.cache_read_tokens
     assert (a + b).cache_write_tokens == a.cache_write_tokens + b.cache_write_tokens
     assert (a + b).reasoning_tokens == a.reasoning_tokens + b.reasoning_tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [("0", "0"), ("0.15", "0.15"), ("150", "150"), ("0.000000001", "1E-9"), ("1000000", "1E+6")],
+)
+def test_prices_are_read_exactly(text: str, price: str) -> None:
+    """A price for a million tokens is what was written, nothing included."""
+    assert Decimal(price) == price_per_million(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " 1", "x", "-1", "+1", "NaN", "sNaN", "Infinity", "1e3", "1_0", "1.", ".5", "1.5.0"),
+        *("1,5", "\u0661", "0.0000000001", "1000001", "00000000001", "9" * 5000),
+        *(0.15, 1, True, None, Decimal(1)),
+    ],
+)
+def test_what_is_no_price_is_refused(text: object) -> None:
+    """Floats, signs, exponents and what is not a number are no prices."""
+    with pytest.raises(ValueError, match="a price"):
+        price_per_million(text)

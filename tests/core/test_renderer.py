@@ -38,6 +38,18 @@ def test_growing_and_whole_agree(messages: list[Message], stops: list[int]) -> N
         assert [] == check_conversation(whole)
 
 
+def test_a_call_id_that_is_there_twice_wants_two_results() -> None:
+    """An exchange is not settled while the second call of that id waits."""
+    uses = (ToolUse("", "read", "{}"), ToolUse("", "read", "{}"))
+    result = tool_result("", "read", "out")
+    messages = [Message(Role.ASSISTANT, uses), result, user("a"), result, user("b")]
+    entries = [Entry(place, message) for place, message in enumerate(messages, start=1)]
+    renderer = Renderer()
+    renderer.render(entries[:3])
+    assert 0 == renderer.done
+    assert render(entries) == renderer.render(entries)
+
+
 def test_a_small_budget_keeps_the_newest_exchange() -> None:
     """Older exchanges are left out whole."""
     entries = [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from core_talk import ASKING, Talk, answer, kept, opened
+from core_talk import ASKING, ENGINE, Talk, answer, kept, opened
+from holdfast.core.accounts import BudgetSettings, Holder, Limit, Unit
 from holdfast.core.commands import (
     AddMessage,
     Answer,
@@ -24,9 +26,11 @@ from holdfast.core.commands import (
 )
 from holdfast.core.events import (
     Admitted,
+    Ancestor,
     Answered,
     Asked,
     CancelAsked,
+    ChildOpened,
     Configured,
     ContextSet,
     CostRecord,
@@ -35,19 +39,24 @@ from holdfast.core.events import (
     EffectStarted,
     Ended,
     Event,
+    Granted,
     Imported,
     Lapsed,
+    Modified,
     Origin,
     Outcome,
     Paused,
     Refused,
     Resumed,
+    Revoked,
     StateSet,
     Totals,
+    Warned,
     Wiped,
     WipeStarted,
 )
 from holdfast.core.gitstate import GitState
+from holdfast.core.grants import Grant, GrantKind, GrantScope
 from holdfast.core.ids import EffectRef
 from holdfast.core.labels import Integrity, Label, Sensitivity
 from holdfast.core.messages import (
@@ -62,7 +71,17 @@ from holdfast.core.messages import (
     user,
 )
 from holdfast.core.quantities import Usage
-from holdfast.core.settings import Limits, ModelSettings, QueuePolicy, Settings, StorageType
+from holdfast.core.rules import Policy, PolicyMode, parse_rule
+from holdfast.core.settings import (
+    ConfirmationPolicy,
+    Limits,
+    ModelSettings,
+    QueuePolicy,
+    Settings,
+    StorageType,
+    TimeoutAction,
+)
+from holdfast.core.tools import Lane, Operation
 
 USAGE = Usage(
     input_tokens=101,
@@ -289,7 +308,110 @@ def life() -> list[tuple[int, Event]]:
     return [(recorded.time_ms, recorded.event) for recorded in talk.log]
 
 
+def gate() -> list[tuple[int, Event]]:
+    """What the gate brought: its kinds and fields, each with a value of its own."""
+    rule = parse_rule("allow", "bash(git status:*)", literal=False, role="agent", task_type="fix")
+    policy = Policy(mode=PolicyMode.STRICT, rules=(rule, parse_rule("deny", "write(secret/**)")))
+    settings = replace(
+        SETTINGS,
+        permission=policy,
+        hook_engine="hooks",
+        confirmation=ConfirmationPolicy(
+            attended_s=5,
+            unattended_s=6,
+            timeout_action=TimeoutAction.UNSAFE_AUTO_APPROVE,
+            unsafe_auto_approve=(Lane.QUERY,),
+            quorum=3,
+            critical=("bash(rm:*)",),
+        ),
+        budget=BudgetSettings(
+            micros=5, action_micros=4, limits=(Limit(holder=Holder.RUN, unit=Unit.CALLS, amount=3),)
+        ),
+    )
+    grant = Grant(
+        id="ab" * 16,
+        kind=GrantKind.ESCAPE,
+        scope=GrantScope.WORKSPACE,
+        holder="w:1",
+        rule=rule,
+        operations=(Operation.READ,),
+        created_ms=1,
+        expires_ms=99,
+        uses_max=2,
+        by="ann",
+        session="s",
+        version=4,
+        issuer="cd" * 32,
+    )
+    asked = Asked(
+        cause=3,
+        ordinal=1,
+        about="approval",
+        name="bash",
+        digest="d",
+        text="may it?",
+        choices=("once", "deny", "edit"),
+        due_ms=9_000,
+        codes=("permission.default", "boundary.path_escape"),
+        policy="0123456789abcdef",
+        label="2.0",
+        preview='{"command":"git status"}',
+        patterns=("bash(git status:*)",),
+        quorum=2,
+        also=(2,),
+        samples=(("git status -s", "git status .", "git status -b"),),
+    )
+    events: list[Event] = [
+        opened(settings, lineage=(Ancestor("root", 7), Ancestor("mid", 8))),
+        Admitted(message=user("go"), tokens=3),
+        EffectEnded(
+            cause=2, ordinal=0, effect="model", outcome=Outcome.DONE, message=ANSWER, tokens=5
+        ),
+        asked,
+        Answered(question=4, decision="once", by="ann"),
+        Answered(
+            question=4,
+            decision="edit",
+            note="so",
+            by="bob",
+            arguments='{"command":"git status -s"}',
+            also=(2,),
+            amount=7,
+            limits=(("s.m", 7), ("r2.c", None)),
+        ),
+        Modified(cause=3, ordinal=2, arguments='{"a":1}', by="hook"),
+        Granted(grant=grant),
+        EffectStarted(
+            cause=3,
+            ordinal=1,
+            effect="tool",
+            name="bash",
+            digest="e",
+            engine=ENGINE,
+            takes=(("s.m", 4), ("grant:" + "ab" * 16, 1)),
+            grants=("ab" * 16,),
+            settles=(("s.t", 1, 2),),
+        ),
+        Warned(about="budget", subject="s.m", detail="80 % of the session's money is spent"),
+        EffectEnded(
+            cause=3,
+            ordinal=1,
+            effect="tool",
+            outcome=Outcome.DONE,
+            message=_result(1),
+            tokens=2,
+            settles=(("s.m", 4, 3),),
+        ),
+        Revoked(id="ab" * 16, holder="w:1", why="over", by="ann"),
+        Configured(settings=SETTINGS, limits=(("s.m", 9),)),
+        ChildOpened(session_id="child"),
+        CancelAsked(why="user", by="ann"),
+    ]
+    return [(1_000 + place, event) for place, event in enumerate(events)]
+
+
 LOGS: dict[str, Callable[[], list[tuple[int, Event]]]] = {
     "v1_every_field": every_field,
     "v1_life": life,
+    "v2_gate": gate,
 }

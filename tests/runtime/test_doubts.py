@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.bootstrap import SessionManager
+from holdfast.core.hooks import HookCall, HookEvent
 from holdfast.core.tools import Nature
 from holdfast.ports.tool import Json, Reconciled, Reconciliation, ToolContext, ToolOutcome
+from holdfast.runtime.hooks import Hook
 from holdfast.testing.script import call, say
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import UNSAFE, on_file, registry, results, run, texts, tool
@@ -100,6 +102,41 @@ def test_a_cut_off_harmless_call_is_repeated(tmp_path: Path, nature: Nature) -> 
                 await asyncio.sleep(0.002)
             assert ["first", "2"] == ran
             assert "done" == texts(await session.history())[-1]
+
+    run(work())
+
+
+@pytest.mark.parametrize("nature", [Nature.IDEMPOTENT, Nature.ONCE])
+def test_hooks_look_at_a_cut_off_call_before_it_is_repeated(tmp_path: Path, nature: Nature) -> None:
+    """By itself or because a person said so: it waits for the hooks, and not for ever."""
+
+    async def work() -> None:
+        ran: list[str] = []
+        await cut_off(tmp_path, nature, ran)
+        spoke = asyncio.Event()
+
+        async def act() -> str:
+            ran.append("again")
+            return "again"
+
+        async def look(call: HookCall) -> None:
+            await spoke.wait()
+
+        model = ScriptedModel([say("done")])
+        async with on_file(tmp_path, model, tool(act, nature=nature)) as sessions:
+            event = HookEvent.PRE_TOOL_USE
+            sessions.hooks.register(Hook(id="look", event=event, handler=look))
+            session = (await sessions.resume_interrupted())[0]
+            await asyncio.sleep(0)
+            assert ["first"] == ran
+            spoke.set()
+            while nature is Nature.ONCE and not (questions := await session.questions()):
+                await asyncio.sleep(0.002)
+            if nature is Nature.ONCE:
+                await session.answer(questions[0].id, "run_again")
+            while (await session.info()).turn_count == 0:
+                await asyncio.sleep(0.002)
+            assert ["first", "again"] == ran
 
     run(work())
 

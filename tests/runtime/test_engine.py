@@ -6,15 +6,19 @@ import asyncio
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from holdfast.core.errors import Cancelled, Interrupted, LeaseHeld, ProviderFailed, StoreFull
+from holdfast.core.events import EffectStarted
 from holdfast.core.messages import Role
 from holdfast.core.settings import Limits, StorageType
 from holdfast.core.tools import Nature
+from holdfast.ports.model import ModelRequest
 from holdfast.ports.tool import ToolContext
 from holdfast.runtime.config import SessionConfig
+from holdfast.runtime.journal import Journal
 from holdfast.testing.script import Turn, call, calls, fail, hang, make_call, say
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import (
@@ -177,8 +181,8 @@ def test_calls_that_change_things_run_alone_and_in_order() -> None:
     run(work())
 
 
-def test_an_unsafe_tool_is_denied_without_the_flag() -> None:
-    """Only read-only tools run unasked; the denial is a result and nothing ran."""
+def test_a_tool_that_may_change_things_waits_for_a_person() -> None:
+    """Only read-only tools run unasked; after a denial nothing has run (seed D6)."""
 
     async def work() -> None:
         ran: list[int] = []
@@ -189,10 +193,17 @@ def test_an_unsafe_tool_is_denied_without_the_flag() -> None:
 
         model = ScriptedModel([call("act"), say("done")])
         async with one_session(model, tool(act), config=SessionConfig()) as session:
-            assert "done" == (await session.generate("q")).text
+            waiting = asyncio.ensure_future(session.generate("q"))
+            async for event in session.subscribe_events(0):
+                if event.type == "confirmation_required":
+                    break
+            (question,) = await session.questions()
+            assert ("permission.default",) == question.codes
+            await session.answer(question.id, "deny", "not today")
+            assert "done" == (await waiting).text
             assert [] == ran
-            assert "unsafe_refused" in results(await session.history())[0].content
-            assert () == model.requests[0].tools
+            assert "not today" in results(await session.history())[0].content
+            assert ["act"] == [one.name for one in model.requests[0].tools]
 
     run(work())
 
@@ -487,5 +498,44 @@ def test_arguments_reach_the_tool_as_they_were_judged() -> None:
             await session.generate("q")
             assert [{"a": "é", "b": "2"}, {"a": "x", "b": "y"}] == [one for one, _ in seen]
             assert 2 == len({effect for _, effect in seen})
+
+    run(work())
+
+
+def test_nothing_starts_once_the_stop_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An intent that was on its way to the store then is left to whoever leads next."""
+    asked: list[str] = []
+
+    def answer(request: ModelRequest) -> Turn:
+        asked.append(request.idempotency_key)
+        return say("hi")
+
+    async def work() -> None:
+        async with on_file(tmp_path, ScriptedModel(itertools.repeat(answer))) as sessions:
+            session = await sessions.create_session("one")
+            await session.set_title("led")
+            engine = sessions.live(session.where.stream)
+            assert engine is not None
+            plain, inside, go_on = Journal.append, asyncio.Event(), asyncio.Event()
+
+            async def slow(self: Journal, events: Any, **more: Any) -> None:
+                if any(isinstance(event, EffectStarted) for event, _ in events):
+                    inside.set()
+                    await go_on.wait()
+                await plain(self, events, **more)
+
+            monkeypatch.setattr(Journal, "append", slow)
+            turn = asyncio.create_task(session.generate("q"))
+            await inside.wait()
+            stop = asyncio.create_task(engine.stop())
+            await until(lambda: engine.workers.stopping)
+            go_on.set()
+            await stop
+            assert ["model"] == [effect.effect for effect in engine.view.open]
+            with pytest.raises(Interrupted):
+                await turn
+            assert [] == asked
 
     run(work())

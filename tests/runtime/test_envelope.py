@@ -307,6 +307,27 @@ def test_crypto_builds_the_stored_row() -> None:
     assert row == sealed_event(header(), row.body, GENESIS)
 
 
+def test_stored_rows_are_opened_as_their_headers_say() -> None:
+    """What reading a log uses agrees with the functions that take a `Header`."""
+    crypto = Crypto(data_key(), secrets.token_bytes)
+    row = crypto.seal_event(header(), b"payload", GENESIS)
+    encoded = envelope.encoded_header(header().stream, row)
+    assert header().encode() == encoded
+    assert row.hash == envelope.stored_hash(GENESIS, encoded, row)
+    assert b"payload" == crypto.open_stored(encoded, row)
+    for body in (*flips(row.body), row.body[:-1], b""):
+        changed = replace(row, body=body)
+        assert row.hash != envelope.stored_hash(GENESIS, encoded, changed)
+        with pytest.raises(Unreadable):
+            crypto.open_stored(encoded, changed)
+    with pytest.raises(Unreadable):
+        crypto.open_stored(encoded, replace(row, key_id=2))
+    with pytest.raises(Unreadable):
+        crypto.open_stored(envelope.encoded_header(header().stream + 1, row), row)
+    with pytest.raises(Unreadable, match="out of range"):
+        envelope.encoded_header(header().stream, replace(row, time_ms=-1))
+
+
 def test_crypto_never_repeats_a_nonce() -> None:
     """Sealing the same event again draws another nonce, so a retry reveals nothing."""
     crypto = Crypto(data_key(), secrets.token_bytes)

@@ -34,7 +34,7 @@ def test_a_feed_without_a_leader_reads_the_log_as_it_grows(tmp_path: Path) -> No
                 feed._hub.unsubscribe(feed._subscription)  # let the engine be idle
                 while sessions.live(session.where.stream) is not None:
                     await asyncio.sleep(0.01)
-                feed._hub._subscribers.add(feed._subscription)
+                feed._hub._subscribers[feed._subscription] = None
             feed.close()
 
     run(work())

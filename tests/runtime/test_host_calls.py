@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from holdfast.core.errors import Cancelled
 from holdfast.core.events import EffectEnded, Outcome
 from holdfast.core.messages import user
 from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
+from holdfast.runtime.handle import Session
 from holdfast.runtime.host_calls import closing
+from holdfast.testing.script import hang
 from holdfast.testing.scripted import ScriptedModel
-from sessionhelp import UNSAFE, echo, memory, run, tool
+from sessionhelp import UNSAFE, echo, memory, run, tool, until_async
 
 REQUEST = ModelRequest(system="", messages=(user("hi"),), tools=())
 
@@ -73,3 +76,42 @@ def test_a_tool_that_raises_is_an_error_outcome() -> None:
             assert outcome.is_error and "inside" in outcome.content and outcome.exit_code == 1
 
     run(work())
+
+
+def test_a_model_call_ends_with_the_sessions_work() -> None:
+    """Pausing stops it as it stops a tool; nothing of it is left open."""
+
+    async def work() -> None:
+        async with memory(ScriptedModel([hang("so far")])) as sessions:
+            session = await sessions.create_session("one", UNSAFE)
+            gated = await sessions.get_llm_for_session("one")
+            assert gated is not None
+            calling = asyncio.create_task(gated.complete(REQUEST))
+            await until_async(lambda: _runs(session))
+            await session.pause()
+            with pytest.raises(Cancelled, match="stopped the call"):
+                await calling
+            assert () == (await session.view()).host_open
+
+    run(work())
+
+
+def test_a_stream_that_nobody_reads_holds_up_no_wipe() -> None:
+    """The outcome is on record at once, though the program never looks again."""
+
+    async def work() -> None:
+        async with memory(ScriptedModel([hang("one", "two", "three")])) as sessions:
+            session = await sessions.create_session("one", UNSAFE)
+            gated = await sessions.get_llm_for_session("one")
+            assert gated is not None
+            stream = gated.stream(REQUEST)
+            assert TextDelta("one") == await anext(stream)
+            assert await _runs(session)
+            assert "one" == (await sessions.terminate_session("one")).session_id
+            await stream.aclose()
+
+    run(work())
+
+
+async def _runs(session: Session) -> bool:
+    return bool((await session.view()).host_open)

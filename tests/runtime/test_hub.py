@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from holdfast.runtime.hub import Hub, Subscription
 from holdfast.runtime.stream import StreamEvent
 
@@ -82,6 +84,24 @@ def test_a_newcomer_gets_the_text_so_far_once() -> None:
     assert [("ab", 0)] == [(e.data["text"], e.data["offset"]) for e in delta]
     hub.publish(event(4, "turn_end"))
     assert [] == hub.subscribe().drain()
+
+
+def test_only_text_is_of_use_to_nobody() -> None:
+    """What was said is kept for newcomers; all else is for those who listen now."""
+    hub = Hub()
+    assert hub.wants("text_delta")
+    assert not hub.wants("thinking_delta")
+    hub.subscribe()
+    assert hub.wants("thinking_delta")
+
+
+def test_the_text_kept_for_newcomers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its beginning is kept, whatever the size of the pieces."""
+    monkeypatch.setattr("holdfast.runtime.hub.PARTIAL_CHARS_MAX", 5)
+    hub = Hub()
+    for offset, text in ((0, "abc"), (3, "def"), (6, "ghi")):
+        hub.publish(event(1, "text_delta", live=True, text=text, offset=offset))
+    assert ["abcde"] == [e.data["text"] for e in hub.subscribe().drain()]
 
 
 def test_text_that_is_in_the_log_is_forgotten() -> None:

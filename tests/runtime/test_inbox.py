@@ -11,6 +11,8 @@ from holdfast.core.commands import Pause, Send
 from holdfast.core.errors import Cancelled, CommandMismatch, HoldfastError, NotNow
 from holdfast.core.messages import user
 from holdfast.ports.store import PendingKind
+from holdfast.runtime.host import Handled, Mail
+from holdfast.runtime.inbox import Inbox
 from holdfast.testing.script import hang, say
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import echo, on_file, one_session, run, texts
@@ -38,6 +40,20 @@ def test_queued_messages_survive_a_restart_in_order(tmp_path: Path) -> None:
             said = texts(await session.history())
             assert ["first", *(f"q{n}" for n in range(5))] == said[::2]
             assert [] == list(await session.where.backend.store.pending(session.where.stream))
+
+    run(work())
+
+
+def test_what_could_not_be_carried_out_keeps_its_place() -> None:
+    """A busy store puts nothing behind what came later."""
+
+    async def work() -> None:
+        async with one_session(echo()) as session:
+            inbox = Inbox(session.where.backend.journal(session.where.row), lambda: None)
+            for seq in (2, 3, 1):
+                future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
+                inbox.put_back(Mail(command=Send(message=user("m")), future=future, seq=seq))
+            assert [1, 2, 3] == [mail.seq for mail in inbox.waiting]
 
     run(work())
 

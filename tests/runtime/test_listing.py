@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from holdfast.core.errors import InvalidInput, StoreNotRegistered
+from holdfast.core.errors import InvalidInput, StoreNotRegistered, Unavailable
 from holdfast.core.lifecycle import SessionState
+from holdfast.ports.keys import DataKey
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.listing import resolve_workspace
 from sessionhelp import echo, memory, on_file, run
@@ -104,6 +106,31 @@ def test_paging_gives_every_session_once() -> None:
                     if not cursor:
                         break
                 assert sorted(f"s{i}" for i in range(25)) == sorted(found)
+
+    run(work())
+
+
+def test_a_session_that_cannot_be_opened_is_listed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its row says why; the others are shown whole, even when no key can be read at once."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            for name in ("good", "lost"):
+                await (await sessions.create_session(name)).set_title("T")
+            lost = await sessions.get_session("lost")
+            keys = lost.where.backend.keys
+            keys.destroy_session(lost.where.stream, now_ms=1)
+
+            def fails(streams: Iterable[int]) -> dict[int, DataKey]:
+                raise Unavailable("the key store is out of order")
+
+            expected = {"good": ("T", ""), "lost": ("", "key_destroyed")}
+            for _ in range(2):
+                page = await sessions.list_sessions()
+                assert expected == {row.id: (row.title, row.damaged) for row in page.sessions}
+                monkeypatch.setattr(keys, "session_keys", fails)
 
     run(work())
 

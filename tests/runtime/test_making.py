@@ -13,7 +13,7 @@ from sessionhelp import one_session, run, tool
 
 
 def test_a_model_is_told_only_of_tools_that_may_run() -> None:
-    """A session that is not unsafe never hears of tools that change things."""
+    """A tool that the session's rules deny whatever it is told is not offered."""
 
     def look() -> str:
         return "seen"
@@ -29,8 +29,9 @@ def test_a_model_is_told_only_of_tools_that_may_run() -> None:
             await session.generate("hi")
         return [spec.name for spec in model.requests[0].tools]
 
-    assert ["look"] == run(names(SessionConfig()))
-    assert ["change", "look"] == run(names(SessionConfig(unsafe_auto_approve=True)))
+    assert ["change", "look"] == run(names(SessionConfig()))
+    denied = SessionConfig(permission_policy={"deny": ["Change"]})
+    assert ["look"] == run(names(denied))
     assert ["change"] == run(names(SessionConfig(unsafe_auto_approve=True, tools=("CHANGE",))))
 
 

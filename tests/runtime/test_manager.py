@@ -7,11 +7,23 @@ from functools import partial
 
 import pytest
 
-from holdfast.core.commands import Pause
-from holdfast.core.errors import HoldfastError, InvalidInput, StoreNotRegistered, Unavailable
+from holdfast.core.commands import External, Pause, Send, Terminate
+from holdfast.core.errors import (
+    HoldfastError,
+    InvalidInput,
+    NotNow,
+    SessionNotFound,
+    StoreNotRegistered,
+    Unavailable,
+)
+from holdfast.core.events import Admitted
+from holdfast.core.messages import user
 from holdfast.core.settings import StorageType
-from holdfast.testing.script import hang
+from holdfast.ports.store import PendingRow
+from holdfast.runtime.host import Handled
+from holdfast.testing.script import hang, say
 from holdfast.testing.scripted import ScriptedModel
+from moving_kit import World
 from sessionhelp import HandClock, echo, memory, one_session, run, texts, until
 
 
@@ -34,6 +46,81 @@ def test_an_idle_engine_is_let_go_and_comes_back() -> None:
             assert ["a", "re: a"] == texts(await session.history())
             assert "re: b" == (await session.generate("b")).text
             assert live() is not None
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [(Send(message=user("m")), SessionNotFound), (Terminate(), None)],
+)
+@pytest.mark.parametrize("wiped_first", [True, False])
+def test_a_command_that_the_wipe_took_along_was_not_carried_out(
+    command: External, error: type[HoldfastError] | None, wiped_first: bool
+) -> None:
+    """Who waits for another process is told so; only its own end may have come from others.
+
+    The session is wiped before the command is queued, or while it waits.
+    """
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            where = session.where
+            submit = where.backend.store.submit
+
+            async def submit_and_wipe(row: PendingRow, *, urgent: bool = False) -> int:
+                if wiped_first:
+                    await sessions.terminate_session("one")
+                seq = await submit(row, urgent=urgent)
+                await where.backend.store.drop_pending(row.stream, row.kind, row.id)
+                await sessions.terminate_session("one")
+                return seq
+
+            where.backend.store.submit = submit_and_wipe  # type: ignore[method-assign]  # the race
+            sent = sessions._submit_elsewhere(where, command, None, 0)
+            if error is not None or wiped_first:
+                with pytest.raises(SessionNotFound):
+                    await sent
+            else:
+                assert Handled(0, 0) == await sent
+            assert [] == await where.backend.store.pending(where.stream)
+
+    run(work())
+
+
+def test_a_message_that_waits_durably_is_not_refused_to_who_asks_again() -> None:
+    """The session was paused meanwhile; the same id waits for the outcome, a new one is refused."""
+
+    async def work() -> None:
+        world = World()
+        first, second = Send(message=user("first")), Send(message=user("second"))
+        async with world.manager(say("re: first")) as leader, world.manager() as other:
+            session = await leader.create_session("one")
+            await session.pause()
+            where = await other.locate("one")
+            store = where.backend.store
+            await other.queue(where, first, id=b"f" * 16)
+            with pytest.raises(NotNow):
+                await other.submit(where, second, id=b"s" * 16)
+            assert [b"f" * 16] == [row.id for row in await store.pending(where.stream)]
+            assert other.live(where.stream) is None
+            submit, kept = store.submit, asyncio.Event()
+
+            async def note(row: PendingRow, *, urgent: bool = False) -> int:
+                kept.set()
+                return await submit(row, urgent=urgent)
+
+            store.submit = note  # type: ignore[method-assign]  # to know that it was let through
+            again = asyncio.create_task(other.submit(where, first, id=b"f" * 16))
+            await until(lambda: kept.is_set() or again.done())
+            assert not again.done()
+            await session.resume()
+            await again
+            log = [one.event async for one in where.backend.journal(where.row).replay()]
+            assert [("first", (b"f" * 16).hex())] == [
+                (event.message.text, event.command) for event in log if isinstance(event, Admitted)
+            ]
 
     run(work())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 
@@ -14,7 +15,7 @@ from holdfast.core.messages import ToolUse
 from holdfast.core.tools import Nature
 from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
 from holdfast.ports.tool import ToolContext, ToolOutcome
-from holdfast.runtime.perform import KEPT_CHARS_MAX, _tidy, clean
+from holdfast.runtime.perform import KEPT_CHARS_MAX, _tidy, _within, clean
 from holdfast.testing.script import call, fail, say
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import HandClock, one_session, results, run, texts, tool
@@ -148,3 +149,47 @@ def test_ids_and_names_of_calls_are_bounded_and_unique() -> None:
     )
     tidied = [(part.id, part.name) for part in _tidy(parts) if isinstance(part, ToolUse)]
     assert [("call", "read"), ("call-2", "unnamed"), ("a", "unnamed"), ("a-2", "b")] == tidied
+
+
+def test_what_a_tool_raises_after_it_was_given_up_is_no_warning() -> None:
+    """Cancelled twice nobody waits for it any more; its late exception is looked at all the same.
+
+    A tool that clears up slowly is given up by the second cancel, and fails after that.
+    """
+
+    async def work() -> None:
+        complaints: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda loop, context: complaints.append(str(context["message"]))
+        )
+        started, clearing, release, over = (asyncio.Event() for _ in range(4))
+
+        async def stubborn() -> ToolOutcome:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                clearing.set()
+                try:
+                    await release.wait()
+                    raise RuntimeError("late")
+                finally:
+                    over.set()
+            raise AssertionError("nothing sets that event")
+
+        waiting = asyncio.create_task(_within(stubborn(), 60, HandClock()))
+        await started.wait()
+        waiting.cancel()
+        await clearing.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        del waiting
+        release.set()
+        await over.wait()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        gc.collect()
+        assert [] == complaints
+
+    run(work())

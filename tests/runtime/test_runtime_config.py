@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
+from holdfast.core.decide.content import check_settings
 from holdfast.core.errors import InvalidInput, LiteralSecret, NotYetSupported
-from holdfast.core.settings import Limits, ModelSettings, QueuePolicy, StorageType
+from holdfast.core.settings import Limits, ModelSettings, QueuePolicy, Settings, StorageType
+from holdfast.runtime.codec import dump, load
 from holdfast.runtime.config import ContextUsage, SessionConfig, check_model
 
 
@@ -69,5 +72,26 @@ def test_a_key_is_a_reference(key: str) -> None:
 
 def test_what_is_not_there_yet_is_named() -> None:
     """A falsy value of a later field is no reason to ignore it."""
-    with pytest.raises(NotYetSupported, match="permission_policy"):
-        SessionConfig(permission_policy={}).to_settings("")
+    with pytest.raises(NotYetSupported, match="queue_config"):
+        SessionConfig(queue_config={}).to_settings("")
+
+
+@pytest.mark.parametrize("price", ["NaN", "-0.1", "", "Infinity", "1e9", 0.5])
+@pytest.mark.parametrize("field", ["input_usd", "output_usd"])
+def test_a_price_is_decimal_text(field: str, price: str) -> None:
+    """A model's price that is none is refused by name, wherever settings are checked."""
+    model = ModelSettings(provider="p", model="m", **{field: price})
+    with pytest.raises(InvalidInput, match=field):
+        check_model(model)
+    with pytest.raises(InvalidInput, match=field):
+        check_settings(Settings(model=model))
+    check_model(ModelSettings(provider="p", model="m", **{field: "0"}))
+
+
+def test_old_settings_are_written_as_ever() -> None:
+    """Prices are durable; a model without them is written without a word of them (seed D3)."""
+    old = ModelSettings(provider="p", model="m")
+    assert b"usd" not in dump(old) and old == load(ModelSettings, dump(old))
+    new = ModelSettings(provider="p", model="m", input_usd="0", output_usd="0.60")
+    assert new == load(ModelSettings, dump(new))
+    assert ["input_usd", "output_usd"] == [one.name for one in fields(ModelSettings)][-2:]

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from holdfast.core.errors import BlobNotFound
+from holdfast.core.rules import Policy, parse_rule
 from holdfast.core.settings import Settings
 from holdfast.core.tools import Nature, ToolSpec
 from holdfast.core.view import SessionView
@@ -34,16 +35,22 @@ SPECS = (
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (Settings(), ["look"]),
-        (Settings(workspace="/w"), ["look", "ls"]),
+        (Settings(), ["act", "look"]),
+        (Settings(workspace="/w"), ["act", "look", "ls"]),
+        (Settings(permission=Policy(rules=(parse_rule("deny", "act"),))), ["look"]),
+        (Settings(permission=Policy(rules=(parse_rule("deny", "act(x)"),))), ["act", "look"]),
+        (
+            Settings(permission=Policy(rules=(parse_rule("deny", "act", role="r"),))),
+            ["act", "look"],
+        ),
         (Settings(unsafe_auto_approve=True), ["act", "look"]),
         (Settings(unsafe_auto_approve=True, tools=("LOOK",)), ["look"]),
         (Settings(tools=()), []),
-        (Settings(tools=("act",)), []),
+        (Settings(tools=("act",)), ["act"]),
     ],
 )
 def test_only_what_may_run_is_offered(settings: Settings, expected: list[str]) -> None:
-    """Nature, workspace and the session's list decide what the model is told of."""
+    """The session's list, workspace and denials decide what the model is told of."""
     assert expected == [one.name for one in offered(SessionView(settings=settings), SPECS)]
 
 

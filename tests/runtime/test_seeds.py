@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.core.errors import ImportRefused
 from holdfast.core.settings import ModelSettings
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.exporting import export_text
@@ -105,5 +106,40 @@ def test_ids_that_the_form_does_not_know_become_stable_ones(tmp_path: Path) -> N
             assert found.to_json() == SerializableSession.from_json(found.to_json()).to_json()
             assert re.fullmatch(r"[0-9a-f]{16}", found.user_id)
             assert made.id == "sess-" + (await to_serializable(manager, made.id)).id
+
+    asyncio.run(main())
+
+
+def test_prices_of_a_model_go_with_it() -> None:
+    """Configured prices stand in `llm_config`, are read back, and survive an import (seed D15)."""
+
+    async def main() -> None:
+        async with World().manager() as manager:
+            model = ModelSettings(provider="p", model="m", input_usd="0", output_usd="0.60")
+            await manager.create_session("one", SessionConfig(model=model))
+            text = await export_text(manager, "one", "session_data")
+            expected = {"provider": "p", "model": "m", "input_usd": "0", "output_usd": "0.60"}
+            assert expected == json.loads(text)["llm_config"]
+            assert expected == SessionData.from_json(text).llm_config
+            assert text.rstrip("\n") == SessionData.from_json(text).to_json()
+
+    asyncio.run(main())
+
+
+def test_an_imported_session_keeps_the_prices_of_its_file(tmp_path: Path) -> None:
+    """What was imported is written again, prices included."""
+
+    async def main() -> None:
+        async with World().manager() as manager:
+            data = json.loads((SEEDFILES / "session_data.json").read_text())
+            data["llm_config"] = {"provider": "p", "model": "m", "input_usd": "1.5"}
+            path = tmp_path / "priced.json"
+            path.write_text(json.dumps(data))
+            done = await import_file(manager, path)
+            assert data["llm_config"] == (await to_session_data(manager, done.id)).llm_config
+            data["llm_config"]["input_usd"] = 1.5
+            path.write_text(json.dumps(data))
+            with pytest.raises(ImportRefused, match=r"llm_config\.input_usd: not a string"):
+                await import_file(manager, path)
 
     asyncio.run(main())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from holdfast.core.context import Entry
 from holdfast.core.events import Admitted, Configured, ContextSet, EffectEnded, Opened, Outcome
 from holdfast.core.messages import assistant, user
 from holdfast.core.view import Recorded, Window
-from holdfast.runtime.window import Bodies, messages_of
+from holdfast.runtime.window import Bodies, Shown, messages_of
 
 OPENED = Opened(
     session_id="s", tenant="t", user_id="u", installation="", commitment="", system_prompt="p"
@@ -77,3 +79,36 @@ def test_a_rewind_counts_what_is_drafted_and_still_visible() -> None:
     window = Window(closed=((1, 3),), start=6)
     assert 2 == bodies.kept_by(6, drafted, window)[1]
     assert 3 == bodies.kept_by(6, drafted)[1]
+
+
+def test_what_was_shown_stays_what_it_was() -> None:
+    """Whatever comes later, also in between or after a cut: no message moves in it."""
+    bodies = Bodies()
+    seen: list[tuple[Shown, list[str]]] = []
+    cut = ContextSet(reason="x", window=((1, 2),), tokens=0, count=1, summary=assistant("sum"))
+    log = (OPENED, admitted("a"), admitted("late"), answered(2, "to a"), cut, admitted("new"))
+    for version, event in enumerate(log, 1):
+        window = Window(closed=((1, 2),), start=6) if version > 4 else Window()
+        bodies.take(at(version, event), window)
+        seen.append((bodies.shown(), said(bodies)))
+    assert [texts for _, texts in seen] == [[m.text for m in shown] for shown, _ in seen]
+    assert ["a", "to a", "late"] == [message.text for message in seen[3][0]]
+    assert ["sum", "a", "new"] == [message.text for message in seen[5][0]]
+
+
+def test_what_is_shown_is_a_sequence() -> None:
+    """Length, places from both ends, slices, equality; nothing beyond its end."""
+    messages = (assistant("s"), user("a"), user("b"))
+    bodies = Bodies([Entry(2, messages[1]), Entry(4, messages[2])], summary=messages[0])
+    shown = bodies.shown()
+    bodies.take(at(5, admitted("c")), Window())
+    assert 3 == len(shown)
+    assert messages == tuple(shown)
+    assert messages == shown and hash(messages) == hash(shown)
+    assert [*messages, *messages] == [shown[place] for place in (0, 1, 2, -3, -2, -1)]
+    assert messages[1:] == shown[1:]
+    assert messages[2] in shown and user("c") not in shown
+    assert shown != bodies.shown() and shown != list(messages)
+    for place in (3, -4):
+        with pytest.raises(IndexError):
+            shown[place]

@@ -93,9 +93,9 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
     ),
     (
         "everything runs unasked",
-        "core/guards/offer.py",
-        "if action.nature is not Nature.READ_ONLY and not view.settings.unsafe_auto_approve:",
-        "if action.nature is Nature.ONCE and not view.settings.unsafe_auto_approve:",
+        "core/guards/permission.py",
+        "    if action.nature is Nature.READ_ONLY:\n        return _hidden_or_allow(hearing)\n",
+        "    if action.nature is not Nature.ONCE:\n        return _hidden_or_allow(hearing)\n",
     ),
     (
         "wrong arguments run",
@@ -106,8 +106,8 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
     (
         "the gate asks only the first guard",
         "core/judge.py",
-        "for name, guard in guards)",
-        "for name, guard in guards[:1])",
+        "    for name, guard in guards:\n",
+        "    for name, guard in guards[:1]:\n",
     ),
     (
         "what is surplus runs on",
@@ -182,6 +182,36 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
         "runtime/journal.py",
         "            if not await self._is_ours(rows):\n                raise\n",
         "            raise\n",
+    ),
+    (
+        "a yes is good for any number of attempts",
+        "core/turns.py",
+        'replace(call, approved="", codes=(), bound=()) if call.ordinal == ref.ordinal else call',
+        "replace(call, approved=call.approved) if call.ordinal == ref.ordinal else call",
+    ),
+    (
+        "a yes holds under other rules",
+        "core/decide/approvals.py",
+        "    return call.codes if call.bound == now[: len(call.bound)] else ()\n",
+        "    return call.codes if now else ()\n",
+    ),
+    (
+        "what a hook blocks runs",
+        "core/guards/hooks.py",
+        'return Deny(NAME, "blocked", min(blocked)) if blocked else ALLOW',
+        'return Deny(NAME, "blocked", min(blocked)) if not found else ALLOW',
+    ),
+    (
+        "what was reserved is not released",
+        "runtime/ledger.py",
+        "                held=held,\n                used=used,\n",
+        "                held=0,\n                used=used,\n",
+    ),
+    (
+        "a child does not see its parent's rules",
+        "runtime/lineage.py",
+        "        policies.append(ScopedPolicy(",
+        "        policies and policies.append(ScopedPolicy(",
     ),
 )
 """Planted bugs; see the module."""

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from holdfast.testing.sim.runner import run_many, run_one
+from holdfast.testing.sim.world import basic_features, long_features, race_features
 
 CORPUS = {
     5: "an ordinary world",
@@ -48,12 +49,32 @@ CORPUS = {
     9633: "who comes while an engine finds no room for what waits is told so",
     10364: "what waited for a wiped session is erased after a crash",
     1670: "a person is asked after the grace, however a clock rounds",
+    34574: "nothing is queued for a session that was wiped in that moment",
+    60555: "a writer that reads its append back knows it durable: a tool ran after the resume",
+    23234: "a message that the wipe took along is not acknowledged",
 }
+
+
+GATE_CORPUS = {
+    100793: "nothing waits for a session whose wipe was cut off before it was erased",
+    159: "an identical call is approved with the first, whatever that one brought in",
+    476: "hooks are asked before what another engine left open is repeated",
+    21167: "a model call that a pause cut short may be denied when the session goes on",
+    22925: "a cancel that reaches a child at rest does not wait there for ever",
+    27197: "a hook that speaks after the wipe changes nothing",
+}
+"""Seeds that failed in worlds with hooks, budgets, grants, rules and children."""
 
 
 @pytest.mark.parametrize("seed", CORPUS, ids=[CORPUS[seed] for seed in CORPUS])
 def test_a_seed_that_failed_once_holds(seed: int) -> None:
-    """Each past failure stays repaired."""
+    """Each past failure stays repaired, in the world in which it was one."""
+    assert () == run_one(seed, basic_features).problems
+
+
+@pytest.mark.parametrize("seed", GATE_CORPUS, ids=[GATE_CORPUS[seed] for seed in GATE_CORPUS])
+def test_a_seed_of_the_gate_that_failed_once_holds(seed: int) -> None:
+    """Each past failure of the gate stays repaired."""
     assert () == run_one(seed).problems
 
 
@@ -72,6 +93,37 @@ def test_ten_thousand_worlds_hold() -> None:
     assert [] == [(one.seed, one.problems) for one in summary.failed]
 
 
+@pytest.mark.slow
+def test_a_hundred_thousand_actions_were_permitted() -> None:
+    """Complete mediation: nothing ran without an Allow or a yes to the same digest.
+
+    Each tool call and each model call of long worlds with hooks, budgets, grants,
+    rules and children is judged by `sim.mediation` and `sim.judging`.
+    """
+    summary = run_many(
+        range(1_000_000, 1_100_000), jobs=2, features=long_features, performed=100_000
+    )
+    assert [] == [(one.seed, one.problems) for one in summary.failed]
+    assert 100_000 <= summary.performed
+
+
+@pytest.mark.slow
+def test_ten_thousand_races_of_approvals_hold() -> None:
+    """Approve, cancel, expire and restart, interleaved in 10,000 ways."""
+    summary = run_many(range(800_000, 810_000), jobs=2, features=race_features)
+    assert 10_000 == summary.runs
+    assert [] == [(one.seed, one.problems) for one in summary.failed]
+
+
+def test_some_long_worlds_and_some_races_hold() -> None:
+    """A few of what the slow tests have many of."""
+    long = run_many(range(1_000_000, 1_000_004), features=long_features)
+    races = run_many(range(800_000, 800_020), features=race_features)
+    failed = [*long.failed, *races.failed]
+    assert [] == [(one.seed, one.problems) for one in failed]
+    assert 100 < long.performed and 20 == races.runs
+
+
 def test_one_seed_is_one_history() -> None:
     """The same seed is the same history, and another seed is another one."""
     first = [run_one(seed).digest for seed in range(40)]
@@ -84,10 +136,14 @@ def test_the_history_does_not_depend_on_hashing(hash_seed: str) -> None:
     """Other processes with other hashes live through the same histories."""
     code = (
         "from holdfast.testing.sim.runner import run_one\n"
-        "print(*(run_one(seed).digest for seed in range(30)))"
+        "from holdfast.testing.sim.world import long_features\n"
+        "print(*(run_one(seed).digest for seed in range(30)))\n"
+        "print(*(run_one(seed, long_features).digest for seed in range(1000003, 1000007)))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert [run_one(seed).digest for seed in range(30)] == done.stdout.split()
+    here = [run_one(seed).digest for seed in range(30)]
+    here += [run_one(seed, long_features).digest for seed in range(1_000_003, 1_000_007)]
+    assert here == done.stdout.split()

@@ -130,12 +130,12 @@ class Unfiltered(MemoryStore):
 
 
 class Hoarder(MemoryStore):
-    """Keeps traces when it should erase."""
+    """Keeps blobs when it should erase."""
 
     async def erase(self, stream: int) -> None:
-        traces = dict(self._stream(stream).traces)
+        blobs = dict(self._stream(stream).blobs)
         await super().erase(stream)
-        self._stream(stream).traces.update(traces)
+        self._stream(stream).blobs.update(blobs)
 
 
 class Restless(MemoryStore):

@@ -12,8 +12,10 @@ import typer
 from holdfast.cli.plain import one_line, safe
 from holdfast.cli.talk import (
     BaseUrlOption,
+    InputUsdOption,
     KeyOption,
     ModelOption,
+    OutputUsdOption,
     RoundsOption,
     ScriptOption,
     SessionOption,
@@ -49,6 +51,8 @@ def chat(
     model: ModelOption = None,
     base_url: BaseUrlOption = None,
     key: KeyOption = None,
+    input_usd: InputUsdOption = None,
+    output_usd: OutputUsdOption = None,
     script: ScriptOption = None,
     unsafe_auto_approve: UnsafeOption = False,
     unsandboxed: UnsandboxedOption = False,
@@ -66,6 +70,8 @@ def chat(
         model=model,
         base_url=base_url,
         key=key,
+        input_usd=input_usd,
+        output_usd=output_usd,
         script=script,
         unsafe=unsafe_auto_approve,
         unsandboxed=unsandboxed,

@@ -15,6 +15,9 @@ class Client(SessionManager):
     def start_watching(self) -> None:
         """Watch nothing: serving inboxes is for runners."""
 
+    async def _share_limits(self) -> None:
+        """Write nothing: limits are put into the store by whoever leads."""
+
     async def engine(self, where: Located) -> NoReturn:
         """Refuse to lead.
 

@@ -273,7 +273,11 @@ async def deliver(
 async def _something_waits(session: Session) -> bool:
     """Whether queued commands may change the state before this one is carried out."""
     where = session.where
-    return bool(await where.backend.store.pending(where.stream, limit=1))
+    # lazy: the store's types are the runtime's.
+    from holdfast.ports.store import PendingKind
+
+    waiting = await where.backend.store.pending(where.stream, PendingKind.COMMAND, limit=1)
+    return bool(waiting)
 
 
 async def _may_be_led(where: Located) -> bool:

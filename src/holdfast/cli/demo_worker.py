@@ -14,7 +14,7 @@ from holdfast.cli.demo_job import PROMPT, SESSION, next_turn, releases
 from holdfast.cli.driver import Background, Driver
 from holdfast.cli.printer import TextPrinter
 from holdfast.cli.talk import MEANINGS, describe
-from holdfast.core.view import Question
+from holdfast.runtime.approvals import Approval
 from holdfast.runtime.config import SessionConfig
 from holdfast.testing.script import Script
 from holdfast.testing.scripted import ScriptedModel
@@ -52,7 +52,7 @@ def main(mode: str, directory: Path, *, colour: bool) -> int:
                 manager,
                 session,
                 printer,
-                ask=lambda question: _answer(printer, question, workspace),
+                ask=lambda approval: _answer(printer, approval, workspace),
                 patient=False,
             )
             if mode == "begin":
@@ -62,10 +62,10 @@ def main(mode: str, directory: Path, *, colour: bool) -> int:
             background.run(manager.close())
 
 
-def _answer(printer: TextPrinter, question: Question, workspace: Path) -> tuple[str, str]:
+def _answer(printer: TextPrinter, approval: Approval, workspace: Path) -> tuple[str, str]:
     """Answer as a person would: look, then decide."""
-    printer.note(f"? {describe(question)}", "warn")
-    for choice in question.choices:
+    printer.note(f"? {describe(approval)}", "warn")
+    for choice in approval.choices:
         printer.note(f"    {choice}: {MEANINGS.get(choice, '')}")
     count = releases(workspace)
     decision = "happened" if count else "run_again"

@@ -22,17 +22,18 @@ from holdfast.cli.exits import CANCELLED, WAITING, code_of_run
 from holdfast.cli.printer import Printer
 from holdfast.core.errors import HoldfastError, NotNow, QuestionNotFound
 from holdfast.core.lifecycle import SessionState
-from holdfast.core.view import Question
 from holdfast.ports.store import PendingKind
+from holdfast.runtime.approvals import Approval
 from holdfast.runtime.handle import Session
 from holdfast.runtime.service import SessionService
 from holdfast.runtime.stream import StreamEvent
 
 QUIET_S = 0.1
 CANCEL_TRIES = 100
+GRANTS = ("session", "workspace", "always")
 T = TypeVar("T")
-Ask = Callable[[Question], tuple[str, str] | None]
-"""Asks a person; returns the decision and a note, or None if nobody can be asked."""
+Ask = Callable[[Approval], tuple[str, str] | None]
+"""Asks a person; returns the decision and what goes with it, or None if nobody can be asked."""
 
 
 class Left(Exception):
@@ -93,7 +94,9 @@ class Driver:
 
     Args:
         ask: asks a person; returns None where nobody can be asked.
-        patient: wait while the session is paused instead of leaving.
+        patient: wait while the session is paused instead of leaving; somebody who
+            can answer is there.
+        wait: wait for answers from elsewhere where nobody can be asked here.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class Driver:
         *,
         ask: Ask,
         patient: bool,
+        wait: bool = False,
     ) -> None:
         self._background = background
         self._manager = manager
@@ -112,12 +116,13 @@ class Driver:
         self._printer = printer
         self._ask = ask
         self._patient = patient
+        self._wait_for_answers = wait
         self._cancelling = False
         self.text = ""
 
     def send(self, prompt: str) -> int:
         """Send a message and see it through; returns the exit code."""
-        return self._see_through(self._session.stream(prompt))
+        return self._see_through(self._session.stream(prompt, answers=self._patient))
 
     def finish(self) -> int | None:
         """Finish what was interrupted; None if nothing was.
@@ -128,7 +133,8 @@ class Driver:
         version = self._background.run(self._lead_if_owed())
         if version is None:
             return None
-        return self._see_through(self._session.subscribe_events(version), until_quiet=True)
+        events = self._session.subscribe_events(version, answers=self._patient)
+        return self._see_through(events, until_quiet=True)
 
     async def _lead_if_owed(self) -> int | None:
         view = await self._session.view()
@@ -157,7 +163,7 @@ class Driver:
                     if not until_quiet:
                         return code
                 elif stop.why == "asked":
-                    if not self._answer():
+                    if not self._answer() and not self._wait_for_answers:
                         return WAITING
                 elif stop.why == "paused" and not self._patient:
                     raise NotNow(
@@ -201,22 +207,33 @@ class Driver:
 
     def _answer(self) -> bool:
         """Have the open questions answered; False if nobody can be asked."""
-        for question in self._background.run(self._session.questions()):
+        for approval in self._background.run(self._session.approvals()):
             try:
-                answer = self._ask(question)
+                said = self._ask(approval)
             except KeyboardInterrupt:
                 self._interrupted()
                 return True
-            if answer is None:
+            if said is None:
                 return False
-            decision, note = answer
             try:
-                self._background.run(self._session.answer(question.id, decision, note))
+                self._background.run(self._say(approval, *said))
             except QuestionNotFound:
                 self._printer.note("it has been answered elsewhere meanwhile")
             except HoldfastError as error:
                 self._printer.note(f"not accepted: {error.message}", "bad")
         return True
+
+    async def _say(self, approval: Approval, decision: str, rest: str) -> None:
+        """Answer; what stands behind the decision is a pattern, arguments, an amount or a note."""
+        session, id = self._session, approval.question
+        if decision == "edit":
+            await session.answer_approval(id, decision, arguments=rest)
+        elif decision == "raise" and rest.isdecimal():
+            await session.answer_approval(id, decision, amount=int(rest))
+        elif decision in GRANTS and rest:
+            await session.answer_approval(id, decision, pattern=rest)
+        else:
+            await session.answer_approval(id, decision, note=rest)
 
     # --- for the pump ----------------------------------------------------------------
 

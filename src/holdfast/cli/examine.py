@@ -21,6 +21,8 @@ from holdfast.bootstrap import sandbox_facts
 from holdfast.cli.output import Cell
 from holdfast.cli.world import Options, make_client
 from holdfast.core.errors import HoldfastError, Unavailable
+from holdfast.runtime.policyfile import parse_policy
+from holdfast.runtime.policyplaces import find, read
 
 FREE_BYTES_MIN = 512 * 1024 * 1024
 EXTRAS = {"llm": "pydantic_ai"}
@@ -52,6 +54,7 @@ def examine(options: Options) -> Findings:
     found.fact("system", f"{platform.system()} {platform.release()} {platform.machine()}")
     _store(options, found)
     _keys(options, found)
+    _policy(options, found)
     _sandbox(found)
     _git(found)
     _extras(found)
@@ -119,6 +122,20 @@ def _keys(options: Options, found: Findings) -> None:
             "the installation key lies in the data directory: whoever copies that has "
             "everything; move it elsewhere and back it up apart"
         )
+
+
+def _policy(options: Options, found: Findings) -> None:
+    try:
+        place = find(options.policy, options.store)
+        if place is None:
+            found.fact("policy file", "none")
+            return
+        parse_policy(read(place), str(place.path))
+        found.fact("policy file", f"{place.path} ({place.origin.value})")
+    except HoldfastError as error:
+        found.fact("policy file", f"{error.reason}: {error.message}")
+        found.complain(f"nothing opens with this policy file: {error.message}")
+        found.code = found.code or error.exit_code
 
 
 def _mode_of(path: Path) -> str:

@@ -15,7 +15,18 @@ from typing import Annotated
 import typer
 
 import holdfast
-from holdfast.cli import chatting, control, sessions, talk, transfer, upkeep
+from holdfast.cli import (
+    allowances,
+    approvals,
+    budget,
+    chatting,
+    control,
+    policy,
+    sessions,
+    talk,
+    transfer,
+    upkeep,
+)
 from holdfast.cli.exits import (
     CANCELLED,
     PIPE_CLOSED,
@@ -36,6 +47,10 @@ app = typer.Typer(
     help="Durable, guarded sessions for AI agents.",
 )
 of_sessions = typer.Typer(no_args_is_help=True, help="List, show and control sessions.")
+of_allowances = typer.Typer(no_args_is_help=True, help="What is granted, and taking it back.")
+of_budget = typer.Typer(no_args_is_help=True, help="What may be spent, and what has been.")
+of_approvals = typer.Typer(no_args_is_help=True, help="What waits for a person, and answers.")
+of_policy = typer.Typer(no_args_is_help=True, help="Check, explain and test the policy file.")
 of_audit = typer.Typer(no_args_is_help=True, help="Check that nothing was altered.")
 of_keys = typer.Typer(no_args_is_help=True, help="The keys that sessions are encrypted with.")
 
@@ -66,6 +81,14 @@ def _before(
             help="The installation key's file (default: $XDG_CONFIG_HOME/holdfast).",
         ),
     ] = None,
+    policy_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--policy",
+            help="The policy file (default: $HOLDFAST_POLICY, holdfast.toml beside the "
+            "store, $XDG_CONFIG_HOME/holdfast/holdfast.toml).",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
@@ -75,12 +98,17 @@ def _before(
         store=(store or default_store()).expanduser(),
         installation_key=installation_key and installation_key.expanduser(),
         json=as_json,
+        policy=policy_file and policy_file.expanduser(),
     )
 
 
 app.command("run")(talk.run)
 app.command("chat")(chatting.chat)
 app.add_typer(of_sessions, name="sessions")
+app.add_typer(of_allowances, name="allowances")
+app.add_typer(of_budget, name="budget")
+app.add_typer(of_approvals, name="approvals")
+app.add_typer(of_policy, name="policy")
 app.add_typer(of_audit, name="audit")
 app.add_typer(of_keys, name="keys")
 app.command("doctor")(upkeep.doctor)
@@ -97,10 +125,21 @@ of_sessions.command("fork")(transfer.fork)
 of_sessions.command("export")(transfer.export)
 of_sessions.command("import")(transfer.import_)
 of_sessions.command("wipe")(control.wipe)
+of_budget.command("show")(budget.show)
+of_budget.command("set")(budget.set_)
+of_allowances.command("list")(allowances.list_allowances)
+of_allowances.command("revoke")(allowances.revoke)
+of_approvals.command("list")(approvals.list_approvals)
+of_approvals.command("show")(approvals.show)
+of_approvals.command("approve")(approvals.approve)
+of_approvals.command("deny")(approvals.deny)
+of_policy.command("check")(policy.check)
+of_policy.command("explain")(policy.explain)
+of_policy.command("test")(policy.test)
 of_audit.command("verify")(upkeep.verify)
 of_keys.command("rotate")(upkeep.rotate)
 
-VALUES = ("--store", "--installation-key")
+VALUES = ("--store", "--installation-key", "--policy")
 
 
 def hoist(args: Sequence[str]) -> list[str]:

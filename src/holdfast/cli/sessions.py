@@ -125,7 +125,7 @@ async def _show(options: Options, id: str, history: bool, events: bool) -> None:
         log = await log_of(manager, session) if events else None
     if options.json:
         if messages is not None:
-            # lazy: the wire form needs pydantic.
+            # lazy: only this option needs the wire form.
             from holdfast.runtime.codec import dump
 
             found["history"] = [_plain_json(dump(message)) for message in messages]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.cli.driver import Ask, Background, Driver
     from holdfast.cli.printer import Printer
     from holdfast.core.settings import ModelSettings
-    from holdfast.core.view import Question
+    from holdfast.runtime.approvals import Approval
     from holdfast.runtime.handle import Session
 
 MODEL_VARIABLE = "HOLDFAST_MODEL"
@@ -42,6 +42,14 @@ BaseUrlOption = Annotated[
 KeyOption = Annotated[
     str | None,
     typer.Option("--key", help="Where the key is: env:NAME, file:/path, keyring:service/name."),
+]
+InputUsdOption = Annotated[
+    str | None,
+    typer.Option("--input-usd", help="Its price for a million input tokens in USD; 0 if none."),
+]
+OutputUsdOption = Annotated[
+    str | None,
+    typer.Option("--output-usd", help="Its price for a million output tokens in USD."),
 ]
 ScriptOption = Annotated[
     Path | None,
@@ -73,11 +81,14 @@ class Wanted:
     model: str | None
     base_url: str | None
     key: str | None
+    input_usd: str | None
+    output_usd: str | None
     script: Path | None
     unsafe: bool
     unsandboxed: bool
     system: str | None
     max_rounds: int | None
+    wait: bool = False
 
 
 def run(
@@ -91,11 +102,16 @@ def run(
     model: ModelOption = None,
     base_url: BaseUrlOption = None,
     key: KeyOption = None,
+    input_usd: InputUsdOption = None,
+    output_usd: OutputUsdOption = None,
     script: ScriptOption = None,
     unsafe_auto_approve: UnsafeOption = False,
     unsandboxed: UnsandboxedOption = False,
     system: SystemOption = None,
     max_rounds: RoundsOption = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait while somebody answers a question elsewhere.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Only finish what was interrupted; needs --session.")
     ] = False,
@@ -117,11 +133,14 @@ def run(
         model=model,
         base_url=base_url,
         key=key,
+        input_usd=input_usd,
+        output_usd=output_usd,
         script=script,
         unsafe=unsafe_auto_approve,
         unsandboxed=unsandboxed,
         system=system,
         max_rounds=max_rounds,
+        wait=wait,
     )
     text = None if resume else read_prompt(prompt or "")
     converse(options_of(context), wanted, lambda table: _one_task(table, text))
@@ -170,6 +189,7 @@ def converse(options: Options, wanted: Wanted, work: object) -> None:
                 printer,
                 ask=ask,
                 patient=talks_to_a_person() and not options.json,
+                wait=wanted.wait,
             )
             code = work(
                 Table(
@@ -240,13 +260,19 @@ def _system_of(wanted: Wanted) -> str | None:
 def _chosen_model(wanted: Wanted) -> ModelSettings | None:
     """The model that was named on the command line."""
     if wanted.model is None:
-        if wanted.base_url or wanted.key:
-            raise InvalidInput("--base-url and --key go with --model")
+        if any((wanted.base_url, wanted.key, wanted.input_usd, wanted.output_usd)):
+            raise InvalidInput("--base-url, --key and prices go with --model")
         return None
     # lazy: only who names a model needs the factory.
     from holdfast.adapters.models.factory import parse_model
 
-    return parse_model(wanted.model, base_url=wanted.base_url, key=wanted.key)
+    return parse_model(
+        wanted.model,
+        base_url=wanted.base_url,
+        key=wanted.key,
+        input_usd=wanted.input_usd,
+        output_usd=wanted.output_usd,
+    )
 
 
 def _manager(options: Options, wanted: Wanted) -> SessionManager:
@@ -341,50 +367,61 @@ async def _change(
 
 def _asker(printer: Printer, options: Options) -> Ask:
     if options.json or not talks_to_a_person():
-        return lambda question: _only_say(printer, question)
-    return lambda question: ask_person(printer, question)
+        return lambda approval: _only_say(printer, approval)
+    return lambda approval: ask_person(printer, approval)
 
 
-def _only_say(printer: Printer, question: Question) -> None:
-    choices = "|".join(question.choices)
+def _only_say(printer: Printer, approval: Approval) -> None:
+    answer = f"holdfast approvals approve {approval.id}   (or: deny)"
+    if approval.about == "in_doubt":
+        choices = "|".join(approval.choices)
+        answer = f"holdfast sessions answer {approval.session_id} {approval.question} {choices}"
     printer.note(
-        f"waiting for an answer to question {question.id}: {describe(question)}\n"
-        f"  holdfast sessions answer SESSION {question.id} {choices}",
-        "warn",
+        f"waiting for an answer to {approval.id}: {describe(approval)}\n  {answer}", "warn"
     )
 
 
-def describe(question: Question) -> str:
+def describe(approval: Approval) -> str:
     """What is asked, in words."""
-    if question.about == "in_doubt":
+    if approval.about == "in_doubt":
         return (
-            f"{question.name} was running when the runtime stopped; "
+            f"{approval.tool} was running when the runtime stopped; "
             "nobody knows whether it happened. It has not been repeated."
         )
-    return f"may {question.name} run?"
+    call = f"{approval.tool} {approval.preview}".strip()
+    return f"may this run? {call}\n  ({approval.text})"
 
 
 MEANINGS = {
     "happened": "it did happen; go on without repeating it",
     "run_again": "run it again",
     "skip": "go on without it",
+    "once": "yes, this time",
+    "session": "yes, and just this call again in this session (or: session PATTERN)",
+    "workspace": "yes, and again in this directory (or: workspace PATTERN)",
+    "always": "yes, and again in all your sessions for 30 days (or: always PATTERN)",
+    "deny": "no (deny WHY: the model reads it)",
+    "edit": "with other arguments (edit JSON); it is judged anew",
+    "raise": "raise the limit (or: raise AMOUNT)",
 }
 
 
-def ask_person(printer: Printer, question: Question) -> tuple[str, str] | None:
+def ask_person(printer: Printer, approval: Approval) -> tuple[str, str] | None:
     """Ask on the terminal; None when there is no answer to be had."""
-    printer.note(f"? {describe(question)}", "warn")
-    for place, choice in enumerate(question.choices, 1):
+    printer.note(f"? {describe(approval)}", "warn")
+    for place, choice in enumerate(approval.choices, 1):
         meaning = MEANINGS.get(choice, "")
         printer.note(f"  {place}  {choice}" + (f": {meaning}" if meaning else ""))
+    for one in approval.patterns:
+        printer.note(f"     pattern {one.pattern} would also match: {'; '.join(one.samples)}")
     while True:
         try:
             said = input("> ").strip()
         except EOFError:
             return None
         word, _, note = said.partition(" ")
-        if word.isdecimal() and 1 <= int(word) <= len(question.choices):
-            word = question.choices[int(word) - 1]
-        if word in question.choices:
+        if word.isdecimal() and 1 <= int(word) <= len(approval.choices):
+            word = approval.choices[int(word) - 1]
+        if word in approval.choices:
             return word, note.strip()
-        printer.note("type one of: " + ", ".join(question.choices))
+        printer.note("type one of: " + ", ".join(approval.choices))

@@ -32,11 +32,13 @@ class Options:
         store: the SQLite file.
         installation_key: None for the default place.
         json: machine-readable output.
+        policy: the policy file; None to look where `runtime.policyplaces` says.
     """
 
     store: Path
     installation_key: Path | None = None
     json: bool = False
+    policy: Path | None = None
 
 
 def options_of(context: typer.Context) -> Options:
@@ -62,7 +64,7 @@ def make_runner(
     options: Options, model: Model | None = None, *, unsandboxed: bool = False
 ) -> SessionManager:
     """A manager that leads sessions; made anew where there is none."""
-    # lazy: opening a store loads SQLite, cryptography and pydantic.
+    # lazy: opening a store loads SQLite and cryptography.
     from holdfast.bootstrap import SessionManager
 
     return SessionManager.open(
@@ -70,6 +72,7 @@ def make_runner(
         llm_client=model,
         installation_key=options.installation_key,
         unsandboxed=unsandboxed,
+        policy=options.policy,
     )
 
 
@@ -80,10 +83,12 @@ def make_client(options: Options) -> SessionManager:
         NotFound: there is no store yet.
     """
     require_store(options)
-    # lazy: opening a store loads SQLite, cryptography and pydantic.
+    # lazy: opening a store loads SQLite and cryptography.
     from holdfast.cli.client import Client
 
-    return Client.open(options.store, installation_key=options.installation_key)
+    return Client.open(
+        options.store, installation_key=options.installation_key, policy=options.policy
+    )
 
 
 def require_store(options: Options) -> None:

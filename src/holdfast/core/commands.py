@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from holdfast.core import grants
+from holdfast.core.accounts import BudgetChange
 from holdfast.core.actions import Action
+from holdfast.core.authority import HookFinding
 from holdfast.core.events import CostRecord, Outcome, Totals
 from holdfast.core.gitstate import GitState
 from holdfast.core.ids import EffectRef
 from holdfast.core.messages import Message
 from holdfast.core.quantities import Usage
-from holdfast.core.settings import ModelSettings, QueuePolicy
+from holdfast.core.rules import Policy, Rule
+from holdfast.core.settings import ConfirmationPolicy, ModelSettings, QueuePolicy
 
 # --- what people and programs ask: these may wait in the inbox -----------------
 
@@ -38,6 +42,7 @@ class Configure:
     same time do not undo each other.
 
     Args:
+        rules: added to the session's own permission rules, all of them or none.
         custom: (key, JSON text) entries of the free metadata; "" removes the key.
         touch: note activity even if nothing changes (seed A3).
     """
@@ -46,6 +51,10 @@ class Configure:
     thinking_tokens: int | None = None
     model: ModelSettings | None = None
     queue_policy: QueuePolicy | None = None
+    permission: Policy | None = None
+    rules: tuple[Rule, ...] = ()
+    confirmation: ConfirmationPolicy | None = None
+    budget: BudgetChange | None = None
     system_prompt: str | None = None
     title: str | None = None
     tags: tuple[str, ...] | None = None
@@ -82,12 +91,55 @@ class MoveTo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A person's decision on a question."""
+    """A person's decision on a question.
+
+    Args:
+        pattern: one of the question's wider patterns, for a grant; "" is literal.
+        arguments: changed arguments as JSON text, for "edit".
+        expires_ms: when a grant ends, milliseconds since 1970.
+        uses_max: how often a grant may be used.
+        amount: the new limit of an account, in its unit.
+    """
 
     question: int
     decision: str
     note: str = ""
     by: str = ""
+    pattern: str = ""
+    arguments: str = ""
+    expires_ms: int | None = None
+    uses_max: int | None = None
+    amount: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Record a grant that was made outside of a question, and keep its row."""
+
+    grant: grants.Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoke:
+    """Take a grant back."""
+
+    id: str
+    holder: str
+    why: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenChild:
+    """Open a child session below this one.
+
+    Args:
+        session_id: the child's.
+        living: how many of its children have not ended.
+    """
+
+    session_id: str
+    living: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +181,9 @@ External = (
     | Resume
     | MoveTo
     | Answer
+    | Grant
+    | Revoke
+    | OpenChild
     | SetContext
     | Terminate
     | Import
@@ -143,6 +198,7 @@ class ModelEnded:
 
     Args:
         actions: the normalised action of every tool call of the answer, in order.
+        ran: it was started; a call that was not costs nothing.
     """
 
     ref: EffectRef
@@ -156,11 +212,16 @@ class ModelEnded:
     detail: str = ""
     duration_ms: int = 0
     actions: tuple[Action, ...] = ()
+    ran: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolEnded:
-    """A tool call came back; `message` is its result, whatever the outcome."""
+    """A tool call came back; `message` is its result, whatever the outcome.
+
+    Args:
+        ran: it was started; a call that was not costs nothing.
+    """
 
     ref: EffectRef
     outcome: Outcome
@@ -169,6 +230,7 @@ class ToolEnded:
     duration_ms: int = 0
     reason: str = ""
     metadata: str = "{}"
+    ran: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +252,22 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookDone:
+    """The hooks before a call have spoken.
+
+    Args:
+        finding: what they said of the action they saw.
+        arguments: changed arguments as JSON text, or "".
+        action: the normalised action with those, or None.
+    """
+
+    ref: EffectRef
+    finding: HookFinding
+    arguments: str = ""
+    action: Action | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GitSeen:
     """The workspace's git state at a turn's end (seed E10)."""
 
@@ -198,9 +276,14 @@ class GitSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostCall:
-    """The embedding program wants a tool or model call outside of a turn."""
+    """The embedding program wants a tool or model call outside of a turn.
+
+    Args:
+        asked: under which reference it is known what hooks said of it.
+    """
 
     action: Action
+    asked: EffectRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,8 +298,11 @@ class HostEnded:
     exit_code: int = 0
     duration_ms: int = 0
     reason: str = ""
+    ran: bool = True
 
 
-Internal = HostCall | HostEnded | ModelEnded | ToolEnded | KeyGone | Recover | Tick | GitSeen
+Internal = (
+    HostCall | HostEnded | HookDone | ModelEnded | ToolEnded | KeyGone | Recover | Tick | GitSeen
+)
 
 Command = External | Internal

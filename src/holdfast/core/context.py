@@ -87,17 +87,16 @@ class Renderer:
     ) -> tuple[Message, ...]:
         """Return the conversation to send; see `render`."""
         cut = _settled_until(entries, self.done)
-        for exchange in _finish(entries[self.done : cut], self._seen):
+        for exchange in _finish(entries[self.done : cut], self._seen, self._seen):
             # One object for equal labels, so that joining many is cheap.
             label = self._labels.setdefault(exchange.label, exchange.label)
             self._settled.append(replace(exchange, label=label))
             self._spent.append(self._spent[-1] + exchange.tokens)
         self.done = cut
-        tail = _finish(entries[cut:], set(self._seen))
+        tail = _finish(entries[cut:], self._seen, set())
         start, tail = self._fit(tail, budget_tokens)
         known = self._row.place
         self._row.stand_at(start, self._settled)
-        merged = _merge_onto(self._row.messages.copy(), _messages(tail))
         self._row_label = self._row_label if start == known[0] else TRUSTED
         fresh = self._settled[known[1] if start == known[0] else start :]
         for label in {id(exchange.label): exchange.label for exchange in fresh}.values():
@@ -105,9 +104,7 @@ class Renderer:
         self.label = self._row_label
         for exchange in tail:
             self.label = self.label.join(exchange.label)
-        if merged and merged[0].role is not Role.USER:
-            merged.insert(0, Message(role=Role.USER, parts=(Text(CONTINUES),)))
-        return tuple(merged)
+        return self._row.followed_by(_messages(tail))
 
     def _fit(self, tail: list[_Exchange], budget: int | None) -> tuple[int, list[_Exchange]]:
         """From which settled exchange on, and which of the tail; the newest always fits."""
@@ -156,6 +153,15 @@ class _Row:
             self._added.append(len(self.messages) - before)
         self._end = len(settled)
 
+    def followed_by(self, messages: Iterable[Message]) -> tuple[Message, ...]:
+        """What it holds and some more, joined; it begins with a user's message."""
+        settled = self.messages[:-1]
+        last = _merge_onto(self.messages[-1:], messages)
+        first = next(iter(settled or last), None)
+        if first is not None and first.role is not Role.USER:
+            return (Message(role=Role.USER, parts=(Text(CONTINUES),)), *settled, *last)
+        return (*settled, *last)
+
 
 def _messages(exchanges: Iterable[_Exchange]) -> Iterator[Message]:
     return (message for exchange in exchanges for message in exchange.messages)
@@ -163,23 +169,29 @@ def _messages(exchanges: Iterable[_Exchange]) -> Iterator[Message]:
 
 def _settled_until(entries: Sequence[Entry], start: int) -> int:
     """The last user's message from `start` on before which every call has its result."""
-    cut, owing = start, set[str]()
+    cut, owing = start, list[str]()  # an id may be there twice
     for place in range(start, len(entries)):
         message = entries[place].message
         if message.role is Role.ASSISTANT:
-            owing = {use.id for use in message.tool_uses}
+            owing = [use.id for use in message.tool_uses]
         elif message.role is Role.TOOL:
-            owing -= {part.tool_use_id for part in message.parts if isinstance(part, ToolResult)}
+            for part in message.parts:
+                if isinstance(part, ToolResult) and part.tool_use_id in owing:
+                    owing.remove(part.tool_use_id)
         elif not owing and _visible(message) is not None:  # else it begins no exchange
             cut = place
     return cut
 
 
-def _finish(entries: Sequence[Entry], seen: set[str]) -> list[_Exchange]:
-    """Put entries in order and give repeated call ids fresh names."""
+def _finish(entries: Sequence[Entry], seen: set[str], fresh: set[str]) -> list[_Exchange]:
+    """Put entries in order and give repeated call ids fresh names.
+
+    Args:
+        seen: the ids used before; fresh: takes those that are used now.
+    """
     finished = []
     for group in _exchanges(entries):
-        messages = tuple(_rename_repeated(_merge(group), seen))
+        messages = tuple(_rename_repeated(_merge(group), seen, fresh))
         label = TRUSTED
         for message in messages:
             label = label.join(message.label)
@@ -278,28 +290,28 @@ def _merge_onto(merged: list[Message], messages: Iterable[Message]) -> list[Mess
     return merged
 
 
-def _rename_repeated(messages: Sequence[Message], seen: set[str]) -> list[Message]:
+def _rename_repeated(messages: Sequence[Message], seen: set[str], fresh: set[str]) -> list[Message]:
     """Give call ids that were used before a fresh name, in call and result alike.
 
     Each tool message holds the results of the message before it, in order.
     """
     output: list[Message] = []
-    fresh: list[str] = []
+    named: list[str] = []
     for message in messages:
         if message.role is Role.ASSISTANT:
-            fresh = [_fresh(use.id or "call", seen) for use in message.tool_uses]
-        names = iter(fresh)
+            named = [_fresh(use.id or "call", seen, fresh) for use in message.tool_uses]
+        names = iter(named)
         parts = tuple(_renamed(part, names) for part in message.parts)
         output.append(message if parts == message.parts else replace(message, parts=parts))
     return output
 
 
-def _fresh(id: str, seen: set[str]) -> str:
+def _fresh(id: str, seen: set[str], fresh: set[str]) -> str:
     found, count = id, 1
-    while found in seen:
+    while found in seen or found in fresh:
         count += 1
         found = f"{id}-{count}"
-    seen.add(found)
+    fresh.add(found)
     return found
 
 

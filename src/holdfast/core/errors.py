@@ -21,28 +21,97 @@ unlucky world is one of these. The two are never mixed.
 
 from __future__ import annotations
 
+from holdfast.core.faults import (
+    ChainBroken,
+    CommandMismatch,
+    Conflict,
+    CorruptStore,
+    CounterRefused,
+    Damaged,
+    DuplicateCommand,
+    Fenced,
+    HoldfastError,
+    KeyDestroyed,
+    KeyMissing,
+    MissingExtra,
+    NewerProgram,
+    NoModel,
+    ProviderFailed,
+    ProviderTimeout,
+    Stale,
+    StoreBusy,
+    StoreClosed,
+    StoreFull,
+    StoreNotRegistered,
+    StoreReadOnly,
+    Unavailable,
+    Unreadable,
+    UnsupportedFileSystem,
+    WriteRefused,
+    WrongKey,
+)
 
-class HoldfastError(Exception):
-    """Base of every domain error.
-
-    Args:
-        message: one line for a person; it never contains a secret.
-    """
-
-    reason: str = "error"
-    status: int = 500
-    exit_code: int = 1
-
-    def __init__(self, message: str = "") -> None:
-        super().__init__(message or self.__doc__ or self.reason)
-
-    @property
-    def message(self) -> str:
-        """The one-line explanation."""
-        return str(self.args[0]).strip().splitlines()[0]
-
-
-# --- InvalidInput ---------------------------------------------------------------
+__all__ = [
+    "AlreadyAnswered",
+    "AlreadyThere",
+    "ApprovalExpired",
+    "ApprovalStale",
+    "ApprovalWithdrawn",
+    "ApproverRefused",
+    "BlobNotFound",
+    "Busy",
+    "Cancelled",
+    "CapabilityRefused",
+    "ChainBroken",
+    "CommandMismatch",
+    "Conflict",
+    "CorruptStore",
+    "CounterRefused",
+    "Damaged",
+    "Denied",
+    "DuplicateCommand",
+    "Fenced",
+    "GrantNotFound",
+    "HoldfastError",
+    "IllegalTransition",
+    "ImportRefused",
+    "Interrupted",
+    "InvalidInput",
+    "InvalidSessionId",
+    "KeyDestroyed",
+    "KeyMissing",
+    "LeaseHeld",
+    "LiteralSecret",
+    "MalformedRule",
+    "MissingExtra",
+    "NeverMatches",
+    "NewerProgram",
+    "NoModel",
+    "NotFound",
+    "NotNow",
+    "NotYetSupported",
+    "PathEscape",
+    "PolicyFileRefused",
+    "ProviderFailed",
+    "ProviderTimeout",
+    "QuestionNotFound",
+    "SessionExists",
+    "SessionNotFound",
+    "Stale",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreFull",
+    "StoreNotRegistered",
+    "StoreReadOnly",
+    "TooLarge",
+    "Unavailable",
+    "UnknownDecision",
+    "Unreadable",
+    "UnsupportedFileSystem",
+    "WriteRefused",
+    "WrongKey",
+    "WrongSession",
+]
 
 
 class InvalidInput(HoldfastError):
@@ -79,13 +148,64 @@ class NotYetSupported(InvalidInput):
     status = 501
 
 
+class UnknownDecision(InvalidInput):
+    """The decision is not one of the question's choices."""
+
+    reason = "unknown_decision"
+
+
+class WrongSession(InvalidInput):
+    """An approval of one session was answered in another."""
+
+    reason = "wrong_session"
+
+
 class ImportRefused(InvalidInput):
     """A file offered for import cannot be taken over."""
 
     reason = "import_refused"
 
 
-# --- NotFound -------------------------------------------------------------------
+class MalformedRule(InvalidInput):
+    """A permission rule cannot be read (seed D7)."""
+
+    reason = "malformed_rule"
+
+
+class NeverMatches(MalformedRule):
+    """A permission rule can be read, but nothing could ever match it."""
+
+    reason = "rule_never_matches"
+
+
+class PolicyFileRefused(InvalidInput):
+    """The installation's policy file cannot be used; nothing is opened without it.
+
+    Args:
+        file: its path.
+        problem: what is wrong: missing, unreadable, not_private, in_workspace,
+            not_toml, unknown_key, wrong_type, or the reason of another error.
+        key: the key it is about, for example "permissions.allow[2]"; or "".
+        line: where that stands, from 1; 0 if it is not known.
+    """
+
+    reason = "policy_file_refused"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        file: str = "",
+        problem: str = "unreadable",
+        key: str = "",
+        line: int = 0,
+    ) -> None:
+        where = f"{file}:{line}" if line else file
+        super().__init__(": ".join(part for part in (where, key, message) if part))
+        self.file = file
+        self.problem = problem
+        self.key = key
+        self.line = line
 
 
 class NotFound(HoldfastError):
@@ -108,13 +228,37 @@ class QuestionNotFound(NotFound):
     reason = "question_not_found"
 
 
+class GrantNotFound(NotFound):
+    """Nothing that is granted here has that id: unknown, revoked or ended."""
+
+    reason = "grant_not_found"
+
+
+class AlreadyAnswered(QuestionNotFound):
+    """The question has been answered; the first answer counts."""
+
+    reason = "already_answered"
+    status = 409
+
+
+class ApprovalExpired(QuestionNotFound):
+    """The question's time had run out before the answer came."""
+
+    reason = "approval_expired"
+    status = 410
+
+
+class ApprovalWithdrawn(QuestionNotFound):
+    """What was asked about is over: cancelled, ended or asked anew."""
+
+    reason = "approval_withdrawn"
+    status = 410
+
+
 class BlobNotFound(NotFound):
     """A large payload is missing from the store."""
 
     reason = "blob_not_found"
-
-
-# --- AlreadyThere ---------------------------------------------------------------
 
 
 class AlreadyThere(HoldfastError):
@@ -129,9 +273,6 @@ class SessionExists(AlreadyThere):
     """A session with that id exists (ids are unique without regard to case)."""
 
     reason = "session_exists"
-
-
-# --- NotNow ---------------------------------------------------------------------
 
 
 class NotNow(HoldfastError):
@@ -154,6 +295,12 @@ class Busy(NotNow):
     reason = "busy"
 
 
+class ApprovalStale(NotNow):
+    """The action, the policies or what the session has seen changed; it is asked anew."""
+
+    reason = "approval_stale"
+
+
 class Cancelled(NotNow):
     """The turn was cancelled before it had an answer."""
 
@@ -172,9 +319,6 @@ class LeaseHeld(NotNow):
     reason = "lease_held"
 
 
-# --- Denied ---------------------------------------------------------------------
-
-
 class Denied(HoldfastError):
     """The gate refused the action."""
 
@@ -183,211 +327,28 @@ class Denied(HoldfastError):
     exit_code = 5
 
 
+class ApproverRefused(Denied):
+    """Whoever answered may not: a model, a tool, an agent or the requester."""
+
+    reason = "approver_refused"
+
+
 class PathEscape(Denied):
     """A path leads outside the workspace."""
 
     reason = "path_escape"
 
 
-# --- WriteRefused: what an append can answer (contract 4.2) ---------------------
-
-
-class WriteRefused(HoldfastError):
-    """The store appended nothing."""
-
-    reason = "write_refused"
-    status = 409
-    exit_code = 6
-
-
-class Fenced(WriteRefused):
-    """The lease epoch is not current any more; stop."""
-
-    reason = "fenced"
-
-
-class Conflict(WriteRefused):
-    """The stream is not at the expected version; the lease is lost, stop."""
-
-    reason = "conflict"
-
-
-class Stale(WriteRefused):
-    """A scope the decision relied on has changed; judge again."""
-
-    reason = "stale"
-
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"{scope} has changed since it was read")
-        self.scope = scope
-
-
-class CounterRefused(WriteRefused):
-    """A counter has not enough left."""
-
-    reason = "counter_refused"
-
-    def __init__(self, counter: str) -> None:
-        super().__init__(f"{counter} has not enough left")
-        self.counter = counter
-
-
-class DuplicateCommand(WriteRefused):
-    """The command was carried out before; `version` is where."""
-
-    reason = "duplicate_command"
-
-    def __init__(self, version: int) -> None:
-        super().__init__(f"this command was carried out at version {version}")
-        self.version = version
-
-
-class CommandMismatch(WriteRefused):
-    """The command id was used before with another body."""
-
-    reason = "command_mismatch"
-    status = 422
-
-
-# --- Damaged --------------------------------------------------------------------
-
-
-class Damaged(HoldfastError):
-    """Stored data is not what was written."""
-
-    reason = "damaged"
-    status = 500
-    exit_code = 7
-
-
-class ChainBroken(Damaged):
-    """The hash chain of a session does not verify."""
-
-    reason = "chain_broken"
-
-
-class Unreadable(Damaged):
-    """An event cannot be decrypted or decoded; the session is read-only."""
-
-    reason = "unreadable_event"
-
-
-class CorruptStore(Damaged):
-    """The database file is damaged."""
-
-    reason = "corrupt_store"
-
-
-# --- Unavailable ----------------------------------------------------------------
-
-
-class Unavailable(HoldfastError):
-    """Something that is needed is missing or out of order."""
-
-    reason = "unavailable"
-    status = 503
-    exit_code = 8
-
-
-class NewerProgram(Unavailable):
-    """Written by a newer program; this one may read but not lead it."""
-
-    reason = "newer_program"
-
-
-class WrongKey(Unavailable):
-    """The key given does not open this store."""
-
-    reason = "wrong_key"
-
-
-class KeyMissing(Unavailable):
-    """The session's data key is not there."""
-
-    reason = "key_missing"
-
-
-class KeyDestroyed(KeyMissing):
-    """The session was wiped: its data key has been destroyed."""
-
-    reason = "key_destroyed"
-    status = 410
-
-
-class StoreFull(Unavailable):
-    """The disk is full; nothing was appended."""
-
-    reason = "store_full"
-    status = 507
-
-
-class StoreReadOnly(Unavailable):
-    """The store's directory or file cannot be written."""
-
-    reason = "store_read_only"
-
-
-class StoreBusy(Unavailable):
-    """Another process kept the store locked for too long."""
-
-    reason = "store_busy"
-
-
-class StoreClosed(Unavailable):
-    """The store has been closed."""
-
-    reason = "store_closed"
-
-
-class UnsupportedFileSystem(Unavailable):
-    """The store's file system does not keep the promises of a local disk."""
-
-    reason = "unsupported_file_system"
-
-
-class MissingExtra(Unavailable):
-    """An optional part is not installed."""
-
-    reason = "missing_extra"
-
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs an optional part: pip install 'holdfast[{extra}]'")
-
-
-class NoModel(Unavailable):
-    """Neither the session nor the manager has a model."""
-
-    reason = "no_model"
-
-
-class StoreNotRegistered(Unavailable):
-    """No store is registered for the session's storage type."""
-
-    reason = "store_not_registered"
-
-
-# --- ProviderFailed -------------------------------------------------------------
-
-
-class ProviderFailed(HoldfastError):
-    """A model provider failed.
+class CapabilityRefused(Denied):
+    """A capability token does not hold here.
 
     Args:
-        message: one line, without the response body.
-        retryable: whether another attempt may succeed.
+        code: malformed, bad_signature, untrusted_issuer, expired, not_yet_valid,
+            wrong_holder or used_up.
     """
 
-    reason = "provider_failed"
-    status = 502
-    exit_code = 9
+    reason = "capability_refused"
 
-    def __init__(self, message: str = "", *, retryable: bool = False) -> None:
+    def __init__(self, message: str = "", *, code: str = "malformed") -> None:
         super().__init__(message)
-        self.retryable = retryable
-
-
-class ProviderTimeout(ProviderFailed):
-    """A model provider did not answer within its time limit."""
-
-    reason = "provider_timeout"
-    status = 504
+        self.code = code

@@ -8,14 +8,63 @@ know such a kind may read the session but not lead it (contract 2.4).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 
-from holdfast.core.gitstate import GitState
-from holdfast.core.labels import TRUSTED, Label
+from holdfast.core.births import (
+    Admitted,
+    Ancestor,
+    Configured,
+    CostRecord,
+    Details,
+    Imported,
+    Opened,
+    Origin,
+    Outcome,
+    Refused,
+    Totals,
+)
+from holdfast.core.grants import Grant
 from holdfast.core.messages import Message
 from holdfast.core.quantities import Usage
-from holdfast.core.settings import Settings
+
+__all__ = [
+    "IN_CLEAR",
+    "KIND_OF",
+    "MUST_UNDERSTAND",
+    "TYPE_OF",
+    "Admitted",
+    "Ancestor",
+    "Answered",
+    "Asked",
+    "CancelAsked",
+    "ChildOpened",
+    "Configured",
+    "ContextSet",
+    "CostRecord",
+    "Details",
+    "EffectEnded",
+    "EffectStarted",
+    "Ended",
+    "Event",
+    "Granted",
+    "Imported",
+    "Lapsed",
+    "Modified",
+    "Opened",
+    "Origin",
+    "Outcome",
+    "Paused",
+    "Ranges",
+    "Refused",
+    "Resumed",
+    "Revoked",
+    "StateSet",
+    "Totals",
+    "Unknown",
+    "Warned",
+    "WipeStarted",
+    "Wiped",
+]
 
 MUST_UNDERSTAND = 0x8000
 
@@ -23,153 +72,21 @@ Ranges = tuple[tuple[int, int], ...]
 """Inclusive ranges of versions: which events' messages the model sees."""
 
 
-class Outcome(StrEnum):
-    """How an effect ended."""
-
-    DONE = "done"
-    FAILED = "failed"
-    REFUSED = "refused"
-    CANCELLED = "cancelled"
-    LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostRecord:
-    """One model call's usage and price (seed D11)."""
-
-    model: str
-    provider: str
-    usage: Usage
-    time_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where a fork comes from."""
-
-    session_id: str
-    stream: int
-    version: int
-    head: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """Counts that an import or a fork brings along."""
-
-    messages: int = 0
-    turns: int = 0
-    rounds: int = 0
-    tool_calls: int = 0
-    approvals: int = 0
-    usage: Usage = field(default_factory=Usage)
-    last_prompt_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
-    """What a person may change about a session besides its settings.
-
-    Args:
-        custom: free metadata as JSON text (seeds A1, C1, E8).
-    """
-
-    title: str = ""
-    tags: tuple[str, ...] = ()
-    custom: str = "{}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """Birth: who, where, with what; commits to the data key (contract 1.3).
-
-    A fork carries its parent's visible window, re-encrypted, and its totals;
-    labels are those of the parent's head (contract 1.4).
-    """
-
-    session_id: str
-    tenant: str
-    user_id: str
-    installation: str
-    commitment: str
-    settings: Settings = field(default_factory=Settings)
-    system_prompt: str = ""
-    details: Details = field(default_factory=Details)
-    channel_id: str = ""
-    chat_id: str = ""
-    git: GitState | None = None
-    origin: Origin | None = None
-    messages: tuple[Message, ...] = ()
-    tokens: int = 0
-    totals: Totals = field(default_factory=Totals)
-    label: Label = TRUSTED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Configured:
-    """Settings changed; None leaves a part unchanged. `touched` notes activity alone."""
-
-    settings: Settings | None = None
-    system_prompt: str | None = None
-    details: Details | None = None
-    git: GitState | None = None
-    git_checked: bool = False
-    touched: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
-    """Content taken over from a file; untrusted, its grants inert.
-
-    Args:
-        source: the file's form.
-        head: the source's head hash, if it had one.
-        inert: JSON text of what is kept but never acted on.
-    """
-
-    source: str
-    head: str = ""
-    messages: tuple[Message, ...] = ()
-    tokens: int = 0
-    totals: Totals = field(default_factory=Totals)
-    records: tuple[CostRecord, ...] = ()
-    created_ms: int = 0
-    updated_ms: int = 0
-    inert: str = "{}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
-    """A message crossed the gate.
-
-    Args:
-        command: id of the command that brought it, hex, or "".
-        turn: it starts a turn or steers the one that runs.
-    """
-
-    message: Message
-    tokens: int
-    turn: bool = True
-    command: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """A message did not cross the gate; no content (contract 2.20)."""
-
-    action: str
-    guard: str
-    reason: str
-    command: str = ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """A question to a person; its id is this event's version.
 
     Args:
-        about: "in_doubt" or "approval".
+        about: "in_doubt", "approval", "escape" or "budget".
         due_ms: when it lapses, or None.
+        codes: `guard.reason` of what is asked; a yes covers just these.
+        policy: version of the policies; a yes holds only under the same one.
+        label: sensitivity and integrity of the session when it was asked.
+        preview: the arguments as the person is shown them.
+        patterns: rules wider than the literal one that may be chosen instead.
+        quorum: how many different people must say yes.
+        also: ordinals of identical calls that wait for the same answer.
+        samples: of each wider pattern, what it would match besides.
     """
 
     cause: int
@@ -180,16 +97,37 @@ class Asked:
     text: str
     choices: tuple[str, ...]
     due_ms: int | None = None
+    codes: tuple[str, ...] = ()
+    policy: str = ""
+    label: str = ""
+    preview: str = ""
+    patterns: tuple[str, ...] = ()
+    quorum: int = 1
+    also: tuple[int, ...] = ()
+    samples: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """A person decided."""
+    """A person decided.
+
+    Args:
+        decision: one of the question's choices.
+        note: feedback, which the model reads after a denial.
+        arguments: changed arguments as JSON text, when the decision is "edit".
+        also: ordinals of identical calls that the answer covers as well.
+        amount: the new limit, when an account is raised.
+        limits: (account, limit) that this append sets.
+    """
 
     question: int
     decision: str
     note: str = ""
     by: str = ""
+    arguments: str = ""
+    also: tuple[int, ...] = ()
+    amount: int = 0
+    limits: tuple[tuple[str, int | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +147,9 @@ class EffectStarted:
         digest: of the action the verdict was for.
         engine: the engine object that will act; any other finds it in doubt.
         revisions: (scope, revision) the verdict relied on.
+        takes: (counter, amount) that this append reserved.
+        grants: ids of the grants the verdict rests on.
+        settles: what a former attempt held, settled by this append.
     """
 
     cause: int
@@ -220,6 +161,9 @@ class EffectStarted:
     engine: str = ""
     revisions: tuple[tuple[str, int], ...] = ()
     obligations: tuple[str, ...] = ()
+    takes: tuple[tuple[str, int], ...] = ()
+    grants: tuple[str, ...] = ()
+    settles: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +177,7 @@ class EffectEnded:
         duration_ms: how long it took.
         reason: stable code when it did not end well.
         metadata: facts for people and programs as JSON text.
+        settles: (counter, held, used): reservations that this append settled.
     """
 
     cause: int
@@ -251,6 +196,7 @@ class EffectEnded:
     reason: str = ""
     detail: str = ""
     metadata: str = "{}"
+    settles: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +251,64 @@ class CancelAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """Authority was given: an allowance, an escape or a capability (seed E)."""
+
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """A grant was taken back, or used up.
+
+    Args:
+        holder: the scope of the store it was kept under.
+    """
+
+    id: str
+    holder: str
+    why: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """A limit is near: recorded once an account and period.
+
+    Args:
+        about: "budget".
+        subject: the account's id.
+        detail: for people.
+    """
+
+    about: str
+    subject: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Modified:
+    """A hook changed a call's arguments; what is judged and run is the new form.
+
+    Args:
+        arguments: JSON text.
+        by: the hook.
+    """
+
+    cause: int
+    ordinal: int
+    arguments: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildOpened:
+    """The gate let a child session be opened below this one (seed B7)."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WipeStarted:
     """Intent to destroy the session's key; stored in clear, signed, without content."""
 
@@ -353,6 +357,11 @@ Event = (
     | Resumed
     | StateSet
     | CancelAsked
+    | Granted
+    | Revoked
+    | Warned
+    | Modified
+    | ChildOpened
     | WipeStarted
     | Wiped
     | Ended
@@ -378,6 +387,11 @@ KIND_OF: dict[type[Event], int] = {
     WipeStarted: MUST_UNDERSTAND | 16,
     Wiped: MUST_UNDERSTAND | 17,
     Ended: MUST_UNDERSTAND | 18,
+    Granted: MUST_UNDERSTAND | 19,
+    Revoked: MUST_UNDERSTAND | 20,
+    Warned: MUST_UNDERSTAND | 21,
+    Modified: MUST_UNDERSTAND | 22,
+    ChildOpened: MUST_UNDERSTAND | 23,
 }
 TYPE_OF: dict[int, type[Event]] = {code: kind for kind, code in KIND_OF.items()}
 

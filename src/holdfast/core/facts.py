@@ -7,9 +7,10 @@ which revisions were used; the append that carries an intent asserts them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holdfast.core.actions import Action
+from holdfast.core.authority import NO_AUTHORITY, Authority
 from holdfast.core.ids import EffectRef
 from holdfast.core.messages import Message
 
@@ -44,6 +45,9 @@ class Facts:
         stopping: the engine stops; outcomes are recorded and nothing is started.
         kept: tokens and number of messages visible after a rewind.
         queued: the command waited in the inbox; behind: others wait before it.
+        authority: what holds above the session.
+        edited: the normalised action of a call whose arguments are being changed.
+        private: real paths of the installation's own files; see `core.places`.
     """
 
     now_ms: int
@@ -58,3 +62,17 @@ class Facts:
     stopping: bool = False
     queued: bool = False
     behind: bool = False
+    authority: Authority = NO_AUTHORITY
+    edited: Action | None = None
+    private: tuple[str, ...] = ()
+
+    def about(self, ref: EffectRef) -> Facts:
+        """The same facts with what hooks said of this one call only.
+
+        They may let one call happen and refuse the next one like it.
+        """
+        found = self.authority.found
+        if not found or tuple(found) == (ref,):
+            return self
+        mine = {ref: found[ref]} if ref in found else {}
+        return replace(self, authority=replace(self.authority, found=mine))

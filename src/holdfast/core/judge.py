@@ -10,16 +10,31 @@ from collections.abc import Callable
 
 from holdfast.core.actions import Action
 from holdfast.core.facts import Facts
-from holdfast.core.guards import boundary, lifecycle, offer
-from holdfast.core.verdicts import Allow, Ask, Deny, Verdict, join_all
+from holdfast.core.guards import (
+    boundary,
+    budget,
+    commands,
+    critical,
+    hooks,
+    lifecycle,
+    offer,
+    permission,
+)
+from holdfast.core.verdicts import ALLOW, Allow, Ask, Deny, Verdict, join
 from holdfast.core.view import SessionView
 
 Guard = Callable[[SessionView, Facts, Action], Verdict]
+VERDICTS = (Allow, Ask, Deny)
 
 GUARDS: tuple[tuple[str, Guard], ...] = (
     (lifecycle.NAME, lifecycle.check),
     (boundary.NAME, boundary.check),
+    (budget.NAME, budget.check),
+    (critical.NAME, critical.check),
+    (commands.NAME, commands.check),
+    (hooks.NAME, hooks.check),
     (offer.NAME, offer.check),
+    (permission.NAME, permission.check),
 )
 
 
@@ -38,13 +53,14 @@ def judge(
         return Deny("judge", "not_normalised", "the action could not be understood")
     if not guards:
         return Deny("judge", "no_guards", "no guard is in place")
-    return join_all(_ask(name, guard, view, facts, action) for name, guard in guards)
-
-
-def _ask(name: str, guard: Guard, view: SessionView, facts: Facts, action: Action) -> Verdict:
-    try:
-        verdict = guard(view, facts, action)
-        assert isinstance(verdict, Allow | Ask | Deny), "a guard answers with a verdict"
-        return verdict
-    except Exception as failure:  # fail closed: a guard that fails has denied
-        return Deny(name, "guard_failed", f"the guard failed: {type(failure).__name__}")
+    found: Verdict = ALLOW
+    for name, guard in guards:
+        try:
+            verdict = guard(view, facts, action)
+            if verdict is ALLOW:  # most guards have nothing to say of most actions
+                continue
+            assert isinstance(verdict, VERDICTS), "a guard answers with a verdict"
+        except Exception as failure:  # fail closed: a guard that fails has denied
+            verdict = Deny(name, "guard_failed", f"the guard failed: {type(failure).__name__}")
+        found = join(found, verdict)
+    return found

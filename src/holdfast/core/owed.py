@@ -69,7 +69,8 @@ def _startable(view: SessionView) -> tuple[EffectRef, ...]:
 def _startable_calls(view: SessionView, answer: int) -> tuple[EffectRef, ...]:
     """Calls that may start: read-only ones side by side, all others alone, in order."""
     busy = {effect.ref.ordinal for effect in view.open if effect.ref.cause == answer}
-    busy |= {question.ref.ordinal for question in view.questions}
+    for question in view.questions:
+        busy |= {question.ref.ordinal, *question.also}
     room = max(1, view.settings.limits.parallel_tools) - len(busy)
     start: list[EffectRef] = []
     for call in view.calls:

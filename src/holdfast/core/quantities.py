@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 
 MICROS_PER_USD = 1_000_000
+USD_DIGITS_MAX = 30
+PRICE_MAX = 1_000_000
+PRICE_DECIMALS_MAX = 9
+"""Of a price for a million tokens; so sums of prices stay exact in 28 digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +54,43 @@ def usd_to_micros(text: str) -> int:
     """Read a decimal dollar amount such as "2.00" as micro-USD, rounded up.
 
     Raises:
-        ValueError: the text is not a finite decimal number ≥ 0.
+        ValueError: the text is not a finite decimal number ≥ 0, in ASCII digits and
+            under 10^30.
     """
     try:
         amount = Decimal(text)
     except InvalidOperation:
         raise ValueError(f"not a dollar amount: {text!r}") from None
-    if not amount.is_finite() or amount < 0:
+    plain = text.isascii() and "_" not in text  # Decimal reads more than people mean
+    if not plain or not amount.is_finite() or amount < 0:
+        raise ValueError(f"not a dollar amount: {text!r}")
+    if amount.adjusted() >= USD_DIGITS_MAX:  # before any arithmetic, which overflows
         raise ValueError(f"not a dollar amount: {text!r}")
     return int((amount * MICROS_PER_USD).to_integral_value(rounding=ROUND_CEILING))
+
+
+def price_per_million(text: object) -> Decimal:
+    """Read a price in USD per million tokens, which is micro-USD per token.
+
+    Only plain decimal text such as "0.15" is one; "0" is the price of a local model.
+    A float would not be the number that was written.
+
+    Raises:
+        ValueError: the text is something else, is over 1,000,000 or has more than
+            nine decimals.
+    """
+    if not isinstance(text, str):
+        raise ValueError("a price is a decimal text")
+    whole, dot, rest = text.partition(".")
+    digits = whole + rest
+    if not (digits.isascii() and digits.isdecimal() and whole) or bool(dot) != bool(rest):
+        raise ValueError("a price is a decimal text such as 0.15")
+    if len(whole) > len(str(PRICE_MAX)) or len(rest) > PRICE_DECIMALS_MAX:
+        raise ValueError("a price has at most nine decimals")
+    price = Decimal(text)
+    if price > PRICE_MAX:
+        raise ValueError("a price is at most a million dollars")
+    return price
 
 
 def micros_to_usd(micros: int) -> str:

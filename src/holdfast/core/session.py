@@ -9,41 +9,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from operator import eq
 
 from holdfast.core.events import (
     Admitted,
     Answered,
     Asked,
     CancelAsked,
+    ChildOpened,
     Configured,
     ContextSet,
     EffectEnded,
     EffectStarted,
     Ended,
     Event,
+    Granted,
     Imported,
     Lapsed,
+    Modified,
     Opened,
     Paused,
     Refused,
     Resumed,
+    Revoked,
     StateSet,
     Totals,
     Unknown,
+    Warned,
     Wiped,
     WipeStarted,
 )
 from holdfast.core.ids import EffectRef
 from holdfast.core.lifecycle import SessionState, decode_state
 from holdfast.core.messages import Role
-from holdfast.core.turns import active, effect_ended, effect_started, settle, short, show
+from holdfast.core.turns import active, closed, effect_ended, effect_started, settle, short, show
 from holdfast.core.view import (
+    WARNED_MAX,
+    YES,
+    Call,
     Question,
     Recorded,
     SessionView,
     Turn,
     Window,
     changed,
+    put,
 )
 
 
@@ -63,7 +73,7 @@ def fold(events: Iterable[Recorded], view: SessionView | None = None) -> Session
 
 
 def _add_totals(view: SessionView, totals: Totals) -> SessionView:
-    return changed(
+    return put(
         view,
         message_count=view.message_count + totals.messages,
         turn_count=view.turn_count + totals.turns,
@@ -80,7 +90,7 @@ def _add_totals(view: SessionView, totals: Totals) -> SessionView:
 def _opened(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Opened)
-    view = changed(
+    view = put(
         view,
         session_id=event.session_id,
         tenant=event.tenant,
@@ -93,6 +103,7 @@ def _opened(view: SessionView, recorded: Recorded) -> SessionView:
         details=event.details,
         git=event.git.bounded() if event.git else None,
         origin=event.origin,
+        lineage=event.lineage,
         label=event.label,
         created_ms=recorded.time_ms,
         last_activity_ms=recorded.time_ms,
@@ -100,7 +111,7 @@ def _opened(view: SessionView, recorded: Recorded) -> SessionView:
         context_tokens=event.tokens,
     )
     for message in event.messages:
-        view = changed(view, label=view.label.join(message.label))
+        view = put(view, label=view.label.join(message.label))
     return _add_totals(view, event.totals)
 
 
@@ -112,7 +123,7 @@ def _configured(view: SessionView, recorded: Recorded) -> SessionView:
         prompt_at = recorded.version if event.system_prompt else 0
     if event.touched:
         view = active(view, recorded.time_ms)
-    return changed(
+    return put(
         view,
         settings=event.settings or view.settings,
         prompt_at=prompt_at,
@@ -124,9 +135,9 @@ def _configured(view: SessionView, recorded: Recorded) -> SessionView:
 def _imported(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Imported)
-    view = changed(
+    view = put(
         view,
-        window=replace(
+        window=changed(
             view.window,
             tokens=view.window.tokens + event.tokens,
             count=view.window.count + len(event.messages),
@@ -137,7 +148,7 @@ def _imported(view: SessionView, recorded: Recorded) -> SessionView:
         inert_at=recorded.version if event.inert != "{}" else view.inert_at,
     )
     for message in event.messages:
-        view = changed(view, label=view.label.join(message.label))
+        view = put(view, label=view.label.join(message.label))
     return _add_totals(view, event.totals)
 
 
@@ -146,14 +157,14 @@ def _admitted(view: SessionView, recorded: Recorded) -> SessionView:
     assert isinstance(event, Admitted)
     view = active(show(view, event.message, event.tokens), recorded.time_ms)
     if event.message.role is Role.USER:
-        view = changed(view, message_count=view.message_count + 1)
+        view = put(view, message_count=view.message_count + 1)
     if not event.turn:
         return view
     if view.turn is not None:
-        return changed(view, turn=replace(view.turn, cause=recorded.version))
+        return put(view, turn=changed(view.turn, cause=recorded.version))
     turn = Turn(id=recorded.version, cause=recorded.version, clock_ms=recorded.time_ms)
     state = SessionState.PROCESSING if view.state is SessionState.ACTIVE else view.state
-    return changed(view, turn=turn, state=state)
+    return put(view, turn=turn, state=state)
 
 
 def _nothing(view: SessionView, recorded: Recorded) -> SessionView:
@@ -173,35 +184,94 @@ def _asked(view: SessionView, recorded: Recorded) -> SessionView:
         choices=event.choices,
         due_ms=event.due_ms,
         asked_ms=recorded.time_ms,
+        codes=event.codes,
+        policy=event.policy,
+        label=event.label,
+        quorum=event.quorum,
+        also=event.also,
+        patterns=event.patterns,
     )
-    return changed(view, questions=(*view.questions, question))
+    return put(view, questions=(*view.questions, question))
 
 
 def _answered(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Answered)
     question = view.question(event.question)
-    view = _without_question(view, event.question, recorded.time_ms)
-    if question is None or event.decision != "approve":
+    if question is None:
+        return view
+    yes = event.decision in YES
+    people = tuple(sorted({*question.yes, event.by}))
+    if yes and len(people) < question.quorum:
+        waits = replace(question, yes=people)
+        questions = tuple(waits if one.id == waits.id else one for one in view.questions)
+        return put(view, questions=questions)
+    view = _without_question(view, event.question, recorded.time_ms, "answered")
+    ordinals = (question.ref.ordinal, *event.also)
+    if event.decision == "edit":
+        return put(view, calls=_edited(view, ordinals[:1], recorded.version))
+    if not yes:
         return view
     calls = tuple(
-        replace(call, approved=question.digest) if call.ordinal == question.ref.ordinal else call
+        _approved(call, question) if call.ordinal in ordinals else call for call in view.calls
+    )
+    return put(view, calls=calls, approval_count=view.approval_count + 1)
+
+
+def _approved(call: Call, question: Question) -> Call:
+    """A call a person said yes to, beside what they said yes to before under the same.
+
+    An identical call is not bound to the label: what the first one brought in may
+    have raised it, and the person saw both.
+    """
+    bound: tuple[str, ...] = (question.policy, question.label)
+    if call.ordinal != question.ref.ordinal:
+        bound = bound[:1]
+    codes: tuple[str, ...] = ()
+    if call.approved == question.digest and all(map(eq, call.bound, bound)):
+        codes, bound = call.codes, max(call.bound, bound, key=len)
+    return replace(
+        call,
+        approved=question.digest,
+        codes=tuple(sorted({*codes, *question.codes})),
+        bound=bound,
+    )
+
+
+def _edited(view: SessionView, ordinals: tuple[int, ...], version: int) -> tuple[Call, ...]:
+    """Calls whose arguments an event has changed: what was approved before is not these."""
+    return tuple(
+        replace(call, edited=version, approved="", codes=(), bound=())
+        if call.ordinal in ordinals
+        else call
         for call in view.calls
     )
-    return changed(view, calls=calls, approval_count=view.approval_count + 1)
+
+
+def _modified(view: SessionView, recorded: Recorded) -> SessionView:
+    event = recorded.event
+    assert isinstance(event, Modified)
+    return put(view, calls=_edited(view, (event.ordinal,), recorded.version))
+
+
+def _warned(view: SessionView, recorded: Recorded) -> SessionView:
+    event = recorded.event
+    assert isinstance(event, Warned)
+    kept = tuple(one for one in view.warned if one != event.subject)
+    return put(view, warned=(*kept, event.subject)[-WARNED_MAX:])
 
 
 def _lapsed(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Lapsed)
-    return settle(_without_question(view, event.question, recorded.time_ms))
+    return settle(_without_question(view, event.question, recorded.time_ms, short(event.why)))
 
 
-def _without_question(view: SessionView, id: int, time_ms: int) -> SessionView:
+def _without_question(view: SessionView, id: int, time_ms: int, why: str) -> SessionView:
     """Drop a question; the turn's wall clock starts anew, since people take time."""
-    turn = replace(view.turn, clock_ms=time_ms) if view.turn else None
+    turn = changed(view.turn, clock_ms=time_ms) if view.turn else None
     questions = tuple(question for question in view.questions if question.id != id)
-    return changed(view, questions=questions, turn=turn)
+    return put(view, questions=questions, turn=turn, closed=closed(view, (id,), why))
 
 
 def _context_set(view: SessionView, recorded: Recorded) -> SessionView:
@@ -214,25 +284,25 @@ def _context_set(view: SessionView, recorded: Recorded) -> SessionView:
         count=event.count,
         summary=recorded.version if event.summary else 0,
     )
-    return changed(view, window=window, context_tokens=event.tokens)
+    return put(view, window=window, context_tokens=event.tokens)
 
 
 def _paused(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Paused)
-    return changed(view, state=SessionState.PAUSED, state_reason=short(event.why))
+    return put(view, state=SessionState.PAUSED, state_reason=short(event.why))
 
 
 def _resumed(view: SessionView, recorded: Recorded) -> SessionView:
-    turn = replace(view.turn, clock_ms=recorded.time_ms) if view.turn else None
+    turn = changed(view.turn, clock_ms=recorded.time_ms) if view.turn else None
     state = SessionState.PROCESSING if turn else SessionState.ACTIVE
-    return changed(view, state=state, state_reason="", turn=turn)
+    return put(view, state=state, state_reason="", turn=turn)
 
 
 def _state_set(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, StateSet)
-    return changed(
+    return put(
         view,
         state=decode_state(event.state),
         state_reason=short(event.reason),
@@ -245,21 +315,21 @@ def _cancel_asked(view: SessionView, recorded: Recorded) -> SessionView:
     assert isinstance(event, CancelAsked)
     if view.turn is None:
         return view
-    return settle(changed(view, turn=replace(view.turn, cancel=short(event.why) or "cancelled")))
+    return settle(put(view, turn=changed(view.turn, cancel=short(event.why) or "cancelled")))
 
 
 def _wipe_started(view: SessionView, recorded: Recorded) -> SessionView:
-    return changed(view, wiping=True, state=SessionState.TERMINATING)
+    return put(view, wiping=True, state=SessionState.TERMINATING)
 
 
 def _wiped(view: SessionView, recorded: Recorded) -> SessionView:
-    return changed(view, wiped=True)
+    return put(view, wiped=True)
 
 
 def _over(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, Ended)
-    return changed(view, state=SessionState.TERMINATED, tombstone=event.tombstone)
+    return put(view, state=SessionState.TERMINATED, tombstone=event.tombstone)
 
 
 _HANDLERS: dict[type[Event], Callable[[SessionView, Recorded], SessionView]] = {
@@ -278,6 +348,11 @@ _HANDLERS: dict[type[Event], Callable[[SessionView, Recorded], SessionView]] = {
     Resumed: _resumed,
     StateSet: _state_set,
     CancelAsked: _cancel_asked,
+    Granted: _nothing,
+    Revoked: _nothing,
+    Warned: _warned,
+    Modified: _modified,
+    ChildOpened: _nothing,
     WipeStarted: _wipe_started,
     Wiped: _wiped,
     Ended: _over,

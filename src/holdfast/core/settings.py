@@ -9,6 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from holdfast.core.accounts import BudgetSettings
+from holdfast.core.quantities import price_per_million
+from holdfast.core.rules import Policy
+from holdfast.core.tools import Lane
+
 
 class QueuePolicy(StrEnum):
     """What happens to a message that arrives while a turn runs."""
@@ -55,18 +60,67 @@ class ModelSettings:
         base_url: another endpoint that speaks the provider's protocol.
         key: a reference, `env:NAME`, `file:/path` or `keyring:service/name`;
             a literal key is refused. Default: the provider's usual variable.
+        input_usd, output_usd: prices in USD per million tokens, as decimal text; "0"
+            for a model that costs nothing. Tokens of a cache are charged as input,
+            those of reasoning as output. None means as the table of prices has it.
     """
 
     provider: str
     model: str
     base_url: str | None = None
     key: str | None = None
+    input_usd: str | None = None
+    output_usd: str | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why these prices cannot be, or "" if they can."""
+        for name in ("input_usd", "output_usd"):
+            given = getattr(self, name)
+            try:
+                if given is not None:
+                    price_per_million(given)
+            except ValueError as error:
+                return f"{name}: {error}"
+        return ""
+
+
+class TimeoutAction(StrEnum):
+    """What a question comes to when its time runs out (seed D6)."""
+
+    REJECT = "reject"
+    UNSAFE_AUTO_APPROVE = "unsafe_auto_approve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmationPolicy:
+    """How people confirm tool calls (seeds B13, D6); the permission policy says which.
+
+    Args:
+        enabled: False denies what would have to be asked.
+        attended_s: how long a question waits while somebody who can answer is
+            connected, in seconds.
+        unattended_s: how long one waits in the deferred queue, in seconds; None
+            means for ever.
+        timeout_action: what happens then.
+        unsafe_auto_approve: lanes whose calls run without being asked about.
+        quorum: how many different people must say yes to a critical action.
+        critical: rules of actions that need the quorum.
+    """
+
+    enabled: bool = True
+    attended_s: int = 120
+    unattended_s: int | None = None
+    timeout_action: TimeoutAction = TimeoutAction.REJECT
+    unsafe_auto_approve: tuple[Lane, ...] = ()
+    quorum: int = 2
+    critical: tuple[str, ...] = ()
 
 
 DEFAULT_CONTEXT_TOKENS = 200_000
 DEFAULT_AUTO_COMPACT_THRESHOLD = 0.80
 TOOLS_MAX = 512
-EXTRA_CHARS_MAX = 8_192
+EXTRA_CHARS_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +133,10 @@ class Settings:
         unsafe_auto_approve: write, edit and bash run without being asked about.
         thinking_tokens: reasoning budget in tokens, used while thinking is on.
         extra: unknown fields of a configuration, kept as JSON text.
+        hook_engine: name of the hook engine it was made with; it runs nowhere else.
+        permission: the session's own rules; None means those of the installation.
+        confirmation: how people are asked.
+        budget: limits of what the session may spend.
     """
 
     name: str = ""
@@ -96,6 +154,10 @@ class Settings:
     queue_policy: QueuePolicy = QueuePolicy.ENQUEUE
     limits: Limits = field(default_factory=Limits)
     extra: str = "{}"
+    hook_engine: str = ""
+    permission: Policy | None = None
+    confirmation: ConfirmationPolicy = field(default_factory=ConfirmationPolicy)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
 
     @property
     def context_tokens(self) -> int:

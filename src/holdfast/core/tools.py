@@ -19,6 +19,16 @@ class Nature(StrEnum):
     ONCE = "once"
 
 
+class Operation(StrEnum):
+    """What a tool does with a path; approvals bind to it (astrid#AW-9)."""
+
+    READ = "read"
+    LIST = "list"
+    WRITE = "write"
+    DELETE = "delete"
+    EXECUTE = "execute"
+
+
 class Lane(StrEnum):
     """Priority lanes, highest first (seed D5)."""
 
@@ -57,6 +67,9 @@ class ToolSpec:
             `additionalProperties` false.
         nature: what a call with an unknown outcome allows.
         path_params: arguments that name files, relative to the workspace.
+        path_operations: (argument, operation) of those; a path argument without
+            one counts as a write, or as a read of a read-only tool.
+        command_param: the argument that is a shell command line, or "".
         host_params: arguments that name a host or URL.
         needs_workspace: refuses to run in a session without a workspace.
         timeout_s: default limit of one call, in seconds.
@@ -67,6 +80,8 @@ class ToolSpec:
     parameters: str
     nature: Nature = Nature.ONCE
     path_params: tuple[str, ...] = ()
+    path_operations: tuple[tuple[str, Operation], ...] = ()
+    command_param: str = ""
     host_params: tuple[str, ...] = ()
     needs_workspace: bool = False
     timeout_s: float = 120.0

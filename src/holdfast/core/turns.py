@@ -14,6 +14,7 @@ from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message
 from holdfast.core.view import (
     CALLS_MAX,
+    CLOSED_MAX,
     HOST_EFFECTS,
     Call,
     FinishedTurn,
@@ -22,6 +23,7 @@ from holdfast.core.view import (
     SessionView,
     Turn,
     changed,
+    put,
 )
 
 SHORT_CHARS_MAX = 300
@@ -31,8 +33,8 @@ def show(view: SessionView, message: Message | None, tokens: int) -> SessionView
     """Count a message into the window and its label into the high-water mark."""
     if message is None:
         return view
-    window = replace(view.window, tokens=view.window.tokens + tokens, count=view.window.count + 1)
-    return changed(
+    window = changed(view.window, tokens=view.window.tokens + tokens, count=view.window.count + 1)
+    return put(
         view,
         window=window,
         context_tokens=view.context_tokens + tokens,
@@ -47,7 +49,7 @@ def short(text: str) -> str:
 
 def active(view: SessionView, time_ms: int) -> SessionView:
     """Note that a user, a model or a tool did something."""
-    return changed(view, last_activity_ms=time_ms)
+    return put(view, last_activity_ms=time_ms)
 
 
 def end_turn(view: SessionView, outcome: str, reason: str = "", detail: str = "") -> SessionView:
@@ -65,7 +67,7 @@ def end_turn(view: SessionView, outcome: str, reason: str = "", detail: str = ""
         version=view.version,
     )
     state = SessionState.ACTIVE if view.state is SessionState.PROCESSING else view.state
-    return changed(
+    return put(
         view, turn=None, calls=(), last_turn=finished, turn_count=view.turn_count + 1, state=state
     )
 
@@ -92,16 +94,23 @@ def effect_started(view: SessionView, recorded: Recorded) -> SessionView:
         attempt=event.attempt,
         engine=event.engine,
         version=recorded.version,
+        takes=event.takes,
     )
     if event.effect in HOST_EFFECTS:
-        return changed(view, host_open=(*view.host_open, effect))
-    others = tuple(one for one in view.open if one.ref != ref)
+        return put(view, host_open=(*view.host_open, effect))
+    others = tuple([one for one in view.open if one.ref != ref])
+    if any(call.approved and call.ordinal == ref.ordinal for call in view.calls):
+        calls = tuple(  # a yes is for one attempt
+            replace(call, approved="", codes=(), bound=()) if call.ordinal == ref.ordinal else call
+            for call in view.calls
+        )
+        view = put(view, calls=calls)
     turn = view.turn
     if turn is not None and event.attempt > 1:
-        turn = replace(turn, clock_ms=recorded.time_ms)
+        turn = changed(turn, clock_ms=recorded.time_ms)
     working = view.state is SessionState.ACTIVE and turn is not None
     state = SessionState.PROCESSING if working else view.state
-    return changed(view, open=(*others, effect), turn=turn, state=state)
+    return put(view, open=(*others, effect), turn=turn, state=state)
 
 
 def effect_ended(view: SessionView, recorded: Recorded) -> SessionView:
@@ -111,15 +120,28 @@ def effect_ended(view: SessionView, recorded: Recorded) -> SessionView:
     ref = EffectRef(event.cause, event.ordinal)
     if event.effect in HOST_EFFECTS:
         return _host_ended(view, event, ref)
-    view = changed(
-        view,
-        open=tuple(one for one in view.open if one.ref != ref),
-        questions=tuple(one for one in view.questions if one.ref != ref),
-    )
+    view = put(view, open=tuple([one for one in view.open if one.ref != ref]))
+    if view.questions:
+        view = _without_questions(view, ref)
     view = active(show(view, event.message, event.tokens), recorded.time_ms)
     if event.effect == "tool":
         return settle(_tool_ended(view, ref, recorded))
     return settle(_model_ended(view, event, recorded))
+
+
+def _without_questions(view: SessionView, ref: EffectRef) -> SessionView:
+    """Drop the questions about a call that has its result; identical ones ask for themselves."""
+    gone = tuple([one.id for one in view.questions if one.ref == ref])
+    if not gone:
+        return view
+    left = tuple([one for one in view.questions if one.ref != ref])
+    return put(view, questions=left, closed=closed(view, gone, "over"))
+
+
+def closed(view: SessionView, ids: tuple[int, ...], why: str) -> tuple[tuple[int, str], ...]:
+    """The last closed questions, with these."""
+    known = {one.id for one in view.questions}
+    return (*view.closed, *((id, why) for id in ids if id in known))[-CLOSED_MAX:]
 
 
 def _host_ended(view: SessionView, event: EffectEnded, ref: EffectRef) -> SessionView:
@@ -127,28 +149,28 @@ def _host_ended(view: SessionView, event: EffectEnded, ref: EffectRef) -> Sessio
     left = tuple(one for one in view.host_open if one.ref != ref)
     calls = view.tool_call_count + (1 if event.effect == "host_tool" else 0)
     usage = view.usage + event.usage if event.usage else view.usage
-    return changed(view, host_open=left, tool_call_count=calls, usage=usage)
+    return put(view, host_open=left, tool_call_count=calls, usage=usage)
 
 
 def _tool_ended(view: SessionView, ref: EffectRef, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, EffectEnded)
-    calls = tuple(call for call in view.calls if call.ordinal != ref.ordinal)
+    calls = tuple([call for call in view.calls if call.ordinal != ref.ordinal])
     ran = 0 if event.outcome is Outcome.REFUSED else 1
     turn = view.turn
     if turn is not None:
-        turn = replace(turn, cause=recorded.version, tool_calls=turn.tool_calls + ran)
-    return changed(view, calls=calls, turn=turn, tool_call_count=view.tool_call_count + ran)
+        turn = changed(turn, cause=recorded.version, tool_calls=turn.tool_calls + ran)
+    return put(view, calls=calls, turn=turn, tool_call_count=view.tool_call_count + ran)
 
 
 def _model_ended(view: SessionView, event: EffectEnded, recorded: Recorded) -> SessionView:
     turn = view.turn
     if event.usage is not None:
-        view = changed(view, usage=view.usage + event.usage)
+        view = put(view, usage=view.usage + event.usage)
         if event.usage.total_tokens:
-            view = changed(view, context_tokens=event.usage.total_tokens)
-        turn = replace(turn, usage=turn.usage + event.usage) if turn else None
-        view = changed(view, turn=turn)
+            view = put(view, context_tokens=event.usage.total_tokens)
+        turn = changed(turn, usage=turn.usage + event.usage) if turn else None
+        view = put(view, turn=turn)
     if turn is None:
         return view
     if event.outcome is Outcome.DONE and event.message is not None:
@@ -156,7 +178,7 @@ def _model_ended(view: SessionView, event: EffectEnded, recorded: Recorded) -> S
     if event.outcome in (Outcome.FAILED, Outcome.REFUSED):
         return end_turn(view, "failed", event.reason, event.detail)
     if event.message is not None:
-        return changed(view, turn=replace(turn, answer=recorded.version))
+        return put(view, turn=changed(turn, answer=recorded.version))
     return view
 
 
@@ -170,13 +192,13 @@ def _answered_by_model(
         for ordinal, use in enumerate(uses, start=1)
     )
     steered = turn.cause != event.cause
-    turn = replace(
+    turn = changed(
         turn,
         answer=recorded.version,
         rounds=turn.rounds + 1,
         cause=recorded.version if calls else turn.cause,
     )
-    view = changed(view, calls=calls, round_count=view.round_count + 1, turn=turn)
+    view = put(view, calls=calls, round_count=view.round_count + 1, turn=turn)
     if calls or turn.cancel or steered:
         return view
     return end_turn(view, "completed")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from holdfast.core.events import Details, Event, Origin, Ranges
+from holdfast.core.events import Ancestor, Details, Event, Origin, Ranges
 from holdfast.core.gitstate import GitState
 from holdfast.core.ids import EffectRef
 from holdfast.core.labels import TRUSTED, Label
@@ -17,19 +17,28 @@ from holdfast.core.lifecycle import SessionState
 from holdfast.core.quantities import Usage
 from holdfast.core.settings import Settings
 
-FOLD_ID = 1
+FOLD_ID = 2
 """Goes up whenever `evolve` changes meaning; older snapshots are then ignored."""
 
 HOST_EFFECTS = ("host_tool", "host_model")
 """Effects of the embedding program's own calls, outside of a turn."""
 
-CALLS_MAX = 64
+CALLS_MAX = 48
 """Tool calls of one answer that are carried out; the rest are refused."""
 
 HOST_CALLS_MAX = 32
 """Calls of the embedding program that may be open at once."""
 
-RANGES_MAX = 256
+YES = frozenset({"approve", "once", "session", "workspace", "always"})
+"""Decisions that let an action happen."""
+
+WARNED_MAX = 32
+"""Warnings the fold remembers, so that each is given once."""
+
+CLOSED_MAX = 32
+"""Closed questions the fold remembers, so that who answers late is told why."""
+
+RANGES_MAX = 128
 """Pieces a window may be cut into by rewinds before it must be cleared or compacted."""
 
 
@@ -46,13 +55,23 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool call of the last answer that has no result yet."""
+    """A tool call of the last answer that has no result yet.
+
+    Args:
+        approved: digest of the action a person said yes to, used up by its intent.
+        codes: what the yes covers.
+        bound: the policies' version and the label that the yes holds under.
+        edited: version of the event that changed its arguments, or 0.
+    """
 
     ordinal: int
     id: str
     name: str
     parallel: bool = False
     approved: str = ""
+    codes: tuple[str, ...] = ()
+    edited: int = 0
+    bound: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +85,18 @@ class OpenEffect:
     attempt: int
     engine: str
     version: int
+    takes: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question to a person that waits. `id` is the version of its `Asked`."""
+    """A question to a person that waits. `id` is the version of its `Asked`.
+
+    Args:
+        yes: who has said yes so far, when more than one must.
+        also: ordinals of identical calls that wait for the same answer.
+        patterns: rules wider than the literal one that may be chosen.
+    """
 
     id: int
     ref: EffectRef
@@ -80,11 +106,22 @@ class Question:
     choices: tuple[str, ...]
     due_ms: int | None
     asked_ms: int
+    codes: tuple[str, ...] = ()
+    policy: str = ""
+    label: str = ""
+    quorum: int = 1
+    yes: tuple[str, ...] = ()
+    also: tuple[int, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+    def covers(self, ref: EffectRef) -> bool:
+        """Whether a call waits for this question's answer."""
+        return ref.cause == self.ref.cause and ref.ordinal in (self.ref.ordinal, *self.also)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Turn:
-    """The turn that runs.
+    """The turn that runs; like `Window` without slots, for `changed`.
 
     Args:
         id: version of the message that started it.
@@ -118,7 +155,7 @@ class FinishedTurn:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Window:
     """Which events' messages the model sees: closed ranges, then all from `start`.
 
@@ -144,8 +181,11 @@ class SessionView:
     Args:
         prompt_at: version of the event that holds the system prompt, or 0.
         origin: where a fork comes from.
+        lineage: of a child, all it stands below, the root first.
         context_tokens: what the next call is expected to send.
         host_open: calls of the embedding program that have no outcome yet.
+        warned: accounts a warning is on record for, the last few.
+        closed: the last closed questions and why each is closed.
         wiping: `WipeStarted` has happened; wiped: the key is gone.
     """
 
@@ -162,6 +202,7 @@ class SessionView:
     details: Details = field(default_factory=Details)
     git: GitState | None = None
     origin: Origin | None = None
+    lineage: tuple[Ancestor, ...] = ()
     label: Label = TRUSTED
     created_ms: int = 0
     updated_ms: int = 0
@@ -185,6 +226,8 @@ class SessionView:
     wiped: bool = False
     tee_active: bool = False
     inert_at: int = 0
+    warned: tuple[str, ...] = ()
+    closed: tuple[tuple[int, str], ...] = ()
 
     def open_at(self, ref: EffectRef) -> OpenEffect | None:
         """The open effect with that reference, or None."""
@@ -200,17 +243,27 @@ class SessionView:
 
 
 if TYPE_CHECKING:
-    changed = replace
+    changed = put = replace
 else:
 
-    def changed(view: SessionView, **changes: object) -> SessionView:
-        """Return the view with some fields changed.
+    def changed(value: object, **changes: object) -> object:
+        """Return a view, a turn or a window with some fields changed.
 
-        `dataclasses.replace` for a class with many fields, made by copying its
+        `dataclasses.replace` for classes without slots, made by copying the
         dictionary; it is called several times an event.
         """
-        assert changes.keys() <= view.__dict__.keys(), "a view has no such field"
-        new = object.__new__(SessionView)
-        new.__dict__.update(view.__dict__)
-        new.__dict__.update(changes)
-        return new
+        new = object.__new__(type(value))
+        new.__dict__.update(value.__dict__)
+        return put(new, **changes)
+
+    def put(view: object, **changes: object) -> object:
+        """Change fields of the view that `evolve` is making, and return it.
+
+        For the functions that `evolve` calls and for nothing else: it gives them a
+        copy that nobody holds yet.
+        """
+        fields = view.__dict__
+        known = len(fields)
+        fields.update(changes)
+        assert len(fields) == known, "it has no such field"
+        return view

@@ -17,6 +17,7 @@ Contract
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -72,6 +73,13 @@ class Keys(Protocol):
         Raises:
             KeyDestroyed: the session was wiped.
             KeyMissing: there never was such a key here.
+        """
+        ...
+
+    def session_keys(self, streams: Iterable[int]) -> dict[int, DataKey]:
+        """Unwrap the first data keys of several sessions at once.
+
+        Whoever has none, or one that does not open, is left out; `session_key` tells why.
         """
         ...
 

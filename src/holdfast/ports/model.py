@@ -110,3 +110,30 @@ class ModelClient(Protocol):
     async def aclose(self) -> None:
         """Close connections."""
         ...
+
+
+@runtime_checkable
+class PricedClient(Protocol):
+    """A client that knows its prices; budgets reserve what a call may cost before it."""
+
+    @property
+    def max_output_tokens(self) -> int | None:
+        """Limit of an answer that each request is to carry; None leaves it out."""
+        ...
+
+    def worst_cost(self, input_tokens: int, output_tokens: int) -> int:
+        """The most so many tokens may cost, in micro-USD, rounded up.
+
+        Input counts at the dearest price it may have: read, or written to a cache.
+        """
+        ...
+
+
+@runtime_checkable
+class GuessingClient(Protocol):
+    """A priced client that says whether it knows its prices or takes the worst there is."""
+
+    @property
+    def price_known(self) -> bool:
+        """Whether its prices are known; if not, its bills are `estimated`."""
+        ...

@@ -11,9 +11,13 @@ Contract of `append` (contract 4.2)
   `CommandMismatch`; asserts → `Stale(scope)`; takes → `CounterRefused(counter)`.
 - Durable when it returns. Once queued it is not cancellable: a cancelled caller
   still gets its events in, or not, as a whole.
-- Counters are touched last, in id order: the settles of an append first, then
-  its takes. A take on an unknown counter, a settle of more than is held and a
-  settle on an unknown counter are `CounterRefused` as well.
+- Counters are touched last, in id order: the new limits of an append first, then
+  its settles, then its takes. A take or a settle on an unknown counter that names no limit, and
+  a settle of more than is held, are `CounterRefused` as well. What was
+  used is a fact: it may be more than was held, and may pass the limit; then
+  nothing more can be taken.
+- The scope `session_scope(stream)`, the counters `counter_of(scope, …)` of it and the
+  counters `grant:<id, hex>` of its grants are the session's own: `erase` removes them.
 - An append to a session that is not leased by this opening is `Fenced`, one to
   an unknown stream is `SessionNotFound`.
 - `events_since` is commit-ordered and never skips: a cursor once returned has
@@ -113,6 +117,16 @@ class StreamRow:
     index: IndexRow
 
 
+def session_scope(stream: int) -> str:
+    """The scope of a session's own grants and counters; it goes when the session is erased."""
+    return f"s{stream:x}"
+
+
+def counter_of(scope: str, name: str) -> str:
+    """The id of one of a scope's counters, as short as its parts."""
+    return f"{scope}.{name}"
+
+
 class PendingKind(StrEnum):
     """What may wait in the pending table (contract 1.11)."""
 
@@ -164,19 +178,59 @@ class CommandDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Take:
-    """Reserve `amount` on a counter: used + held + amount ≤ limit, or refused."""
+    """Reserve `amount` on a counter: used + held + amount ≤ limit, or refused.
+
+    Args:
+        limit: a counter that does not exist is made with this limit first; None
+            means that an unknown counter refuses.
+    """
 
     counter: str
     amount: int
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantChange:
+    """Write or remove a grant row together with the event that says so.
+
+    The scope's revision goes up by one for each change.
+
+    Args:
+        body: sealed; None removes the row, and with an empty id all of the scope.
+    """
+
+    scope: str
+    id: bytes
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settle:
-    """Turn a reservation of `held` into `used` actually used (release: used 0)."""
+    """Turn a reservation of `held` into `used` actually used (release: used 0).
+
+    Args:
+        limit: as of `Take`, for a bill that nothing was held for.
+    """
 
     counter: str
     held: int
     used: int
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewLimit:
+    """Give a counter another limit together with the event that says so.
+
+    What is used and held stays; a counter that does not exist is made.
+
+    Args:
+        limit: None means unlimited.
+    """
+
+    counter: str
+    limit: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +268,11 @@ class Append:
         index: the session's new index row, or None to leave it.
         traces: keyed hashes to remember for the session, with their source.
             A hash that is already there keeps its first source.
-        drop_name: the session's name, tenant, owner and index blob are erased (wipe).
+        limits: new limits of counters; they hold for the takes of this append.
+        grants: rows of the grants table to write or remove. They are written after
+            the asserts were tested, so that an append may change what it relied on.
+        drop_name: the session's name, tenant, owner and index blob are erased (wipe), and
+            with them what `erase` removes beside blobs: a crash leaves nothing that waits.
         urgent: it carries an outcome, a cancel or a lifecycle event, and may
             use the room kept free for those on a full disk (contract 2.21).
     """
@@ -233,6 +291,8 @@ class Append:
     traces: tuple[tuple[bytes, int], ...] = ()
     drop_name: bool = False
     urgent: bool = False
+    grants: tuple[GrantChange, ...] = ()
+    limits: tuple[NewLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -401,7 +461,7 @@ class Store(Protocol):
         `Append` (a cancel, for instance).
 
         Raises:
-            SessionNotFound: no such stream.
+            SessionNotFound: no such stream, or its session is wiped.
         """
         ...
 
@@ -452,8 +512,9 @@ class Store(Protocol):
         ...
 
     async def erase(self, stream: int) -> None:
-        """Remove snapshot, blobs, traces, pending rows and blind tokens of a
-        wiped session, and make the file forget them; events stay (sealed)."""
+        """Remove snapshot, blobs, traces, pending rows, blind tokens, grants and
+        counters of a wiped session, and make the file forget them; events stay
+        (sealed). A counter on which a child still holds something stays."""
         ...
 
     # --- counters, grants, traces, principals
@@ -463,6 +524,10 @@ class Store(Protocol):
 
     async def counter(self, id: str) -> Counter | None:
         """Read a counter."""
+        ...
+
+    async def counters(self, ids: Sequence[str]) -> dict[str, Counter]:
+        """Read those of these counters that exist, as of one moment."""
         ...
 
     async def put_grant(self, grant: Grant) -> int:

@@ -7,8 +7,8 @@ Contract
 - A failure of the tool is a `ToolOutcome` with `is_error`, not an exception;
   an exception is a bug of the tool and is reported as a failure of the call.
 - Arguments have been validated against the schema before the gate; a tool may
-  rely on their types. Paths have been judged lexically; the tool still opens
-  them so that nothing outside the workspace can be reached.
+  rely on their types. Paths have been judged by where they led; the tool opens
+  what `judged` says they led to, follows no link, and so reaches nothing else.
 - `reconcile` is asked only of tools whose nature is reconcilable.
 """
 
@@ -19,10 +19,25 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from holdfast.core.tools import ToolSpec
+from holdfast.core.tools import Operation, ToolSpec
 
 Json = object
 """Any JSON value: None, bool, int, float, str, list or dict of these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escape:
+    """A path outside the workspace that this call may open.
+
+    Args:
+        path: the resolved path, absolute, as it was judged.
+        operations: what may be done with it.
+        subtree: all that lies beneath it as well.
+    """
+
+    path: str
+    operations: tuple[Operation, ...]
+    subtree: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +56,10 @@ class ToolContext:
             id) that the read tool and `read_spill` accept.
         read_spill: returns what a handle stands for.
         unsandboxed_allowed: bash may run where no sandbox exists.
+        judged: the real path of each path argument as the gate judged it; None
+            where no gate was asked, and links inside the workspace are followed.
+        escapes: what may be opened outside the workspace.
+        private: files of the installation, which are passed over.
     """
 
     session_id: str
@@ -53,6 +72,9 @@ class ToolContext:
     spill: Callable[[bytes], Awaitable[str]]
     read_spill: Callable[[str], Awaitable[bytes]]
     unsandboxed_allowed: bool = False
+    judged: Mapping[str, str] | None = None
+    escapes: tuple[Escape, ...] = ()
+    private: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

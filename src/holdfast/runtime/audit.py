@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from holdfast.core.errors import SessionNotFound
 from holdfast.ports.store import Filter, StreamRow
 from holdfast.runtime.audit_chain import Finding, Kind, Walk, walk_session
+from holdfast.runtime.audit_grants import Ledger, check_grants, compare_uses
 from holdfast.runtime.audit_index import compare
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.manager import Core
@@ -69,14 +70,17 @@ class AuditReport:
 
 async def verify_session(backend: Backend, row: StreamRow) -> list[Finding]:
     """Verify one session: chain, contents, projections; an empty list is good."""
-    return (await _walked(backend, row)).findings
+    ledger = Ledger()
+    walk = await _walked(backend, row, ledger)
+    return walk.findings + await compare_uses(backend, ledger)
 
 
-async def _walked(backend: Backend, row: StreamRow) -> Walk:
+async def _walked(backend: Backend, row: StreamRow, ledger: Ledger) -> Walk:
     walk = await walk_session(backend, row)
     try:
         if walk.complete:
             await compare(walk)
+            await check_grants(walk, ledger)
     finally:
         if walk.journal is not None and walk.journal.crypto is not None:
             walk.journal.crypto.wipe()
@@ -95,7 +99,10 @@ async def verify_store(core: Core, session_id: str | None = None) -> AuditReport
     await core.ready()
     tally = _Tally()
     if session_id is not None:
-        tally.add(await _walked(*await _find(core, session_id)))
+        backend, row = await _find(core, session_id)
+        ledger = Ledger()
+        tally.add(await _walked(backend, row, ledger))
+        tally.findings += await compare_uses(backend, ledger)
         return tally.report()
     for _, backend in core.distinct_backends():
         await _verify_backend(backend, tally)
@@ -132,7 +139,8 @@ class _Tally:
 
 
 async def _verify_backend(backend: Backend, tally: _Tally) -> None:
-    known = {tally.add(await _walked(backend, row)) async for row in _all(backend)}
+    ledger = Ledger()
+    known = {tally.add(await _walked(backend, row, ledger)) async for row in _all(backend)}
     feed, unlisted = await _check_feed(backend, known)
     tally.findings += feed
     for stream in sorted(unlisted):
@@ -141,7 +149,8 @@ async def _verify_backend(backend: Backend, tally: _Tally) -> None:
             text = "events are there, but no session row they belong to"
             tally.findings.append(_of_stream(stream, Kind.STREAM, text))
         else:
-            known.add(tally.add(await _walked(backend, row)))
+            known.add(tally.add(await _walked(backend, row, ledger)))
+    tally.findings += await compare_uses(backend, ledger)
     for stream in sorted(backend.keys.living_streams() - known):
         if await backend.store.stream_row(stream) is None:
             text = "a key without a session: its creation was cut off, or it was removed"

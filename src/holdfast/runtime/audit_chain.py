@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from holdfast.core.accounts import unit_of
 from holdfast.core.errors import (
     BlobNotFound,
     HoldfastError,
@@ -21,7 +22,17 @@ from holdfast.core.errors import (
     NewerProgram,
     Unreadable,
 )
-from holdfast.core.events import Ended, Opened, Wiped, WipeStarted
+from holdfast.core.events import (
+    EffectEnded,
+    EffectStarted,
+    Ended,
+    Event,
+    Granted,
+    Opened,
+    Revoked,
+    Wiped,
+    WipeStarted,
+)
 from holdfast.core.session import evolve
 from holdfast.core.view import FOLD_ID, Recorded, SessionView
 from holdfast.ports.store import SealedEvent, Snapshot, StreamRow
@@ -55,6 +66,7 @@ class Kind(StrEnum):
     INDEX = "index"
     NAME = "name"
     PENDING = "pending"
+    GRANT = "grant"
     FEED = "feed"
     STREAM = "stream"
     UNPROVED = "unproved"
@@ -101,6 +113,8 @@ class Walk:
     complete: bool = False
     dark: list[int] = field(default_factory=list)
     key_error: KeyMissing | None = None
+    revoked: set[tuple[str, str]] = field(default_factory=set)
+    drawn: dict[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -194,6 +208,7 @@ async def _step(walk: Walk, row: SealedEvent) -> None:
     if recorded is None:
         return
     _note_special(walk, recorded)
+    _note_grants(walk, recorded.event)
     if walk.folding:
         walk.view = evolve(walk.view, recorded)
         _check_snapshot(walk, row)
@@ -277,6 +292,21 @@ def _note_special(walk: Walk, recorded: Recorded) -> None:
             walk.ended = True
         case _:
             return
+
+
+def _note_grants(walk: Walk, event: Event) -> None:
+    """Keep what the log says of grants: which are taken back, what was drawn on counters."""
+    if isinstance(event, Granted):
+        walk.revoked.discard((event.grant.holder, event.grant.id))  # a token may come again
+    elif isinstance(event, Revoked):
+        walk.revoked.add((event.holder, event.id))
+    elif isinstance(event, (EffectStarted, EffectEnded)):
+        taken = event.takes if isinstance(event, EffectStarted) else ()
+        settled = [(id, used - held) for id, held, used in event.settles]
+        for id, amount in (*taken, *settled):
+            if unit_of(id) is not None:  # an account of a budget
+                continue
+            walk.drawn[id] = walk.drawn.get(id, 0) + amount
 
 
 def _check_birth(walk: Walk, version: int, opened: Opened) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from holdfast.core.accounts import Account
+from holdfast.core.authority import Authority
 from holdfast.core.context import Entry
 from holdfast.core.decide import Decision
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Admitted, Configured, EffectEnded, Event, Refused
 from holdfast.core.messages import Message
 from holdfast.core.session import evolve
-from holdfast.core.view import Recorded, SessionView
-from holdfast.ports.store import CommandDone, PendingKind
+from holdfast.core.view import Question, Recorded, SessionView
+from holdfast.ports.store import CommandDone, IndexRow, PendingKind
+from holdfast.runtime import questions
+from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.host import Handled, Mail
-from holdfast.runtime.window import messages_of
+from holdfast.runtime.journal import Extras, Journal
+from holdfast.runtime.window import edit_of, messages_of
 
 GROWS = (Admitted, Configured)
 """Events that may be refused when the disk is full; all others may use the reserve."""
@@ -26,6 +31,8 @@ class Batch:
     Args:
         views: the session after each event.
         fresh: answers decided in this batch, by version; not in the window yet.
+        edits: changed arguments decided in this batch, by version.
+        accounts: as they are after what was charged so far, or None.
     """
 
     view: SessionView
@@ -37,7 +44,13 @@ class Batch:
     refusals: list[tuple[Mail, HoldfastError]] = field(default_factory=list)
     waiting: list[Mail] = field(default_factory=list)
     fresh: dict[int, Message] = field(default_factory=dict)
+    edits: dict[int, str] = field(default_factory=dict)
     views: list[SessionView] = field(default_factory=list)
+    accounts: tuple[Account, ...] | None = None
+    _asked: tuple[Question, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._asked = self.view.questions
 
     def take(self, decision: Decision, actor: int) -> None:
         """Take in what a command came to."""
@@ -46,9 +59,17 @@ class Batch:
             version += 1
             if isinstance(event, EffectEnded) and event.effect == "model" and event.message:
                 self.fresh[version] = event.message
+            if edit := edit_of(event):
+                self.edits[version] = edit
             self.events.append((event, actor))
         self.views.extend(decision.views)
         self.view = decision.view
+        if decision.accounts is not None:
+            self.accounts = decision.accounts
+
+    def charged(self, authority: Authority) -> Authority:
+        """What holds above the session, with what this batch has charged so far."""
+        return authority if self.accounts is None else replace(authority, accounts=self.accounts)
 
     def entries(self) -> list[Entry]:
         """The messages decided so far, with the versions they will have."""
@@ -87,6 +108,24 @@ class Batch:
         self.done.append(CommandDone(id=mail.id, digest=mail.digest))
         if mail.seq:
             self.settled.append((PendingKind.COMMAND, mail.id))
+
+    def extras(self, authority: AuthorityReader, index: IndexRow, journal: Journal) -> Extras:
+        """What goes with the append beside the events."""
+        events = [event for event, _ in self.events]
+        gone = {one.id for one in self._asked} - {one.id for one in self.view.questions}
+        return Extras(
+            done=tuple(self.done),
+            settled=(*self.settled, *questions.settled(gone)),
+            pending=questions.rows(journal, self.view, events, self.now_ms),
+            asserts=authority.asserts(events),
+            takes=authority.takes(events, self.accounts or ()),
+            settles=authority.settles(events, self.accounts or ()),
+            limits=authority.limits(events),
+            grants=(*authority.grant_changes(events), *authority.rule_changes(self.view, events)),
+            index=index,
+            urgent=self.urgent,
+            drop_name=self.view.wiped,
+        )
 
     @property
     def urgent(self) -> bool:

@@ -40,7 +40,10 @@ _LENGTH = struct.Struct(">Q")
 def framed(*parts: bytes | bytearray) -> bytes:
     """Join parts, each preceded by its length in 8 bytes."""
     pack = _LENGTH.pack
-    return b"".join([piece for part in parts for piece in (pack(len(part)), part)])
+    pieces: list[bytes | bytearray] = []
+    for part in parts:
+        pieces += (pack(len(part)), part)
+    return b"".join(pieces)
 
 
 # --- derived keys ---------------------------------------------------------------

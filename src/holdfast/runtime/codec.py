@@ -1,20 +1,18 @@
-"""The wire form: JSON made at the edge, one adapter a type, built on first use.
+"""The wire form: what events, commands and snapshots are written as.
 
-Defaults are left out, unknown fields are ignored (contract 2.4), and what is
-stored is never serialised again: exports carry the stored bytes.
+It is the JSON of `jsonform`. What is stored is never serialised again: exports
+carry the stored bytes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
 from holdfast.core import commands
 from holdfast.core.errors import NewerProgram, Unreadable
 from holdfast.core.events import KIND_OF, MUST_UNDERSTAND, TYPE_OF, Event, Unknown
 from holdfast.core.view import SessionView
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from holdfast.runtime import jsonform
 
 T = TypeVar("T")
 
@@ -27,6 +25,9 @@ COMMANDS: dict[str, type[commands.External]] = {
     "resume": commands.Resume,
     "move_to": commands.MoveTo,
     "answer": commands.Answer,
+    "grant": commands.Grant,
+    "revoke": commands.Revoke,
+    "open_child": commands.OpenChild,
     "set_context": commands.SetContext,
     "terminate": commands.Terminate,
     "import": commands.Import,
@@ -34,21 +35,9 @@ COMMANDS: dict[str, type[commands.External]] = {
 _NAME_OF = {kind: name for name, kind in COMMANDS.items()}
 
 
-_ADAPTERS: dict[object, TypeAdapter[Any]] = {}
-
-
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    found = _ADAPTERS.get(kind)
-    if found is None:
-        from pydantic import TypeAdapter  # lazy: `import holdfast` must not load pydantic
-
-        found = _ADAPTERS[kind] = TypeAdapter(kind)
-    return found
-
-
 def dump(value: object) -> bytes:
     """Write a dataclass as JSON without its defaults."""
-    return _adapter(type(value)).dump_json(value, exclude_defaults=True)
+    return jsonform.write(value)
 
 
 def load(kind: type[T], data: bytes | str) -> T:
@@ -58,10 +47,10 @@ def load(kind: type[T], data: bytes | str) -> T:
         Unreadable: it is not what this type is written as.
     """
     try:
-        value: T = _adapter(kind).validate_json(data)
-    except ValueError as error:
+        return jsonform.read(kind, data)
+    except (ValueError, RecursionError) as error:
+        # What it says may quote the data.
         raise Unreadable(f"not a {kind.__name__}: {type(error).__name__}") from None
-    return value
 
 
 def encode_event(event: Event) -> tuple[int, bytes]:

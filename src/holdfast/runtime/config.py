@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from holdfast.core.decide.content import check_settings
 from holdfast.core.errors import InvalidInput, LiteralSecret, NotYetSupported
 from holdfast.core.gitstate import GitState
 from holdfast.core.messages import Message
+from holdfast.core.policyform import policy_of
 from holdfast.core.quantities import Usage
+from holdfast.core.rules import Policy
 from holdfast.core.settings import (
     DEFAULT_AUTO_COMPACT_THRESHOLD,
+    ConfirmationPolicy,
     Limits,
     ModelSettings,
     QueuePolicy,
     Settings,
     StorageType,
 )
+from holdfast.runtime.budgets import Budget
+from holdfast.runtime.confirming import confirmation_of
+from holdfast.runtime.hooks import HookEngine
 
 KEY_REFERENCES = ("env:", "file:", "keyring:")
 
 _LATER = (
     "queue_config",
-    "confirmation_policy",
-    "permission_policy",
     "security_config",
-    "hook_engine",
-    "parent_id",
 )
 _LATER_FLAGS = ("auto_compact", "planning_enabled", "goal_tracking")
 
@@ -47,9 +49,16 @@ class SessionConfig:
         storage_type: which registered store keeps it.
         model: the session's own model; None means the manager's default.
         tools: names of the tools it may use; None means all offered.
+        permission_policy: the session's own rules: a policy, a preset's name or a
+            mapping with lists `allow`, `deny` and `ask`; None means those above it.
         unsafe_auto_approve: write, edit and bash run without being asked about.
         queue_policy: what happens to a message that arrives during a turn.
         limits: of one turn.
+        budget: of what it may spend; None means $100, and $10 for one action.
+        confirmation_policy: how people are asked, also as the seeds' dictionary.
+        parent_id: the session it is to stand below (`create_child_session`).
+        hook_engine: hooks of its own; the session goes on only where an engine of
+            that name is registered.
         extra: unknown fields, kept as they are.
     """
 
@@ -61,11 +70,11 @@ class SessionConfig:
     auto_compact_threshold: float = DEFAULT_AUTO_COMPACT_THRESHOLD
     storage_type: StorageType | str = StorageType.FILE
     queue_config: object = None
-    confirmation_policy: object = None
-    permission_policy: object = None
+    confirmation_policy: ConfirmationPolicy | Mapping[str, object] | None = None
+    permission_policy: Policy | str | Mapping[str, object] | None = None
     parent_id: str | None = None
     security_config: object = None
-    hook_engine: object = None
+    hook_engine: HookEngine | None = None
     planning_enabled: bool = False
     goal_tracking: bool = False
     model: ModelSettings | None = None
@@ -75,6 +84,7 @@ class SessionConfig:
     unsafe_auto_approve: bool = False
     queue_policy: QueuePolicy | str = QueuePolicy.ENQUEUE
     limits: Limits = field(default_factory=Limits)
+    budget: Budget | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
 
     def with_workspace(self, path: str) -> SessionConfig:
@@ -98,6 +108,8 @@ class SessionConfig:
         for name in _LATER_FLAGS:
             if getattr(self, name):
                 raise NotYetSupported(f"{name} is not supported yet")
+        if not isinstance(self.hook_engine, HookEngine | None):
+            raise InvalidInput("hook_engine is a HookEngine")
         if self.model is not None:
             check_model(self.model)
         try:
@@ -116,9 +128,17 @@ class SessionConfig:
             thinking_tokens=self.thinking_budget,
             tools=self.tools,
             unsafe_auto_approve=self.unsafe_auto_approve,
+            confirmation=confirmation_of(
+                ConfirmationPolicy()
+                if self.confirmation_policy is None
+                else self.confirmation_policy
+            ),
+            hook_engine=self.hook_engine.name if self.hook_engine else "",
             queue_policy=policy,
             limits=self.limits,
+            budget=(self.budget or Budget()).settings(),
             extra=extra,
+            permission=policy_of(self.permission_policy),
         )
         check_settings(settings)
         return settings
@@ -129,12 +149,14 @@ def check_model(model: ModelSettings) -> None:
 
     Raises:
         LiteralSecret: the key is not a reference.
-        InvalidInput: provider or model is missing.
+        InvalidInput: provider or model is missing, or a price is none.
     """
     if model.key is not None and not model.key.startswith(KEY_REFERENCES):
         raise LiteralSecret("a key is given as env:NAME, file:/path or keyring:service/name")
     if not model.provider or not model.model:
         raise InvalidInput("a model needs a provider and a model name")
+    if model.problem:
+        raise InvalidInput(model.problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +172,7 @@ class AgentResult:
     """
 
     text: str
-    messages: tuple[Message, ...]
+    messages: Sequence[Message]
     usage: Usage
     tool_calls_count: int
     version: int

@@ -143,7 +143,9 @@ class Controls:
         due = owed(view)
         if (due.start or due.run) and (engine is None or not engine.workers.busy):
             where = "here" if engine else "by any running process"
-            reasons.append(f"what it needs is not offered {where}: a model or a tool")
+            reasons.append(
+                f"what it needs is not offered {where}: a model, a tool or its hook engine"
+            )
         return reasons
 
     async def system_prompt(self) -> str:

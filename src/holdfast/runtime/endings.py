@@ -73,11 +73,17 @@ class Endings(Sessions):
             chat_id=head.chat_id,
             installation="",
             commitment="",
-            settings=replace(at.view.settings, name=title),
+            settings=replace(
+                at.view.settings,
+                name=title,
+                permission=head.settings.permission,  # denials never go back (contract 1.4)
+                confirmation=head.settings.confirmation,
+            ),
             system_prompt=at.bodies.prompt,
             details=Details(title=title, tags=at.view.details.tags, custom=at.view.details.custom),
             git=at.view.git,
             origin=origin,
+            lineage=head.lineage,  # what binds a child binds its fork (contract 1.4)
             messages=messages,
             tokens=sum(estimate_tokens(message) for message in messages),
             totals=totals_of(at.view),

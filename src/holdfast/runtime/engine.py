@@ -16,13 +16,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import replace
 
 from holdfast.core.commands import Command, KeyGone, Recover, SetContext
 from holdfast.core.decide import decide
 from holdfast.core.errors import (
     CommandMismatch,
     Conflict,
+    CounterRefused,
     DuplicateCommand,
     Fenced,
     HoldfastError,
@@ -36,13 +36,13 @@ from holdfast.core.errors import (
 from holdfast.core.events import EffectEnded
 from holdfast.core.facts import Facts
 from holdfast.core.view import FinishedTurn, Recorded, SessionView
-from holdfast.ports.store import Assert, Lease
+from holdfast.ports.store import Lease
 from holdfast.runtime.batch import Batch
 from holdfast.runtime.host import Handled, Host, Mail
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import Inbox
 from holdfast.runtime.index import Indexer, cleared
-from holdfast.runtime.journal import Extras, Journal
+from holdfast.runtime.journal import Journal
 from holdfast.runtime.snapshot import Snapshots
 from holdfast.runtime.stream import translate
 from holdfast.runtime.tenure import Tenure
@@ -53,7 +53,7 @@ from holdfast.runtime.workers import Workers
 _log = logging.getLogger("holdfast")
 
 BATCH_MAX = 64
-STALE_MAX = 5
+STALE_MAX = 20
 RETRY_S = 0.5
 STOP_S = 5.0
 
@@ -132,7 +132,8 @@ class Engine:
         self.post(Mail(command=command, future=future, internal=True))
 
     def look_at_inbox(self) -> None:
-        """Something may wait in the inbox."""
+        """Something may wait in the inbox, or hold above the session now."""
+        self.workers.authority.dirty = True
         self._inbox.look()
 
     async def turn(self, id: int) -> FinishedTurn:
@@ -194,7 +195,7 @@ class Engine:
                     self._committing = True
                     await self._commit(batch)
                     self._committing = False
-                    self.workers.reconcile()
+                    self.workers.look_again()
                 self.settled.set()
         except (Fenced, Conflict) as error:
             await self._lose(LeaseHeld(f"the session's lease is lost: {error.message}"))
@@ -234,7 +235,8 @@ class Engine:
             try:
                 await self._decide_and_append(batch)
                 return
-            except (Stale, DuplicateCommand, CommandMismatch) as error:
+            except (Stale, CounterRefused, DuplicateCommand, CommandMismatch) as error:
+                self.workers.authority.dirty = True
                 last: HoldfastError = error
         raise last
 
@@ -249,7 +251,7 @@ class Engine:
             if mail.internal:
                 self._mail.append(mail)
             elif mail.seq:
-                self._inbox.waiting.append(mail)
+                self._inbox.put_back(mail)
             else:
                 mail.fail(error)
         self.settled.set()  # who waits to be let in is told of the trouble as well
@@ -257,8 +259,9 @@ class Engine:
         self._wake.set()
 
     async def _decide_and_append(self, batch: list[Mail]) -> None:
+        await self.workers.authority.refresh(self.view)
         draft = Batch(self.view, max(self.host.clock.now_ms(), self.view.updated_ms))
-        for mail in batch:
+        for mail in self.workers.hooking.hold(batch):
             if not await self._answer_known(mail):
                 self._decide_one(draft, mail)
         await self._append(draft)
@@ -270,6 +273,10 @@ class Engine:
         id = mail.id.hex() if mail.id else ""
         by, guards = str(mail.actor), self.host.guards
         first = draft.view.version + 1
+        if mail.refused is not None:
+            draft.refusals.append((mail, mail.refused))
+            draft.refuse(mail, mail.refused)
+            return
         try:
             decision = decide(draft.view, facts, mail.command, command_id=id, by=by, guards=guards)
         except HoldfastError as error:
@@ -303,29 +310,22 @@ class Engine:
         return True
 
     def _facts(self, draft: Batch, mail: Mail) -> Facts:
-        facts = self.workers.facts(draft.view, draft.now_ms, draft.fresh)
         kept = (0, 0)
         if isinstance(mail.command, SetContext) and mail.command.to_version is not None:
             to = mail.command.to_version
             kept = self.bodies.kept_by(to, draft.entries(), draft.view.window)
         behind = bool(draft.waiting or self._inbox.waiting) and mail.seq == 0
-        return replace(facts, kept=kept, queued=mail.seq > 0, behind=behind)
+        return self.workers.facts(draft, mail, kept=kept, behind=behind)
 
     async def _append(self, draft: Batch) -> None:
         if not draft.events:
             for kind, id in draft.settled:
                 await self.host.store.drop_pending(self.journal.stream, kind, id)
             return
-        revisions = dict(self.workers.revisions)
-        extras = Extras(
-            done=tuple(draft.done),
-            settled=tuple(draft.settled),
-            asserts=tuple(Assert(scope=s, revision=r) for s, r in sorted(revisions.items())),
-            index=self._indexer.row(draft.view) if self._indexer else cleared(draft.view),
-            urgent=draft.urgent,
-            drop_name=draft.view.wiped,
-        )
+        index = self._indexer.row(draft.view) if self._indexer else cleared(draft.view)
+        extras = draft.extras(self.workers.authority, index, self.journal)
         await self.journal.append(draft.events, now_ms=draft.now_ms, extras=extras)
+        self.workers.authority.written(draft.accounts)
         turn_ended = self._fold(draft)
         self.workers.reconcile()  # at once: what follows may wait for the store
         if self.view.wiped:

@@ -67,6 +67,7 @@ __all__ = [
     "digest_key",
     "effect_id",
     "effect_key",
+    "encoded_header",
     "framed",
     "header_of",
     "keyed_digest",
@@ -78,6 +79,7 @@ __all__ = [
     "seal_clear",
     "sealed_event",
     "state_key",
+    "stored_hash",
 ]
 
 FORMAT = 1
@@ -146,6 +148,27 @@ def header_of(stream: int, event: SealedEvent) -> Header:
     )
 
 
+def encoded_header(stream: int, event: SealedEvent) -> bytes:
+    """Lay out the header that a stored event was sealed under, in its 47 bytes.
+
+    Raises:
+        Unreadable: a field does not fit; no such header was ever written.
+    """
+    try:
+        return _HEADER.pack(
+            FORMAT,
+            stream,
+            event.version,
+            event.kind,
+            event.time_ms,
+            event.actor,
+            event.key_id,
+            event.epoch,
+        )
+    except struct.error as error:
+        raise Unreadable(f"event {event.version}: a header field is out of range") from error
+
+
 # --- sealed and clear events ----------------------------------------------------
 
 
@@ -175,16 +198,18 @@ def open_body(header: Header, body: bytes, key: DataKey) -> bytes:
     Raises:
         Unreadable: header, nonce or ciphertext are not what was written.
     """
-    return _open_sealed(header, body, key.key_id, AESGCM(key.secret))
+    return _open_sealed(header, header.encode(), body, key.key_id, AESGCM(key.secret))
 
 
-def _open_sealed(header: Header, body: bytes, key_id: int, cipher: AESGCM) -> bytes:
-    if header.key_id != key_id or key_id == 0 or len(body) < NONCE_BYTES + TAG_BYTES:
-        raise Unreadable(f"event {header.version} is not sealed under this key")
+def _open_sealed(
+    named: Header | SealedEvent, header: bytes, body: bytes, key_id: int, cipher: AESGCM
+) -> bytes:
+    if named.key_id != key_id or key_id == 0 or len(body) < NONCE_BYTES + TAG_BYTES:
+        raise Unreadable(f"event {named.version} is not sealed under this key")
     try:
-        return cipher.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], header.encode())
+        return cipher.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], header)
     except InvalidTag as error:
-        raise Unreadable(f"event {header.version} cannot be decrypted") from error
+        raise Unreadable(f"event {named.version} cannot be decrypted") from error
 
 
 def _clear_message(header: Header, payload: bytes) -> bytes:
@@ -229,6 +254,11 @@ _CHAIN_START = framed(b"holdfast/event/1")
 def chain_hash(previous: bytes, header: Header, body: bytes) -> bytes:
     """Hash one event onto the chain; `GENESIS` comes before event 1."""
     return _chained(previous, header.encode(), body, sealed=bool(header.key_id))
+
+
+def stored_hash(previous: bytes, header: bytes, event: SealedEvent) -> bytes:
+    """Hash a stored event onto the chain; `header` is its `encoded_header`."""
+    return _chained(previous, header, event.body, sealed=bool(event.key_id))
 
 
 def _chained(previous: bytes, header: bytes, body: bytes, *, sealed: bool) -> bytes:
@@ -294,7 +324,13 @@ class Crypto:
 
     def open(self, header: Header, body: bytes) -> bytes:
         """Decrypt an event's body and unpack it; see `open_body`."""
-        return unpack(_open_sealed(header, body, self._key.key_id, self._event_cipher()))
+        encoded = header.encode()
+        return unpack(_open_sealed(header, encoded, body, self._key.key_id, self._event_cipher()))
+
+    def open_stored(self, header: bytes, event: SealedEvent) -> bytes:
+        """Open a stored event; `header` is its `encoded_header`; see `open`."""
+        cipher = self._event_cipher()
+        return unpack(_open_sealed(event, header, event.body, self._key.key_id, cipher))
 
     def seal_box(self, purpose: str, ids: tuple[BoxId, ...], plaintext: bytes) -> bytes:
         """Seal something that is no event under a fresh nonce; see `seal_box`."""

@@ -22,13 +22,17 @@ POLL_S = 0.25
 
 
 class Feed:
-    """See the module. Use `events` once and close it."""
+    """See the module. Use `events` once and close it.
 
-    def __init__(self, core: Core, where: Located) -> None:
+    Args:
+        answers: the reader can answer questions; then they wait for `attended_s`.
+    """
+
+    def __init__(self, core: Core, where: Located, *, answers: bool = True) -> None:
         self._core = core
         self._where = where
         self._hub = core.hub(where.stream)
-        self._subscription = self._hub.subscribe()
+        self._subscription = self._hub.subscribe(answers=answers)
         self._follower: Follower | None = None
         self._from_hub = 0
         self._ended: dict[object, int] = {}

@@ -7,22 +7,27 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from holdfast.core.commands import Send
-from holdfast.core.errors import Cancelled, Interrupted, InvalidInput, ProviderFailed
+from holdfast.core.decide.money import EXCEEDED
+from holdfast.core.errors import Cancelled, Denied, Interrupted, InvalidInput, ProviderFailed
 from holdfast.core.messages import user
 from holdfast.core.settings import QueuePolicy
 from holdfast.core.view import FinishedTurn, SessionView
+from holdfast.runtime.approvals import Approvals
+from holdfast.runtime.budget_api import Budgets
 from holdfast.runtime.config import AgentResult
-from holdfast.runtime.controls import Controls
+from holdfast.runtime.escapes import EscapeHandler
 from holdfast.runtime.feed import Feed
+from holdfast.runtime.grants_api import Allowances
 from holdfast.runtime.host import Handled, check_command_id
 from holdfast.runtime.perform import clean
+from holdfast.runtime.permissions import Permissions
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.window import Bodies
 
 POLL_S = 0.25
 
 
-class Session(Controls):
+class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler):
     """One session. Cheap to make, safe to share, valid in any number of tasks."""
 
     # --- talking -------------------------------------------------------------------
@@ -47,6 +52,7 @@ class Session(Controls):
         Raises:
             Cancelled: the turn was cancelled.
             Interrupted: it ended without an answer (limit, end of the session).
+            Denied: an account had not enough left, and nobody raised it.
             ProviderFailed: the model failed.
             HoldfastError: the message was refused.
         """
@@ -102,6 +108,8 @@ class Session(Controls):
             if finished.reason in ("user", "interrupt"):
                 raise Cancelled("the turn was cancelled")
             raise Interrupted(f"the turn ended without an answer: {finished.reason}")
+        if finished.outcome == "failed" and finished.reason == EXCEEDED:
+            raise Denied(finished.detail)
         if finished.outcome == "failed":
             raise ProviderFailed(finished.detail or finished.reason)
         message = bodies.message_at(finished.answer) if bodies else None
@@ -111,7 +119,7 @@ class Session(Controls):
             message = getattr(event, "message", None)
         return AgentResult(
             text=message.text if message else "",
-            messages=tuple([entry.message for entry in bodies.visible()]) if bodies else (),
+            messages=bodies.shown() if bodies else (),
             usage=finished.usage,
             tool_calls_count=finished.tool_calls,
             version=finished.version,
@@ -124,17 +132,22 @@ class Session(Controls):
         command_id: bytes | None = None,
         policy: QueuePolicy | str | None = None,
         by: str | None = None,
+        answers: bool = True,
     ) -> AsyncIterator[StreamEvent]:
         """Send a message and yield the run's events, to `agent_end`.
 
         Leaving the loop detaches; it does not cancel the turn.
+
+        Args:
+            answers: the reader can answer questions: while it reads, they lapse after
+                `attended_s` of the confirmation policy.
 
         Raises:
             HoldfastError: the message was refused.
         """
         check_command_id(command_id)
         id = self._core.clock.random_bytes(16) if command_id is None else command_id
-        feed = Feed(self._core, self._where)
+        feed = Feed(self._core, self._where, answers=answers)
         try:
             # First the feed: one that starts after the message would not show the run's start.
             await feed.start(None)
@@ -149,7 +162,9 @@ class Session(Controls):
         """A subscriber to what happens next; nothing can be sent this way (seed D10)."""
         return self.subscribe_events()
 
-    async def subscribe_events(self, from_version: int | None = None) -> AsyncIterator[StreamEvent]:
+    async def subscribe_events(
+        self, from_version: int | None = None, *, answers: bool = True
+    ) -> AsyncIterator[StreamEvent]:
         """Yield the session's events: the log after `from_version`, then live.
 
         Durable events come exactly once and in order; deltas only while they
@@ -159,8 +174,9 @@ class Session(Controls):
         Args:
             from_version: the last version already seen; 0 replays everything;
                 None starts with what happens next.
+            answers: the reader can answer questions; see `stream`.
         """
-        feed = Feed(self._core, self._where)
+        feed = Feed(self._core, self._where, answers=answers)
         try:
             for event in await feed.start(from_version):
                 yield event

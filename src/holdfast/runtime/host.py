@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
 
 from holdfast.core.commands import Command
 from holdfast.core.errors import HoldfastError, InvalidInput
 from holdfast.core.gitstate import GitState
 from holdfast.core.judge import GUARDS, Guard
 from holdfast.core.view import SessionView
-from holdfast.ports.clock import Clock
+from holdfast.ports.clock import Clock, SystemClock
 from holdfast.ports.keys import Keys
 from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
+from holdfast.ports.shell import NoShell, ShellParser
 from holdfast.ports.store import Store
+from holdfast.runtime.authority import Trust
+from holdfast.runtime.hooks import Hooks
 
 CANCEL_GRACE_S = 0.8
 """How long a cancelled effect may take to report back before it is written off."""
+
+
+async def nothing_below(stream: int) -> None:
+    """There are no children."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +37,11 @@ class Host:
         model_for: the client a session's next call goes to, or None.
         kill_leftovers: kills processes an earlier runtime left for an effect id.
         git_state: reads a workspace's git state.
+        stop_below: cancels what runs in the children of a stream's session.
+        hooks: code that is asked at fixed points.
+        private: real paths of the installation's own files, which no tool gets to.
+        shell: parses the command lines of tools that run them.
+        trust: what the sessions of the installation's manager share.
         sandboxed: what runs tools here is sandboxed or may run without.
     """
 
@@ -40,7 +53,12 @@ class Host:
     kill_leftovers: Callable[[str], Awaitable[int]]
     git_state: Callable[[str], Awaitable[GitState | None]]
     unsandboxed_allowed: bool = False
+    private: tuple[str, ...] = ()
     guards: tuple[tuple[str, Guard], ...] = GUARDS
+    stop_below: Callable[[int], Coroutine[Any, Any, None]] = nothing_below
+    hooks: Hooks = field(default_factory=lambda: Hooks(SystemClock()))
+    shell: ShellParser = field(default_factory=NoShell)
+    trust: Trust = field(default_factory=Trust)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,7 @@ class Mail:
         seq: its place in the inbox once it is durable there, else 0.
         internal: a report of the engine's own workers.
         tried: it was decided before and has to wait.
+        seen: the hooks before a message have seen it; refused: what they said.
     """
 
     command: Command
@@ -79,6 +98,8 @@ class Mail:
     seq: int = 0
     internal: bool = False
     tried: bool = False
+    seen: bool = False
+    refused: HoldfastError | None = None
 
     def succeed(self, handled: Handled) -> None:
         """Tell whoever waits."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from holdfast.core.actions import Action
 from holdfast.core.commands import HostCall, HostEnded
-from holdfast.core.errors import KeyDestroyed
+from holdfast.core.errors import Cancelled, KeyDestroyed
 from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
 from holdfast.core.messages import ToolResult, ToolUse
@@ -19,16 +19,20 @@ from holdfast.ports.tool import ToolOutcome
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.host import Handled, Mail
 from holdfast.runtime.normalise import model_action
-from holdfast.runtime.perform import ToolCall, call_tool
+from holdfast.runtime.perform import ToolCall
+from holdfast.runtime.pricing import cost_of_request
 
 
-async def _begin(engine: Engine, action: Action, actor: int) -> OpenEffect:
+async def _begin(
+    engine: Engine, action: Action, actor: int, asked: EffectRef | None = None
+) -> OpenEffect:
     """Have a call judged; returns its durable intent.
 
     Raises:
         Denied: the gate refused.
     """
-    submitted = asyncio.ensure_future(engine.submit(HostCall(action=action), actor=actor))
+    command = HostCall(action=action, asked=asked)
+    submitted = asyncio.ensure_future(engine.submit(command, actor=actor))
     try:
         handled = await asyncio.shield(submitted)
     except asyncio.CancelledError:
@@ -42,7 +46,7 @@ def _never(engine: Engine, submitted: asyncio.Future[Handled]) -> None:
     """End a call whose caller was cancelled while its intent was on its way."""
     if not submitted.cancelled() and submitted.exception() is None:
         ref = EffectRef(submitted.result().first, 1)
-        engine.report(HostEnded(ref=ref, outcome=Outcome.CANCELLED, reason="cancelled"))
+        engine.report(HostEnded(ref=ref, outcome=Outcome.CANCELLED, reason="cancelled", ran=False))
 
 
 async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
@@ -54,9 +58,13 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
     """
     if engine.journal.crypto is None:
         raise KeyDestroyed("the session was wiped")
-    prepared = engine.workers.make.prepare(use)
+    hooking = engine.workers.hooking
+    prepared, asked = await hooking.host_call(engine.workers.make.prepare(use))
     prepared = replace(prepared, action=replace(prepared.action, by_host=True))
-    effect = await _begin(engine, prepared.action, actor)
+    try:
+        effect = await _begin(engine, prepared.action, actor, asked)
+    finally:
+        hooking.forget(asked)
     call = ToolCall(
         ref=effect.ref,
         prepared=prepared,
@@ -65,14 +73,23 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
         clock=engine.host.clock,
         may_start=lambda: engine.workers.may_start(effect),
     )
-    task = asyncio.ensure_future(call_tool(call))
+    task = asyncio.ensure_future(hooking.tool(call, engine.host.clock.sleep))
     with engine.workers.host_call(effect.ref, task):
         try:
             ended = await asyncio.shield(task)
         except asyncio.CancelledError:
             task.cancel()
             ended = await task
-            await _end(engine, HostEnded(ref=effect.ref, outcome=ended.outcome, reason="cancelled"))
+            await _end(
+                engine,
+                HostEnded(
+                    ref=effect.ref,
+                    outcome=ended.outcome,
+                    reason="cancelled",
+                    duration_ms=ended.duration_ms,
+                    ran=ended.ran,
+                ),
+            )
             raise
     await _end(
         engine,
@@ -82,6 +99,7 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
             exit_code=ended.exit_code,
             duration_ms=ended.duration_ms,
             reason=ended.reason,
+            ran=ended.ran,
         ),
     )
     part = ended.message.parts[0]
@@ -97,16 +115,26 @@ async def run_model(
     Raises:
         Denied: the gate refused; nothing was sent.
         ProviderFailed: the provider failed.
+        Cancelled: the session was paused or ended meanwhile.
     """
-    action = replace(model_action(client.model, known=True), by_host=True)
+    hooking = engine.workers.hooking
+    request = await hooking.before_model(client, request)
+    # Only now is it known what is sent: a hook may have made the prompt longer.
+    action = replace(
+        model_action(client.model, known=True, cost=cost_of_request(client, request)), by_host=True
+    )
     effect = await _begin(engine, action, actor)
     outcome, reply = Outcome.CANCELLED, None
     try:
-        async with closing(client.stream(request)) as events:
+        async with _made(engine, effect, client, request) as events:
             async for event in events:
                 if isinstance(event, ModelReply):
                     reply, outcome = event, Outcome.DONE
-                yield event
+                    yield await hooking.after_reply(request, reply)
+                else:
+                    yield event
+    except Cancelled:
+        raise
     except Exception:
         outcome = Outcome.FAILED
         raise
@@ -118,7 +146,61 @@ async def run_model(
             model=client.model,
             provider=client.provider,
         )
-        await _end(engine, ended)
+        if effect in engine.view.host_open:  # else the session's end has recorded it
+            await _end(engine, ended)
+
+
+@asynccontextmanager
+async def _made(
+    engine: Engine, effect: OpenEffect, client: ModelClient, request: ModelRequest
+) -> AsyncGenerator[AsyncIterator[ModelEvent]]:
+    """The events of a call that ends with the session's work, whoever still listens to it."""
+    queue: asyncio.Queue[ModelEvent] = asyncio.Queue(maxsize=1)
+
+    async def pump() -> None:
+        if not engine.workers.may_start(effect):
+            raise Cancelled("the session stopped before the call was made")
+        async with closing(client.stream(request)) as events:
+            async for event in events:
+                await queue.put(event)
+
+    def stopped(done: asyncio.Task[None]) -> None:
+        if done.cancelled():  # its outcome is on record even if nobody reads on
+            engine.report(HostEnded(ref=effect.ref, outcome=Outcome.CANCELLED, reason="cancelled"))
+
+    task = asyncio.create_task(pump())
+    task.add_done_callback(stopped)
+    with engine.workers.host_call(effect.ref, task):
+        try:
+            yield _read(queue, task)
+        finally:
+            task.remove_done_callback(stopped)
+            task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # who left early does not hear of it
+
+
+async def _read(
+    queue: asyncio.Queue[ModelEvent], task: asyncio.Task[None]
+) -> AsyncIterator[ModelEvent]:
+    """What a task puts into a queue, until it ends.
+
+    Raises:
+        Cancelled: the task was stopped.
+    """
+    while True:
+        step = asyncio.ensure_future(queue.get())
+        try:
+            await asyncio.wait({step, task}, return_when=asyncio.FIRST_COMPLETED)
+            if not step.done():
+                break
+            yield step.result()
+        finally:
+            step.cancel()
+    if task.cancelled():
+        raise Cancelled("the session stopped the call")
+    task.result()
 
 
 @asynccontextmanager

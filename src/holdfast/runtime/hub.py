@@ -16,9 +16,14 @@ PARTIAL_CHARS_MAX = 1_000_000
 
 
 class Subscription:
-    """One subscriber's bounded queue."""
+    """One subscriber's bounded queue.
 
-    def __init__(self, size: int) -> None:
+    Args:
+        answers: who reads it can answer questions, so that they wait for it.
+    """
+
+    def __init__(self, size: int, *, answers: bool = True) -> None:
+        self.answers = answers
         self._queue: deque[StreamEvent] = deque()
         self._size = size
         self._ready = asyncio.Event()
@@ -79,29 +84,68 @@ def _gap(event: StreamEvent, first: int, last: int) -> StreamEvent:
     )
 
 
+class _Said:
+    """What was said so far in a call: pieces, joined only when somebody comes to hear it."""
+
+    __slots__ = ("_last", "_pieces", "_room")
+
+    def __init__(self, first: StreamEvent) -> None:
+        self._last = first
+        self._pieces: list[str] = []
+        self._room = PARTIAL_CHARS_MAX
+
+    def add(self, event: StreamEvent) -> None:
+        self._last = event
+        piece = str(event.data["text"])[: self._room]
+        if piece:
+            self._room -= len(piece)
+            self._pieces.append(piece)
+
+    def event(self) -> StreamEvent:
+        last = self._last
+        return StreamEvent(
+            type="text_delta",
+            session=last.session,
+            version=last.version,
+            time_ms=last.time_ms,
+            run=last.run,
+            data={"text": "".join(self._pieces), "offset": 0},
+            live=True,
+        )
+
+
 class Hub:
     """Fan-out of one session's events within this process."""
 
     def __init__(self) -> None:
-        self._subscribers: set[Subscription] = set()
-        self._partial: dict[int, StreamEvent] = {}
+        self._subscribers: dict[Subscription, None] = {}  # in the order they came
+        self._partial: dict[int, _Said] = {}
 
     @property
     def watched(self) -> bool:
         """Whether anybody listens."""
         return bool(self._subscribers)
 
-    def subscribe(self, size: int = BUFFER_EVENTS_MAX) -> Subscription:
+    @property
+    def attended(self) -> bool:
+        """Whether somebody who can answer questions listens."""
+        return any(subscription.answers for subscription in self._subscribers)
+
+    def subscribe(self, size: int = BUFFER_EVENTS_MAX, *, answers: bool = True) -> Subscription:
         """Join; the text said so far in the running call comes first, as one delta."""
-        subscription = Subscription(size)
-        for event in self._partial.values():
-            subscription.put(event)
-        self._subscribers.add(subscription)
+        subscription = Subscription(size, answers=answers)
+        for said in self._partial.values():
+            subscription.put(said.event())
+        self._subscribers[subscription] = None
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Leave."""
-        self._subscribers.discard(subscription)
+        self._subscribers.pop(subscription, None)
+
+    def wants(self, type: str) -> bool:
+        """Whether an event of this type is of use: somebody listens, or it is kept for them."""
+        return type == "text_delta" or bool(self._subscribers)
 
     def publish(self, event: StreamEvent) -> None:
         """Send to all."""
@@ -118,17 +162,9 @@ class Hub:
 
     def _grow(self, event: StreamEvent) -> None:
         known = self._partial.get(event.run)
-        text = str(known.data["text"]) if known else ""
-        text = (text + str(event.data["text"]))[:PARTIAL_CHARS_MAX]
-        self._partial[event.run] = StreamEvent(
-            type="text_delta",
-            session=event.session,
-            version=event.version,
-            time_ms=event.time_ms,
-            run=event.run,
-            data={"text": text, "offset": 0},
-            live=True,
-        )
+        if known is None:
+            known = self._partial[event.run] = _Said(event)
+        known.add(event)
 
     def close(self) -> None:
         """End all subscriptions."""

@@ -21,6 +21,7 @@ from holdfast.core.session import evolve
 from holdfast.core.view import Recorded, SessionView
 from holdfast.runtime.codec import decode_event, dump
 from holdfast.runtime.endings import totals_of
+from holdfast.runtime.escapestate import granted_in, state_of
 from holdfast.runtime.jsonl import ExportedEvent, ExportFile, at_line, object_of, read_export
 from holdfast.runtime.manager import Core
 from holdfast.runtime.seeddata import SessionData
@@ -214,6 +215,15 @@ class _Source:
         if self.view.wiping or self.view.state in ENDED:
             raise ImportRefused("the session had been terminated")
 
+    def escapes(self) -> JsonObject:
+        """What was granted there, as the inert state that a person may accept here."""
+        before = self.inert.get("escape_state")
+        state = state_of(
+            granted_in(recorded.event for recorded in self.recorded),
+            before if isinstance(before, dict) else {},
+        )
+        return {"escape_state": state} if state else {}
+
     def runs(self) -> tuple[Run, ...]:
         """The messages, cut where what is shown begins and ends."""
         runs: list[tuple[bool, list[Message]]] = []
@@ -233,6 +243,7 @@ def _plan(file: ExportFile, source: _Source) -> Plan:
     view, head = source.view, file.head
     inert: JsonObject = {
         **source.inert,
+        **source.escapes(),
         "holdfast": {
             **head.to_dict(),
             "user_id": view.user_id,

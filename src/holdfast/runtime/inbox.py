@@ -62,6 +62,8 @@ class Inbox:
         if mail.id is None:
             return False
         first = self._open.get(mail.id)
+        if first is mail:
+            return False
         if first is None:
             self._note(mail)
             return False
@@ -141,6 +143,11 @@ class Inbox:
             if mail.seq:
                 self.waiting.append(mail)
         self.waiting.sort(key=lambda mail: mail.seq)
+
+    def put_back(self, mail: Mail) -> None:
+        """Keep a durable command that could not be carried out, in its place."""
+        self.waiting.append(mail)
+        self.waiting.sort(key=lambda one: one.seq)
 
     async def _make_durable(self, mail: Mail) -> None:
         if mail.id is None:

@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holdfast.core.view import SessionView
+from holdfast.ports.keys import DataKey
 from holdfast.ports.store import IndexRow
-from holdfast.runtime.envelope import Crypto, keyed_digest
+from holdfast.runtime.envelope import Crypto, keyed_digest, open_box
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +134,19 @@ def _facts(view: SessionView) -> bytes:
     return json.dumps(facts, separators=(",", ":")).encode()
 
 
-def open_listed(stream: int, crypto: Crypto, sealed: bytes) -> Listed:
+def open_listed(stream: int, key: Crypto | DataKey, sealed: bytes) -> Listed:
     """Open the sealed part of an index row.
+
+    Args:
+        key: the session's; ciphers that are open already, or the key alone.
 
     Raises:
         Unreadable: it is not what was written.
     """
-    facts = json.loads(crypto.open_box("index", (stream,), sealed))
+    if isinstance(key, Crypto):
+        facts = json.loads(key.open_box("index", (stream,), sealed))
+    else:
+        facts = json.loads(open_box(key, "index", (stream,), sealed))
     return Listed(
         title=facts["title"],
         tags=tuple(facts["tags"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from holdfast.core.labels import Sensitivity
+from holdfast.core.policies import compiled
 from holdfast.core.view import SessionView
 from holdfast.runtime.config import SessionInfo
 
@@ -12,6 +13,13 @@ from holdfast.runtime.config import SessionInfo
 def sensitivity_name(value: int) -> str:
     """A sensitivity as the seeds' JSON writes it, e.g. "HighlySensitive"."""
     return Sensitivity(value).name.title().replace("_", "")
+
+
+def _policy_problem(view: SessionView) -> str:
+    """Why the session denies everything: a stored policy that does not parse."""
+    policy = view.settings.permission
+    problem = compiled(policy).problem if policy is not None else None
+    return f"{problem[0]}: {problem[1]}" if problem else ""
 
 
 def info_of(view: SessionView, damaged: str = "") -> SessionInfo:
@@ -43,5 +51,5 @@ def info_of(view: SessionView, damaged: str = "") -> SessionInfo:
         waiting_questions=len(view.questions),
         token_count=view.window.tokens,
         git=view.git,
-        damaged=damaged,
+        damaged=damaged or _policy_problem(view),
     )

@@ -28,23 +28,28 @@ from holdfast.ports.store import (
     Append,
     Assert,
     CommandDone,
+    GrantChange,
     IndexRow,
     Lease,
+    NewLimit,
     PendingKind,
     PendingRow,
     SealedEvent,
+    Settle,
     Store,
+    Take,
 )
 from holdfast.runtime.codec import decode_event, encode_event
 from holdfast.runtime.envelope import (
     GENESIS,
     Crypto,
     Header,
-    chain_hash,
+    encoded_header,
     header_of,
     open_clear,
     seal_clear,
     sealed_event,
+    stored_hash,
 )
 
 INLINE_BYTES_MAX = 256 * 1024
@@ -64,6 +69,10 @@ class Extras:
     index: IndexRow | None = None
     urgent: bool = False
     drop_name: bool = False
+    takes: tuple[Take, ...] = ()
+    settles: tuple[Settle, ...] = ()
+    grants: tuple[GrantChange, ...] = ()
+    limits: tuple[NewLimit, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,6 +148,10 @@ class Journal:
             index=extras.index,
             urgent=extras.urgent,
             drop_name=extras.drop_name,
+            takes=extras.takes,
+            settles=extras.settles,
+            grants=extras.grants,
+            limits=extras.limits,
         )
         try:
             await self.store.append(request)
@@ -162,14 +175,17 @@ class Journal:
 
     # --- reading ---------------------------------------------------------------
 
-    async def open(self, row: SealedEvent) -> Recorded:
+    async def open(self, row: SealedEvent, header: bytes = b"") -> Recorded:
         """Open one stored event.
+
+        Args:
+            header: its encoded header, if it is at hand.
 
         Raises:
             Unreadable: it is not what was written, or its key is destroyed.
             NewerProgram: it needs a newer program.
         """
-        payload = await self.payload(row)
+        payload = await self.payload(row, header)
         return Recorded(
             version=row.version,
             time_ms=row.time_ms,
@@ -178,19 +194,18 @@ class Journal:
             epoch=row.epoch,
         )
 
-    async def payload(self, row: SealedEvent) -> bytes:
+    async def payload(self, row: SealedEvent, header: bytes = b"") -> bytes:
         """The payload of one stored event, as it was written; a large one is fetched.
 
         Raises:
             Unreadable: it is not what was written, or its key is destroyed.
             BlobNotFound: a part of a large one is missing.
         """
-        header = header_of(self.stream, row)
         if row.key_id == 0:
-            return open_clear(header, row.body, self._public_key())
+            return open_clear(header_of(self.stream, row), row.body, self._public_key())
         if self.crypto is None:
             raise Unreadable(f"event {row.version}: the session's key is destroyed")
-        payload = self.crypto.open(header, row.body)
+        payload = self.crypto.open_stored(header or encoded_header(self.stream, row), row)
         return await self._from_blob(payload) if payload.startswith(_BLOB_MARK) else payload
 
     async def replay(
@@ -211,9 +226,10 @@ class Journal:
             for row in rows:
                 if row.version != version + 1:
                     raise ChainBroken(f"event {version + 1} is missing")
-                if chain_hash(previous, header_of(self.stream, row), row.body) != row.hash:
+                header = encoded_header(self.stream, row)
+                if stored_hash(previous, header, row) != row.hash:
                     raise ChainBroken(f"event {row.version} does not fit the chain")
-                yield await self.open(row)
+                yield await self.open(row, header)
                 previous, version = row.hash, row.version
                 if version == until:
                     return

@@ -12,8 +12,8 @@ from holdfast.core.errors import (
 )
 from holdfast.core.lifecycle import SessionState, decode_state
 from holdfast.core.settings import StorageType
-from holdfast.ports.store import Filter
-from holdfast.runtime.envelope import Crypto
+from holdfast.ports.keys import DataKey, Keys
+from holdfast.ports.store import Filter, StreamRow
 from holdfast.runtime.host import expect
 from holdfast.runtime.index import Listed, blind, open_listed, tag_tokens, title_tokens
 from holdfast.runtime.infos import sensitivity_name
@@ -106,40 +106,9 @@ class Listing(Core):
                 limit=limit,
             )
         )
-        rows = tuple(self._listed(Located(backend, row)) for row in page.rows)
-        return SessionPage(rows, page.cursor)
-
-    def _listed(self, where: Located) -> ListedSession:
-        row, index = where.row, where.row.index
-        damaged = ""
-        listed = Listed("", (), "", "", "", "", "")
-        if index.sealed:
-            try:
-                key = where.backend.keys.session_key(row.stream)
-                crypto = Crypto(key, self.clock.random_bytes)
-                listed = open_listed(row.stream, crypto, index.sealed)
-                crypto.wipe()
-            except HoldfastError as error:
-                damaged = error.reason
-        return ListedSession(
-            id=row.name or f"stream-{row.stream:016x}",
-            state=decode_state(index.state).title,
-            sensitivity_level=sensitivity_name(index.sensitivity),
-            created_at=index.created_ms // 1000,
-            updated_at=index.updated_ms // 1000,
-            last_activity=index.last_activity_ms // 1000,
-            message_count=index.messages,
-            turn_count=index.turns,
-            tool_call_count=index.tool_calls,
-            title=listed.title,
-            tags=listed.tags,
-            user_id=listed.user_id,
-            channel_id=listed.channel_id,
-            chat_id=listed.chat_id,
-            workspace=listed.workspace,
-            model=listed.model,
-            damaged=damaged,
-        )
+        keys = _keys_of(backend.keys, page.rows)
+        rows = [_listed(backend.keys, row, keys.get(row.stream)) for row in page.rows]
+        return SessionPage(tuple(rows), page.cursor)
 
     async def rows(self) -> AsyncIterator[Located]:
         """Every named session of every store."""
@@ -160,6 +129,46 @@ class Listing(Core):
     async def session_count(self) -> int:
         """How many sessions there are (seed B6)."""
         return sum([1 async for _ in self.rows()])
+
+
+def _keys_of(keys: Keys, rows: Iterable[StreamRow]) -> dict[int, DataKey]:
+    """The keys that a page's sealed parts are opened with, read at once."""
+    try:
+        return keys.session_keys([row.stream for row in rows if row.index.sealed])
+    except HoldfastError:
+        return {}  # then each row asks for its own, and is told what is wrong
+
+
+def _listed(keys: Keys, row: StreamRow, key: DataKey | None) -> ListedSession:
+    index = row.index
+    damaged = ""
+    listed = Listed("", (), "", "", "", "", "")
+    if index.sealed:
+        try:
+            key = key or keys.session_key(row.stream)
+            listed = open_listed(row.stream, key, index.sealed)
+            key.wipe()
+        except HoldfastError as error:
+            damaged = error.reason
+    return ListedSession(
+        id=row.name or f"stream-{row.stream:016x}",
+        state=decode_state(index.state).title,
+        sensitivity_level=sensitivity_name(index.sensitivity),
+        created_at=index.created_ms // 1000,
+        updated_at=index.updated_ms // 1000,
+        last_activity=index.last_activity_ms // 1000,
+        message_count=index.messages,
+        turn_count=index.turns,
+        tool_call_count=index.tool_calls,
+        title=listed.title,
+        tags=listed.tags,
+        user_id=listed.user_id,
+        channel_id=listed.channel_id,
+        chat_id=listed.chat_id,
+        workspace=listed.workspace,
+        model=listed.model,
+        damaged=damaged,
+    )
 
 
 def _state_code(state: SessionState | str) -> int:

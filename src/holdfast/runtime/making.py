@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from holdfast.core.commands import Command, ModelEnded, ToolEnded
@@ -13,18 +13,21 @@ from holdfast.core.messages import ToolUse, tool_result
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.model import ModelRequest
 from holdfast.ports.tool import ToolContext
-from holdfast.runtime.host import Host
+from holdfast.runtime.hooking import Hooking
+from holdfast.runtime.host import Host, Mail
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.normalise import Prepared, prepare
 from holdfast.runtime.offer import offered, read_spill
-from holdfast.runtime.perform import ModelCall, ToolCall, call_model, call_tool
+from holdfast.runtime.paths import escapes, judged
+from holdfast.runtime.perform import ModelCall, ToolCall
+from holdfast.runtime.pricing import THINKING_TOKENS, max_output_of
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.tenure import Tenure
 from holdfast.runtime.window import Bodies
 
-THINKING_TOKENS = 8_192
 REPLY_ROOM = 0.8
+NO_EDITS: Mapping[int, str] = {}
 
 
 class Led(Protocol):
@@ -41,6 +44,9 @@ class Led(Protocol):
     def report(self, command: Command) -> None:
         """Take a report."""
 
+    def post(self, mail: Mail) -> None:
+        """Take a letter."""
+
     def fail(self, error: HoldfastError) -> None:
         """Side work failed for good."""
 
@@ -53,13 +59,15 @@ class Maker:
 
     def __init__(self, engine: Led) -> None:
         self._engine = engine
+        self.hooking: Hooking
 
     def prepare(self, use: ToolUse) -> Prepared:
         """Normalise a call."""
         engine = self._engine
         crypto = engine.journal.crypto
         assert crypto is not None, "a session with effects has its key"
-        return prepare(use, engine.host.registry, engine.view.settings.workspace, crypto)
+        host, workspace = engine.host, engine.view.settings.workspace
+        return prepare(use, host.registry, workspace, crypto, host.shell)
 
     async def model(self, effect: OpenEffect) -> Command:
         """Make a model call; returns its report."""
@@ -73,7 +81,7 @@ class Maker:
             detail = "no model is configured"
         if client is None:
             return ModelEnded(
-                ref=effect.ref, outcome=Outcome.FAILED, reason="no_model", detail=detail
+                ref=effect.ref, outcome=Outcome.FAILED, reason="no_model", detail=detail, ran=False
             )
         tools = offered(view, engine.host.registry.specs())
         spent = len(engine.bodies.prompt) // 4 + sum(len(tool.parameters) // 4 for tool in tools)
@@ -86,6 +94,7 @@ class Maker:
             messages=messages,
             tools=tools,
             thinking_tokens=thinking if view.settings.thinking else None,
+            max_output_tokens=max_output_of(client),
             idempotency_key=self.effect_id(effect.ref),
         )
         call = ModelCall(
@@ -97,7 +106,7 @@ class Maker:
             clock=engine.host.clock,
             label=engine.bodies.rendered_label,
         )
-        return await call_model(call)
+        return await self.hooking.model(call, engine.host.clock.sleep)
 
     async def tool(self, effect: OpenEffect, may_start: Callable[[], bool]) -> Command:
         """Run a tool in the form that was judged; returns its report.
@@ -111,7 +120,11 @@ class Maker:
             text = "[not run: the call is not the one that was judged]"
             message = tool_result("", effect.name, text, is_error=True)
             return ToolEnded(
-                ref=effect.ref, outcome=Outcome.FAILED, message=message, reason="not_as_judged"
+                ref=effect.ref,
+                outcome=Outcome.FAILED,
+                message=message,
+                reason="not_as_judged",
+                ran=False,
             )
         call = ToolCall(
             ref=effect.ref,
@@ -121,15 +134,33 @@ class Maker:
             clock=engine.host.clock,
             may_start=may_start,
         )
-        return await call_tool(call)
+        return await self.hooking.tool(call, engine.host.clock.sleep)
 
     def prepared_of(self, effect: OpenEffect) -> Prepared | None:
         """The normalised call behind an intent, or None if it is not in the window."""
-        message = self._engine.bodies.message_at(effect.ref.cause)
+        return self.prepared_at(effect.ref)
+
+    def prepared_at(self, ref: EffectRef) -> Prepared | None:
+        """The normalised call at a place, or None if it is not in the window."""
+        message = self._engine.bodies.message_at(ref.cause)
         uses = message.tool_uses if message else ()
-        if not 1 <= effect.ref.ordinal <= len(uses):
+        if not 1 <= ref.ordinal <= len(uses):
             return None
-        return self.prepare(uses[effect.ref.ordinal - 1])
+        call = self._engine.view.call(ref.ordinal)
+        use = uses[ref.ordinal - 1]
+        return self.prepare(self.edited(use, call.edited if call else 0))
+
+    def edited(self, use: ToolUse, at: int, drafted: Mapping[int, str] = NO_EDITS) -> ToolUse:
+        """A call as it is now: with the arguments that a person or a hook put in their place.
+
+        Args:
+            at: version of the event that changed them, or 0.
+            drafted: changes that are decided but not durable yet.
+        """
+        if not at:
+            return use
+        arguments = drafted.get(at) or self._engine.bodies.edits[at]
+        return ToolUse(use.id, use.name, arguments)
 
     def context(self, effect: OpenEffect, prepared: Prepared) -> ToolContext:
         """What a tool is told beside its arguments."""
@@ -137,6 +168,7 @@ class Maker:
         tool = prepared.tool
         assert tool is not None
         limit = min(tool.spec.timeout_s, engine.view.settings.limits.tool_s)
+        as_judged = prepared.action.digest == effect.digest
         return ToolContext(
             session_id=engine.view.session_id,
             workspace=engine.view.settings.workspace or None,
@@ -148,6 +180,10 @@ class Maker:
             spill=self._spill,
             read_spill=self._read_spill,
             unsandboxed_allowed=engine.host.unsandboxed_allowed,
+            judged=judged(prepared.action.paths),
+            # The intent stands for these paths only if they lead where they led then.
+            escapes=escapes(prepared.action.paths) if as_judged else (),
+            private=engine.host.private,
         )
 
     def effect_id(self, ref: EffectRef) -> str:
@@ -165,6 +201,8 @@ class Maker:
 
     def _publish(self, type: str, data: dict[str, object]) -> None:
         engine = self._engine
+        if not engine.hub.wants(type):
+            return
         view = engine.view
         engine.hub.publish(
             StreamEvent(

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from holdfast.core.commands import External, Send
+from holdfast.core.commands import External, Send, Terminate
 from holdfast.core.errors import (
     DuplicateCommand,
-    HoldfastError,
     LeaseHeld,
     NoModel,
     NotNow,
@@ -29,35 +28,28 @@ from holdfast.core.view import SessionView
 from holdfast.ports.clock import Clock
 from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
+from holdfast.ports.shell import NoShell, ShellParser
 from holdfast.ports.store import PendingKind, StreamRow
+from holdfast.runtime.authority import Trust
 from holdfast.runtime.backend import Backend, Follower, Loaded
 from holdfast.runtime.codec import encode_command
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.envelope import Crypto
+from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.host import Handled, Host, Mail, check_command_id
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import seal_command
+from holdfast.runtime.located import Located
 from holdfast.runtime.outcomes import outcome_of
 from holdfast.runtime.stream import StreamEvent
+from holdfast.runtime.sweep import WATCH_S, Sweeping
+
+__all__ = ["Core", "Located", "Surroundings"]
 
 DEFAULT_TENANT = "default"
 DEFAULT_USER = "local"
 STORE_ORDER = (StorageType.FILE, StorageType.CUSTOM, StorageType.MEMORY)
 IDLE_S = 30.0
-WATCH_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Located:
-    """Where a session is kept."""
-
-    backend: Backend
-    row: StreamRow
-
-    @property
-    def stream(self) -> int:
-        """Its stream."""
-        return self.row.stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +61,23 @@ class Surroundings:
     build_client: Callable[[SessionView], ModelClient | None]
     kill_leftovers: Callable[[str], Awaitable[int]]
     git_state: Callable[[str], Awaitable[GitState | None]]
+    hooks: Hooks
+    shell: ShellParser = field(default_factory=NoShell)
     unsandboxed_allowed: bool = False
     idle_s: float = IDLE_S
 
 
-class Core:
+class Core(Sweeping):
     """Engines, backends and the way of a command."""
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._around = surroundings
         self.clock = surroundings.clock
+        self.idle_s = surroundings.idle_s
         self.registry = surroundings.registry
+        self.shell = surroundings.shell
         self.backends: dict[StorageType, Backend] = {}
+        self.private: tuple[str, ...] = ()
         self.tenant = DEFAULT_TENANT
         self.principal = DEFAULT_USER
         self._engines: dict[int, Engine] = {}
@@ -89,6 +86,7 @@ class Core:
         self._known: dict[int, Located] = {}
         self._watchers: list[asyncio.Task[None]] = []
         self._closing = False
+        self.trust = Trust()
 
     # --- life ----------------------------------------------------------------------
 
@@ -98,16 +96,17 @@ class Core:
     def start_watching(self) -> None:
         """Begin to notice other processes' commits and idle engines."""
         for backend in {id(b): b for b in self.backends.values()}.values():
-            self._watchers.append(asyncio.create_task(self._watch(backend)))
-        self._watchers.append(asyncio.create_task(self._evict_idle()))
+            self._watchers.append(asyncio.create_task(self.watch(backend)))
+        self._watchers.append(asyncio.create_task(self.evict_idle()))
 
     async def close(self) -> None:
         """Stop leading all sessions and close the stores; nothing is ended."""
         self._closing = True
-        for task in self._watchers:
+        watchers = tuple(self._watchers)
+        for task in watchers:
             task.cancel()
-        if self._watchers:
-            await asyncio.wait(self._watchers)
+        if watchers:
+            await asyncio.wait(watchers)
         self._watchers.clear()
         for engine in tuple(self._engines.values()):
             await engine.stop()
@@ -117,45 +116,6 @@ class Core:
         for backend in {id(b): b for b in self.backends.values()}.values():
             await backend.store.aclose()
             backend.keys.close()
-
-    async def _watch(self, backend: Backend) -> None:
-        while not self._closing:
-            try:
-                if await backend.store.changed(WATCH_S):
-                    await self._look_at_inboxes(backend)
-            except Unavailable:
-                await self.clock.sleep(WATCH_S)
-
-    async def _look_at_inboxes(self, backend: Backend) -> None:
-        rows = await backend.store.pending(kind=PendingKind.COMMAND, limit=1000)
-        for stream in {row.stream for row in rows}:
-            engine = self._engines.get(stream)
-            if engine is not None and engine.lost is None:
-                engine.look_at_inbox()
-            elif stream in self._known:
-                try:
-                    (await self.engine(self._known[stream])).look_at_inbox()
-                except HoldfastError:
-                    continue  # led elsewhere, or not readable: its own users are told
-
-    async def _evict_idle(self) -> None:
-        while not self._closing:
-            await self.clock.sleep(max(0.05, self._around.idle_s / 4))
-            now = self.clock.monotonic()
-            for stream, engine in tuple(self._engines.items()):
-                old = now - engine.last_used > self._around.idle_s
-                if engine.lost is not None or (engine.idle and old):
-                    async with self._lock(stream):
-                        if self._engines.get(stream) is engine:
-                            del self._engines[stream]
-                            await engine.stop()
-                            self._forget(stream)
-
-    def _forget(self, stream: int) -> None:
-        """Let go of what only a live session needs."""
-        hub = self._hubs.get(stream)
-        if hub is not None and not hub.watched:
-            del self._hubs[stream]
 
     # --- finding ---------------------------------------------------------------------
 
@@ -191,10 +151,13 @@ class Core:
         for _, backend in self.distinct_backends():
             row = await backend.store.find(self.tenant, session_id)
             if row is not None:
-                located = Located(backend, row)
-                self._known[row.stream] = located
-                return located
+                return self.place(backend, row)
         raise SessionNotFound(f"there is no session {session_id!r}")
+
+    def place(self, backend: Backend, row: StreamRow) -> Located:
+        """Where a session is kept; it is known from then on."""
+        located = self._known[row.stream] = Located(backend, row)
+        return located
 
     # --- leading -----------------------------------------------------------------------
 
@@ -270,7 +233,19 @@ class Core:
             kill_leftovers=self._around.kill_leftovers,
             git_state=self._around.git_state,
             unsandboxed_allowed=self._around.unsandboxed_allowed,
+            private=self.private,
+            hooks=self._around.hooks,
+            shell=self._around.shell,
+            trust=self.trust,
+            stop_below=self.stop_children,
         )
+
+    async def below(self, where: Located) -> list[Located]:
+        """All sessions below one; `children` finds them."""
+        return []
+
+    async def stop_children(self, stream: int) -> None:
+        """Cancel what runs below a session; `children` says how."""
 
     async def follow(self, where: Located, until: int | None = None) -> Follower:
         """Read a session without leading it, up to a version."""
@@ -355,7 +330,7 @@ class Core:
         journal = where.backend.journal(where.row)
         store = where.backend.store
         assert mail.id is not None
-        if isinstance(command, Send) and await store.command(where.stream, mail.id) is None:
+        if isinstance(command, Send) and not await self._known_command(where, mail.id):
             row = await store.stream_row(where.stream)
             if row is not None and row.index.state == int(SessionState.PAUSED):
                 raise NotNow("the session is Paused; it takes no messages")
@@ -371,10 +346,33 @@ class Core:
             if all(row.id != mail.id for row in rows):
                 again = await store.command(where.stream, mail.id)
                 if again is None:
-                    return Handled(0, 0)
+                    return await self._left_no_trace(where, command)
                 continue
             await self.lead_if_free(where)
             await store.changed(WATCH_S / 4)
+
+    async def _left_no_trace(self, where: Located, command: External) -> Handled:
+        """What became of a command that is neither on record nor waiting: it changed nothing.
+
+        Raises:
+            SessionNotFound, NotNow: the wipe of the session took it along.
+        """
+        row = await where.backend.store.stream_row(where.stream)
+        if isinstance(command, Terminate):
+            return Handled(0, 0)  # somebody else was first
+        if row is None or row.name is None:
+            raise SessionNotFound("the session has been terminated")
+        if row.index.state == int(SessionState.TERMINATING):
+            raise NotNow("the session is Terminating")
+        return Handled(0, 0)
+
+    async def _known_command(self, where: Located, id: bytes) -> bool:
+        """Whether a command was carried out, or waits durably, whoever was told of it."""
+        store = where.backend.store
+        if await store.command(where.stream, id) is not None:
+            return True
+        rows = await store.pending(where.stream, PendingKind.COMMAND)
+        return any(row.id == id for row in rows)
 
     async def check_model_for(self, where: Located) -> None:
         """Refuse early what this process leads and has no model for.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from holdfast.core.errors import BlobNotFound
-from holdfast.core.tools import Nature, ToolSpec
+from holdfast.core.policies import compiled
+from holdfast.core.tools import ToolSpec
 from holdfast.core.view import SessionView
 from holdfast.runtime.journal import Journal
 
@@ -18,9 +19,18 @@ def offered(view: SessionView, specs: Sequence[ToolSpec]) -> tuple[ToolSpec, ...
         spec
         for spec in specs
         if (names is None or spec.name.casefold() in names)
-        and (spec.nature is Nature.READ_ONLY or view.settings.unsafe_auto_approve)
+        and not _denied(view, spec.name)
         and (view.settings.workspace or not spec.needs_workspace)
     )
+
+
+def _denied(view: SessionView, name: str) -> bool:
+    """Whether the session's own rules deny a tool whatever its arguments are."""
+    policy = view.settings.permission
+    if policy is None:
+        return False
+    rules = compiled(policy).tool(name.casefold()).deny.whole
+    return any(not (one.rule.role or one.rule.task_type) for one in rules)
 
 
 async def read_spill(journal: Journal, handle: str) -> bytes:

@@ -44,13 +44,16 @@ _DICTIONARY = (
     b'"cost_micros":},"model":"","provider":"anthropic","stop":"tool_use","duration_ms":'
 )
 
+_PREPARED = zlib.compressobj(1, zlib.DEFLATED, _WINDOW_BITS, _MEMORY, 0, _DICTIONARY)
+"""Has read the dictionary and nothing else; each payload gets a copy."""
+
 
 def pack(payload: bytes) -> bytes:
     """Make a payload small, if that is worth it."""
     marked = payload.startswith(_MARK)
     if len(payload) < _BYTES_MIN and not marked:
         return payload
-    deflate = zlib.compressobj(1, zlib.DEFLATED, _WINDOW_BITS, _MEMORY, 0, _DICTIONARY)
+    deflate = _PREPARED.copy()
     packed = _MARK + deflate.compress(payload) + deflate.flush()
     return packed if marked or len(packed) < len(payload) else payload
 

@@ -227,6 +227,8 @@ async def _act(call: ToolCall, context: ToolContext) -> ToolOutcome:
 async def _within(work: Awaitable[ToolOutcome], limit_s: float, clock: Clock) -> ToolOutcome:
     """Await with a time limit on the port's clock."""
     task = asyncio.ensure_future(work)
+    # What comes too late is looked at, so that it is no warning, however often this is cancelled.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
     timer = asyncio.ensure_future(clock.sleep(limit_s))
     try:
         await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
@@ -238,8 +240,6 @@ async def _within(work: Awaitable[ToolOutcome], limit_s: float, clock: Clock) ->
         if not task.done():
             task.cancel()
             await asyncio.wait({task})
-        if task.done() and not task.cancelled():
-            task.exception()  # what comes too late is looked at, so that it is no warning
 
 
 def _keeper(call: ToolCall, kept: list[str]) -> Callable[[str], None]:
@@ -301,6 +301,7 @@ def _stopped(
         exit_code=code,
         duration_ms=_ms(call.clock, started),
         reason=reason,
+        ran=bool(call.began),
     )
 
 

@@ -47,7 +47,8 @@ SESSION_DATA_KEYS = (
     "tasks",
     "parent_id",
 )
-LLM_KEYS = ("provider", "model", "base_url")
+LLM_KEYS = ("provider", "model", "base_url", "input_usd", "output_usd")
+LLM_PRICES = LLM_KEYS[3:]
 
 # The seeds know five states; ours beyond them are written as the nearest of those.
 _WRITTEN_AS = {
@@ -69,7 +70,7 @@ class SessionData:
         total_cost: US dollars.
         created_at: epoch seconds.
         updated_at: epoch seconds.
-        llm_config: provider, model and base_url; never a key.
+        llm_config: provider and model, base_url and prices if they are set; never a key.
     """
 
     id: str
@@ -237,7 +238,13 @@ def _read_llm(fields: Fields) -> JsonObject | None:
     inner = Fields(value, "llm_config")
     config: JsonObject = {"provider": inner.text("provider"), "model": inner.text("model")}
     base_url = inner.maybe("base_url", as_text)
-    return config if base_url is None else config | {"base_url": base_url}
+    if base_url is not None:
+        config["base_url"] = base_url
+    for name in LLM_PRICES:
+        price = inner.maybe(name, as_text)
+        if price is not None:
+            config[name] = price
+    return config
 
 
 def _only(data: JsonObject, names: tuple[str, ...]) -> JsonObject:

@@ -9,13 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from holdfast.core.errors import ImportRefused
+from holdfast.core.errors import ImportRefused, InvalidInput
 from holdfast.core.events import CostRecord, Details, Totals
 from holdfast.core.messages import Message, Role, ToolResult
+from holdfast.core.policyform import policy_of
 from holdfast.core.quantities import MICROS_PER_USD, Usage
+from holdfast.core.rules import Policy
 from holdfast.core.settings import EXTRA_CHARS_MAX, Settings, StorageType
 from holdfast.runtime.seeddata import SessionData
-from holdfast.runtime.seedjson import Fields, Json, JsonObject, as_count, as_number, as_text, write
+from holdfast.runtime.seedjson import (
+    Fields,
+    Json,
+    JsonObject,
+    as_count,
+    as_number,
+    as_text,
+    refuse,
+    write,
+)
 from holdfast.runtime.seedserial import SerializableSession
 from holdfast.runtime.takeover import Plan, Run
 
@@ -23,6 +34,7 @@ SEED_KEYS = (
     "config", "context_usage", "total_usage", "total_cost", "model_name", "cost_records",
     "thinking_budget", "tool_names", "updated_at", "llm_config", "tasks", "parent_id", "allowances",
     "budget_snapshot", "escape_state", "workspace_path", "model", "git_state", "created_at",
+    "allow_rules",
 )  # fmt: skip
 """Inert names that an export and another import carry along."""
 
@@ -88,9 +100,17 @@ def _settings(data: SessionData) -> Settings:
         auto_compact_threshold=config.number("auto_compact_threshold"),
         storage_type=StorageType(config.text("storage_type")),
         thinking=data.thinking_enabled,
+        permission=_permission(data.config.get("permission_policy")),
         thinking_tokens=data.thinking_budget or None,
         extra=extra if len(extra) <= EXTRA_CHARS_MAX else "{}",
     )
+
+
+def _permission(value: Json) -> Policy | None:
+    try:
+        return policy_of(value)
+    except InvalidInput as error:
+        raise refuse("config.permission_policy", error.message) from None
 
 
 def plan_of_serializable(data: SerializableSession, notes: Iterable[str] = ()) -> Plan:

@@ -17,14 +17,22 @@ from datetime import UTC, datetime
 
 from holdfast.core.events import CostRecord, EffectEnded, Imported
 from holdfast.core.gitstate import GitState
+from holdfast.core.grants import Grant, GrantKind
 from holdfast.core.messages import Message
+from holdfast.core.policyform import policy_form, rule_of
 from holdfast.core.quantities import MICROS_PER_USD, Usage
+from holdfast.core.rules import Policy, RuleEffect
 from holdfast.core.view import Recorded, SessionView
+from holdfast.runtime.allowances import written
+from holdfast.runtime.authority import AuthorityReader
+from holdfast.runtime.backend import Loaded
+from holdfast.runtime.escapestate import state_of
 from holdfast.runtime.manager import Core
 from holdfast.runtime.offer import offered
 from holdfast.runtime.seeddata import SessionData
 from holdfast.runtime.seedjson import Fields, Json, JsonObject, as_text
 from holdfast.runtime.seedserial import SerializableSession, SessionMetadata
+from holdfast.runtime.takeover import HELD_RULES
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
 _USER_ID = re.compile(r"[0-9a-fA-F]{16}")
@@ -41,6 +49,8 @@ class _Found:
     records: tuple[CostRecord, ...]
     inert: JsonObject
     tools: tuple[str, ...]
+    escapes: tuple[Grant, ...]
+    allowances: tuple[Grant, ...]
 
     @property
     def untouched(self) -> bool:
@@ -64,6 +74,7 @@ async def _read(core: Core, session_id: str) -> _Found:
     records: list[CostRecord] = []
     async for recorded in where.backend.journal(where.row).replay(until=view.version):
         records.extend(records_of((recorded,)))
+    grants = await _grants(core, loaded)
     return _Found(
         id=where.row.name or view.session_id,
         view=view,
@@ -72,7 +83,18 @@ async def _read(core: Core, session_id: str) -> _Found:
         records=tuple(records),
         inert=inert,
         tools=tuple(spec.name for spec in offered(view, core.registry.specs())),
+        escapes=tuple(one for one in grants if one.kind is GrantKind.ESCAPE),
+        allowances=tuple(one for one in grants if one.kind is GrantKind.ALLOWANCE),
     )
+
+
+async def _grants(core: Core, loaded: Loaded) -> tuple[Grant, ...]:
+    """The grants that hold for a session, the most specific first."""
+    reader = AuthorityReader(loaded.journal, core.trust)
+    await reader.refresh(loaded.view)
+    now_ms = core.clock.now_ms()
+    grants = reader.current(loaded.view).grants
+    return tuple(grant for grant in grants if grant.live(now_ms))
 
 
 def records_of(events: Iterable[Recorded]) -> Iterator[CostRecord]:
@@ -137,7 +159,20 @@ def _config(found: _Found) -> JsonObject:
         "planning_enabled": inert.get("planning_enabled", False),
         "goal_tracking": inert.get("goal_tracking", False),
     }
+    policy = _policy(found)
+    if policy is not None and not (found.untouched and "permission_policy" in inert):
+        fresh["permission_policy"] = policy
     return {**inert, **fresh, **extra}
+
+
+def _policy(found: _Found) -> Json:
+    """The session's own rules, with those that came with a file and still wait."""
+    own, held = found.view.settings.permission, found.inert.get(HELD_RULES)
+    waiting = [rule_of(RuleEffect.ALLOW, one) for one in held] if isinstance(held, list) else []
+    if own is None and not waiting:
+        return None
+    form: Json = json.loads(json.dumps(policy_form((own or Policy()).with_rules(*waiting))))
+    return form
 
 
 def _context(view: SessionView) -> JsonObject:
@@ -194,7 +229,12 @@ def _llm(found: _Found) -> JsonObject | None:
     if model is None:
         return _as_object(found.inert.get("llm_config")) or None
     config: JsonObject = {"provider": model.provider, "model": model.model}
-    return config if model.base_url is None else {**config, "base_url": model.base_url}
+    more = (
+        ("base_url", model.base_url),
+        ("input_usd", model.input_usd),
+        ("output_usd", model.output_usd),
+    )
+    return config | {name: value for name, value in more if value is not None}
 
 
 def _as_object(value: Json) -> JsonObject:
@@ -235,9 +275,9 @@ async def to_serializable(core: Core, session_id: str) -> SerializableSession:
             approval_count=view.approval_count,
             custom=json.loads(view.details.custom),
         ),
-        allowances=_objects(inert.get("allowances")),
+        allowances=(*_objects(inert.get("allowances")), *written(found.allowances)),
         budget_snapshot=_as_object(inert.get("budget_snapshot")) or None,
-        escape_state=_as_object(inert.get("escape_state")) or None,
+        escape_state=state_of(found.escapes, _as_object(inert.get("escape_state"))) or None,
         workspace_path=path if isinstance(path, str) else None,
         model=model if isinstance(model, str) else None,
         git_state=view.git or _git(inert.get("git_state")),

@@ -10,11 +10,16 @@ from typing import IO
 
 from holdfast.core.messages import Message
 from holdfast.core.settings import ModelSettings
+from holdfast.runtime.approving import ApprovalService
 from holdfast.runtime.audit import AuditReport, rotate_keys, verify_store
+from holdfast.runtime.children import Children
 from holdfast.runtime.config import AgentResult, ContextUsage
 from holdfast.runtime.endings import Endings
 from holdfast.runtime.exporting import export_session, export_text
+from holdfast.runtime.grants_service import AllowanceService
 from holdfast.runtime.importing import import_file, import_session, restore_from_data
+from holdfast.runtime.installed import Installed
+from holdfast.runtime.permissions import PermissionService
 from holdfast.runtime.proxies import GatedExecutor, GatedModel
 from holdfast.runtime.seeddata import SessionData
 from holdfast.runtime.seeds import to_serializable, to_session_data
@@ -23,7 +28,9 @@ from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.takeover import ImportedSession
 
 
-class SessionService(Endings):
+class SessionService(
+    AllowanceService, PermissionService, ApprovalService, Children, Installed, Endings
+):
     """Sessions by id, as the seeds spell it; each method is one of `Session`'s."""
 
     async def generate(self, session_id: str, prompt: str) -> AgentResult:

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 from holdfast.core.decide.content import check_birth
 from holdfast.core.errors import (
+    Denied,
     HoldfastError,
     InvalidInput,
     SessionExists,
     SessionNotFound,
 )
 from holdfast.core.events import Event, Opened
+from holdfast.core.hooks import HookAction, HookEvent
 from holdfast.core.ids import generated_id, validate_id
 from holdfast.core.lifecycle import SessionState, decode_state
 from holdfast.ports.store import Health
@@ -23,6 +25,7 @@ from holdfast.runtime.config import (
 )
 from holdfast.runtime.envelope import keyed_digest
 from holdfast.runtime.handle import Session
+from holdfast.runtime.hooks import HookEngine
 from holdfast.runtime.listing import Listing, resolve_workspace
 from holdfast.runtime.manager import Located
 from holdfast.runtime.perform import clean
@@ -73,6 +76,8 @@ class Sessions(Listing):
         await self.ready()
         workspace = resolve_workspace(chosen.workspace)
         settings = chosen.to_settings(workspace)
+        if chosen.hook_engine is not None:
+            self._around.hooks.add_engine(chosen.hook_engine)
         git = await self._around.git_state(workspace) if workspace else None
         opened = Opened(
             session_id=name,
@@ -88,18 +93,54 @@ class Sessions(Listing):
         )
         return await self._open_new(opened, ())
 
+    @property
+    def hooks(self) -> HookEngine:
+        """The hooks that every session of this manager has (seed D3)."""
+        return self._around.hooks.everywhere
+
+    def add_hook_engine(self, engine: HookEngine) -> None:
+        """Register the hook engine that sessions were made with, before they go on.
+
+        Raises:
+            AlreadyThere: another engine has its name.
+        """
+        self._around.hooks.add_engine(engine)
+
+    async def _start_hooks(self, opened: Opened) -> None:
+        data: dict[str, object] = {
+            "system_prompt": opened.system_prompt,
+            "workspace": opened.settings.workspace,
+            "user_id": opened.user_id,
+        }
+        engine = opened.settings.hook_engine
+        answer = await self._around.hooks.fire(
+            HookEvent.SESSION_START, opened.session_id, data, engine=engine
+        )
+        if answer.action is HookAction.BLOCK:
+            raise Denied(f"a hook refused the session: {answer.reason}")
+
     async def _open_new(
         self, opened: Opened, further: Sequence[Event], *, parent: int = 0
     ) -> Session:
-        check_birth(opened)
-        for _, other in self.distinct_backends():
-            if await other.store.find(self.tenant, opened.session_id) is not None:
-                raise SessionExists(f"there is a session {opened.session_id!r} already")
+        await self._check_free(opened)
         backend = self.backend_for(opened.settings.storage_type)
+        await self._start_hooks(opened)
         actor = await backend.actor(self.tenant, self.principal)
         loaded = await backend.create(opened, further, actor=actor, parent=parent)
         self.adopt(loaded)
         return self._handle(await self.locate(opened.session_id), opened.session_id)
+
+    async def _check_free(self, opened: Opened) -> None:
+        """Check that a session can be born.
+
+        Raises:
+            SessionExists: its id is taken.
+            InvalidInput: a value is out of range.
+        """
+        check_birth(opened)
+        for _, other in self.distinct_backends():
+            if await other.store.find(self.tenant, opened.session_id) is not None:
+                raise SessionExists(f"there is a session {opened.session_id!r} already")
 
     def _handle(self, where: Located, id: str) -> Session:
         self._known[where.stream] = where

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from holdfast.core.decide.approvals import TIMEOUT
 from holdfast.core.events import (
     Admitted,
     Answered,
@@ -31,11 +32,12 @@ from holdfast.core.events import (
     Refused,
     Resumed,
     StateSet,
+    Warned,
     Wiped,
 )
 from holdfast.core.messages import Message, ToolResult
 from holdfast.core.quantities import Usage
-from holdfast.core.view import Recorded, SessionView
+from holdfast.core.view import YES, Recorded, SessionView
 
 EVENT_TYPES: dict[str, str] = {
     "session_created": "the session exists",
@@ -56,9 +58,11 @@ EVENT_TYPES: dict[str, str] = {
     "tool_output_delta": "live: id, name, delta",
     "tool_end": "a tool call has its result: id, name, output, exit_code, outcome",
     "permission_denied": "the gate refused a tool call: tool_id, tool_name, reason",
-    "confirmation_required": "a person is asked: question, about, tool_name, text, choices",
-    "confirmation_received": "a person answered: question, decision, note",
-    "confirmation_timeout": "a question lapsed: question, why",
+    "confirmation_required": "a person is asked: question, about, tool_id, tool_name, args, "
+    "text, choices, timeout_ms",
+    "confirmation_received": "a person answered: question, tool_id, decision, approved, note, by",
+    "confirmation_timeout": "a question lapsed: question, tool_id, why, action_taken",
+    "budget_warning": "an account is nearly used up: account, text",
     "cancel_requested": "the run is to end: why",
     "context_set": "what the model sees changed: reason, messages, tokens",
     "restarted": "an effect is repeated after a crash: effect, attempt",
@@ -187,23 +191,49 @@ def _refused(e: Refused, b: SessionView, a: SessionView, r: Recorded) -> list[Pa
 
 
 def _asked(e: Asked, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
+    call = a.call(e.ordinal)
     data: dict[str, object] = {
         "question": r.version,
         "about": e.about,
+        "tool_id": call.id if call else "",
         "tool_name": e.name,
+        "args": e.preview,
         "text": e.text,
         "choices": list(e.choices),
+        "timeout_ms": None if e.due_ms is None else max(0, e.due_ms - r.time_ms),
+        "quorum": e.quorum,
+        "patterns": list(e.patterns),
     }
     return [("confirmation_required", data)]
 
 
+def _tool_id(view: SessionView, question: int) -> str:
+    found = view.question(question)
+    call = view.call(found.ref.ordinal) if found else None
+    return call.id if call else ""
+
+
 def _answered(e: Answered, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
-    data: dict[str, object] = {"question": e.question, "decision": e.decision, "note": e.note}
+    tool_id, approved = _tool_id(b, e.question), e.decision in YES
+    if e.by == TIMEOUT:
+        lapsed = {"question": e.question, "tool_id": tool_id, "why": "expired"}
+        return [("confirmation_timeout", {**lapsed, "action_taken": "auto_approved"})]
+    data: dict[str, object] = {
+        "question": e.question,
+        "tool_id": tool_id,
+        "decision": e.decision,
+        "approved": approved,
+        "note": e.note,
+        "by": e.by,
+        "open": a.question(e.question) is not None,
+    }
     return [("confirmation_received", data)]
 
 
 def _lapsed(e: Lapsed, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
-    return [("confirmation_timeout", {"question": e.question, "why": e.why})]
+    taken = "asked_anew" if e.why == "stale" else "rejected"
+    data = {"question": e.question, "tool_id": _tool_id(b, e.question), "why": e.why}
+    return [("confirmation_timeout", {**data, "action_taken": taken})]
 
 
 def _started(e: EffectStarted, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
@@ -274,6 +304,10 @@ def _cancel_asked(e: CancelAsked, b: SessionView, a: SessionView, r: Recorded) -
     return [("cancel_requested", {"why": e.why})]
 
 
+def _warned(e: Warned, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
+    return [(f"{e.about}_warning", {"account": e.subject, "text": e.detail})]
+
+
 def _wiped(e: Wiped, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
     return [("session_wiped", {"destroyed_at_ms": e.destroyed_at_ms, "key_epoch": e.key_epoch})]
 
@@ -298,6 +332,7 @@ _WRITERS: dict[type[Event], Writer] = {  # type: ignore[type-arg]  # each takes 
     Resumed: _state,
     StateSet: _state,
     CancelAsked: _cancel_asked,
+    Warned: _warned,
     Wiped: _wiped,
     Ended: _over,
 }

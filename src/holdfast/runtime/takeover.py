@@ -6,7 +6,8 @@ So nothing half-imported remains (contract 2.10).
 
 What a file says never acts: messages are untrusted, models, endpoints, key
 references, grants and limits are kept as inert JSON, `unsafe_auto_approve` is
-off. A workspace is used only if it is a directory here, and that is noted.
+off. Permission rules that deny or ask hold at once; those that allow wait until a
+person accepts them. A workspace is used only if it is a directory here, and that is noted.
 """
 
 from __future__ import annotations
@@ -39,20 +40,24 @@ from holdfast.core.ids import generated_id, validate_id
 from holdfast.core.labels import Label
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message, estimate_tokens
+from holdfast.core.policyform import rule_form
 from holdfast.core.quantities import Usage
-from holdfast.core.settings import Settings, StorageType
+from holdfast.core.rules import Policy, PolicyMode, RuleEffect
+from holdfast.core.settings import Settings, StorageType, TimeoutAction
 from holdfast.core.view import RANGES_MAX
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.listing import resolve_workspace
 from holdfast.runtime.manager import Core
 from holdfast.runtime.perform import clean
-from holdfast.runtime.seedjson import JsonObject, write
+from holdfast.runtime.seedjson import Json, JsonObject, write
 from holdfast.runtime.seedmessages import IMPORTED
 
 TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999
 COUNT_MAX = 2**53
 NAME_CHARS_MAX = 1000
+HELD_RULES = "allow_rules"
+"""The inert name of allow rules that came with a file and wait for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ async def take_over(
     """
     name, renamed = await _free_name(core, plan, new_id, rename)
     settings, notes = _safe(core, plan)
+    plan = replace(plan, inert=held_rules(plan.settings.permission, plan.inert))
     opened = Opened(
         session_id=name,
         tenant=core.tenant,
@@ -213,15 +219,49 @@ def _safe(core: Core, plan: Plan) -> tuple[Settings, list[str]]:
     elif plan.workspace:
         notes.append("its workspace is not a directory here; the session has none")
     storage = _storage(core, plan.settings.storage_type)
+    waiting = held_rules(plan.settings.permission, plan.inert).get(HELD_RULES)
+    if isinstance(waiting, list) and waiting:
+        rules = ", ".join(str(one["rule"] if isinstance(one, dict) else one) for one in waiting)
+        notes.append(
+            f"rules that allow are kept and allow nothing until they are accepted: {rules}"
+        )
     settings = replace(
         plan.settings,
         workspace=workspace,
         model=None,
         unsafe_auto_approve=False,
+        permission=_narrowed(plan.settings.permission),
+        confirmation=replace(
+            plan.settings.confirmation,
+            unsafe_auto_approve=(),
+            timeout_action=TimeoutAction.REJECT,
+        ),
         parent_id=None,
         storage_type=storage,
     )
     return settings, notes
+
+
+def _narrowed(policy: Policy | None) -> Policy | None:
+    """What a file may bring about by itself: denials and questions, never permission."""
+    if policy is None:
+        return None
+    strict = policy.mode is PolicyMode.STRICT
+    rules = tuple(rule for rule in policy.rules if rule.effect is not RuleEffect.ALLOW)
+    if not rules and not strict:
+        return None
+    return Policy(mode=PolicyMode.STRICT if strict else PolicyMode.DEFAULT, rules=rules)
+
+
+def held_rules(policy: Policy | None, inert: JsonObject) -> JsonObject:
+    """The inert part of a session with the allow rules that wait for a person."""
+    before = inert.get(HELD_RULES)
+    held = list(before) if isinstance(before, list) else []
+    for rule in policy.rules if policy else ():
+        form: Json = {**said} if isinstance(said := rule_form(rule), dict) else said
+        if rule.effect is RuleEffect.ALLOW and form not in held:
+            held.append(form)
+    return {**inert, HELD_RULES: held} if held else inert
 
 
 def _check(opened: Opened, plan: Plan) -> None:

@@ -6,14 +6,25 @@ log when first needed and kept here (contract 1.12).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 from holdfast.core.context import Entry, Renderer
-from holdfast.core.events import Admitted, ContextSet, EffectEnded, Event, Imported, Opened
+from holdfast.core.events import (
+    Admitted,
+    Answered,
+    ContextSet,
+    EffectEnded,
+    EffectStarted,
+    Event,
+    Imported,
+    Modified,
+    Opened,
+)
 from holdfast.core.labels import Label
 from holdfast.core.messages import Message, estimate_tokens
-from holdfast.core.view import Recorded, Window
+from holdfast.core.view import CALLS_MAX, Recorded, Window
 
 
 def messages_of(event: Event) -> tuple[Message, ...]:
@@ -29,13 +40,71 @@ def messages_of(event: Event) -> tuple[Message, ...]:
             return ()
 
 
+def edit_of(event: Event) -> str:
+    """The changed arguments of a call that an event brings, as JSON text, or ""."""
+    return event.arguments if isinstance(event, Answered | Modified) else ""
+
+
+class Shown(Sequence[Message]):
+    """The messages that were visible at a moment, in order; it copies none of them.
+
+    Args:
+        entries: a list that only ever grows at its end.
+        summary: comes first, if there is one.
+    """
+
+    __slots__ = ("_count", "_entries", "_summary")
+
+    def __init__(self, entries: list[Entry], summary: Message | None) -> None:
+        self._entries = entries
+        self._count = len(entries)
+        self._summary: tuple[Message, ...] = () if summary is None else (summary,)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._summary) + self._count
+
+    def __iter__(self) -> Iterator[Message]:
+        """All of them."""
+        yield from self._summary
+        for place in range(self._count):
+            yield self._entries[place].message
+
+    @overload
+    def __getitem__(self, place: int) -> Message: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Message, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> Message | tuple[Message, ...]:
+        """One of them, or a tuple of some."""
+        if isinstance(place, slice):
+            return tuple(self)[place]
+        at = range(len(self))[place] - len(self._summary)
+        return self._summary[0] if at < 0 else self._entries[at].message
+
+    def __eq__(self, other: object) -> bool:
+        """Equal to a tuple of the same messages."""
+        return isinstance(other, Shown | tuple) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        """As that tuple's."""
+        return hash(tuple(self))
+
+
 @dataclass(slots=True)
 class Bodies:
-    """Messages of the window, by version, with the prompt and the last summary."""
+    """Messages of the window, by version, with the prompt and the last summary.
+
+    What is in `entries` stays where it is: a list that would have to change before
+    its end is replaced, since `shown` has given it away. `edits` are the changed
+    arguments of calls that are still open, by the version of what changed them.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     prompt: str = ""
     summary: Message | None = None
+    edits: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
     _renderer: Renderer = field(default_factory=Renderer, repr=False, compare=False)
 
     def render(self, budget_tokens: int) -> tuple[Message, ...]:
@@ -51,6 +120,13 @@ class Bodies:
     def take(self, recorded: Recorded, window: Window) -> None:
         """Take in one more event; `window` is the one after it."""
         event = recorded.event
+        if isinstance(event, EffectStarted):
+            return  # nearly every second event, and it says nothing
+        changed = edit_of(event)
+        if changed:
+            self.edits[recorded.version] = changed
+        elif isinstance(event, Admitted) and self.edits:
+            self.edits = dict(list(self.edits.items())[-CALLS_MAX:])
         if isinstance(event, ContextSet):
             self.entries = [e for e in self.entries if window.shows(e.version)]
             self.summary = event.summary
@@ -59,11 +135,17 @@ class Bodies:
         prompt = getattr(event, "system_prompt", None)
         if prompt is not None:
             self.prompt = prompt
-        fresh = [Entry(recorded.version, message) for message in messages_of(event)]
+        messages = messages_of(event)
+        if not messages:
+            return
+        fresh = [Entry(recorded.version, message) for message in messages]
         place = self._place_of(event)
         if place + (self.summary is not None) < self._renderer.done:
             self._renderer.reset()
-        self.entries[place:place] = fresh
+        if place == len(self.entries):
+            self.entries += fresh
+        else:
+            self.entries = [*self.entries[:place], *fresh, *self.entries[place:]]
 
     def _place_of(self, event: Event) -> int:
         """Where its messages go: an answer stands before what came while it was written."""
@@ -72,6 +154,10 @@ class Bodies:
             while place and self.entries[place - 1].version > event.cause:
                 place -= 1
         return place
+
+    def shown(self) -> Shown:
+        """The messages that are visible now."""
+        return Shown(self.entries, self.summary)
 
     def visible(self) -> list[Entry]:
         """What is shown, the summary first."""

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.core.actions import Action
@@ -22,16 +22,21 @@ from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Outcome
 from holdfast.core.facts import Facts, Found
 from holdfast.core.ids import EffectRef
-from holdfast.core.lifecycle import WORKING
-from holdfast.core.messages import Message, ToolUse, estimate_tokens, tool_result
+from holdfast.core.lifecycle import WORKING, SessionState
+from holdfast.core.messages import ToolUse, estimate_tokens, tool_result
 from holdfast.core.owed import Owed, owed
 from holdfast.core.tools import Nature
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.tool import ReconcilableTool, Reconciled, Reconciliation
-from holdfast.runtime.host import CANCEL_GRACE_S
+from holdfast.runtime.acting import actions_of, edited_action
+from holdfast.runtime.authority import AuthorityReader
+from holdfast.runtime.batch import Batch
+from holdfast.runtime.hooking import Hooking
+from holdfast.runtime.host import CANCEL_GRACE_S, Mail
 from holdfast.runtime.making import Led, Maker
 from holdfast.runtime.normalise import Prepared, model_action
 from holdfast.runtime.perform import clean
+from holdfast.runtime.pricing import Pricing
 
 _log = logging.getLogger(__name__)
 
@@ -50,17 +55,24 @@ class Workers:
     """The running effects and timers of one engine."""
 
     def __init__(self, engine: Led) -> None:
-        self.revisions: tuple[tuple[str, int], ...] = ()
+        self.authority = AuthorityReader(engine.journal, engine.host.trust)
         self.make = Maker(engine)
+        self.hooking = self.make.hooking = Hooking(
+            engine, engine.host.hooks, self.authority, self.make, self._spawn
+        )
+        self._pricing = Pricing(engine.host.registry.specs)
         self._engine = engine
         self._running: dict[EffectRef, Running] = {}
         self._found: dict[EffectRef, Found] = {}
         self._asking: set[EffectRef] = set()
-        self._side: set[asyncio.Task[None]] = set()
+        self._side: dict[asyncio.Task[None], None] = {}  # in the order they began
         self._host_calls: dict[EffectRef, asyncio.Future[Any]] = {}
         self._timer: tuple[int, asyncio.Task[None]] | None = None
         self._destroying = False
+        self._looked = False
         self.stopping = False
+        last = engine.view.last_turn
+        self._below = (last.id if last else 0, engine.view.state not in WORKING)
         self._waiting_grace = False
 
     @property
@@ -70,18 +82,31 @@ class Workers:
 
     # --- facts -------------------------------------------------------------------
 
-    def facts(self, view: SessionView, now_ms: int, fresh: dict[int, Message]) -> Facts:
-        """Read what deciding needs beside the fold."""
+    def facts(self, draft: Batch, mail: Mail, *, kept: tuple[int, int], behind: bool) -> Facts:
+        """Read what deciding the next of a batch needs beside the fold; see `Facts`."""
+        view = draft.view
+        authority = draft.charged(
+            self.authority.current(view, self.hooking.events, self.hooking.engines)
+        )
+        attended = self._engine.hub.attended
+        if attended != authority.attended:
+            authority = replace(authority, attended=attended)
         return Facts(
-            now_ms=now_ms,
+            now_ms=draft.now_ms,
             engine=self._engine.id,
             model=self._model_action(view),
-            actions=self._actions(view, fresh),
+            actions=actions_of(self.make, draft, self._engine.bodies),
             found=dict(self._found),
             grace_over=self._engine.tenure.grace_over,
-            revisions=self.revisions,
+            revisions=self.authority.revisions,
+            authority=authority,
             led_ms=self._engine.tenure.led_ms,
             stopping=self.stopping,
+            kept=kept,
+            queued=mail.seq > 0,
+            behind=behind,
+            edited=edited_action(self.make, draft, self._engine.bodies, mail.command),
+            private=self._engine.host.private,
         )
 
     def _model_action(self, view: SessionView) -> Action:
@@ -89,24 +114,16 @@ class Workers:
             client = self._engine.host.model_for(view)
         except HoldfastError:
             client = None
-        return model_action(client.model if client else "", known=client is not None)
-
-    def _actions(self, view: SessionView, fresh: dict[int, Message]) -> dict[EffectRef, Action]:
-        turn = view.turn
-        if turn is None or not view.calls:
-            return {}
-        message = fresh.get(turn.answer) or self._engine.bodies.message_at(turn.answer)
-        uses = message.tool_uses if message else ()
-        return {
-            EffectRef(turn.answer, call.ordinal): self.make.prepare(uses[call.ordinal - 1]).action
-            for call in view.calls
-            if call.ordinal <= len(uses)
-        }
+        if client is None:
+            return model_action("", known=False)
+        cost = self._pricing.next_call(client, view, self._engine.bodies.prompt)
+        return model_action(client.model, known=True, cost=cost)
 
     # --- reconciling ---------------------------------------------------------------
 
     def reconcile(self) -> None:
         """Start what is missing and cancel what is surplus."""
+        self._looked = True
         view = self._engine.view
         due = owed(view)
         wanted = {effect.ref: effect for effect in due.run}
@@ -124,14 +141,28 @@ class Workers:
         if view.state not in WORKING:
             for task in self._host_calls.values():
                 task.cancel()
+        self.hooking.look((*due.start, *self._left_over(view)))
+        self._stop_below(view)
         self._ask_tools(view)
         self._set_timer(due)
         if due.destroy_key and not self._destroying:
             self._destroying = True
             self._spawn(self._engine.destroy_key())
 
+    def _left_over(self, view: SessionView) -> tuple[EffectRef, ...]:
+        """Calls that another engine started: hooks look at them before they are repeated."""
+        if view.state not in WORKING or view.turn is None or view.turn.cancel:
+            return ()
+        return tuple(effect.ref for effect in view.open if effect.engine != self._engine.id)
+
+    def look_again(self) -> None:
+        """Reconcile after a batch, unless its append has led to that already."""
+        if not self._looked:
+            self.reconcile()
+        self._looked = False
+
     def _start(self, effect: OpenEffect) -> None:
-        if not self._engine.tenure.margin_ok:
+        if self.stopping or not self._engine.tenure.margin_ok:
             return
         work = (
             self.make.model(effect)
@@ -183,10 +214,13 @@ class Workers:
     def _report_cancelled(self, effect: OpenEffect, *, never: bool) -> None:
         if effect.effect == "model":
             self._engine.report(
-                ModelEnded(ref=effect.ref, outcome=Outcome.CANCELLED, reason="cancelled")
+                ModelEnded(
+                    ref=effect.ref, outcome=Outcome.CANCELLED, reason="cancelled", ran=not never
+                )
             )
             return
         call = self._engine.view.call(effect.ref.ordinal)
+        ran = not never
         never = never and effect.attempt == 1  # an earlier attempt may have had effects
         text = (
             "[cancelled before it started]"
@@ -201,6 +235,7 @@ class Workers:
                 message=message,
                 exit_code=130,
                 reason="cancelled" if never else "cancel_timeout",
+                ran=ran,
             )
         )
 
@@ -212,6 +247,18 @@ class Workers:
             yield
         finally:
             self._host_calls.pop(ref, None)
+
+    def _stop_below(self, view: SessionView) -> None:
+        """A turn that is cancelled, or a session that ends, takes what it started below along."""
+        turn, last = view.turn, view.last_turn
+        cancelled = turn.id if turn and turn.cancel else 0
+        if last is not None and last.outcome == "cancelled":
+            cancelled = max(cancelled, last.id)
+        over = view.state in (SessionState.COMPLETED, SessionState.ERROR, SessionState.TERMINATING)
+        now = (cancelled, over)
+        if now != self._below and (cancelled > self._below[0] or over):
+            self._spawn(self._engine.host.stop_below(self._engine.journal.stream))
+        self._below = now
 
     # --- what was left open ----------------------------------------------------------
 
@@ -295,15 +342,15 @@ class Workers:
             await self._engine.host.clock.sleep(seconds)
 
         task = asyncio.create_task(rest())
-        self._side.add(task)
-        task.add_done_callback(self._side.discard)
+        self._side[task] = None
+        task.add_done_callback(lambda done: self._side.pop(done, None))
         return task
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._watched(work))
         task.add_done_callback(lambda _: work.close())  # it may end before its first step
-        self._side.add(task)
-        task.add_done_callback(self._side.discard)
+        self._side[task] = None
+        task.add_done_callback(lambda done: self._side.pop(done, None))
 
     async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
         """Side work that fails ends the engine's lead; it is never lost in silence."""
@@ -319,10 +366,10 @@ class Workers:
         that a clean stop leaves no question to a person.
         """
         self.stopping = True
-        tasks: set[asyncio.Future[Any]] = {run.task for run in self._running.values()}
-        tasks |= self._side | set(self._host_calls.values())
+        tasks: list[asyncio.Future[Any]] = [run.task for run in self._running.values()]
+        tasks += [*self._side, *self._host_calls.values()]
         if self._timer is not None:
-            tasks.add(self._timer[1])
+            tasks.append(self._timer[1])
         for run in self._running.values():
             # What is surplus already will not be repeated: it reports how far it came.
             repeated = not run.cancelled and self._repeatable(run.effect)

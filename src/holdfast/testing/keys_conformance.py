@@ -63,6 +63,8 @@ def check_session_key_comes_back(open_keys: Open) -> None:
     with _opened(open_keys) as keys:
         assert made == {stream: bytes(keys.session_key(stream).secret) for stream in streams}
         assert frozenset(streams) == keys.living_streams()
+        at_once = keys.session_keys((*streams, 5))
+        assert made == {stream: bytes(key.secret) for stream, key in at_once.items()}
 
 
 def check_every_caller_owns_its_buffer(open_keys: Open) -> None:
@@ -73,6 +75,7 @@ def check_every_caller_owns_its_buffer(open_keys: Open) -> None:
         first.wipe()
         second, third = keys.session_key(7), keys.session_key(7)
         second.wipe()
+        keys.session_keys((7,))[7].wipe()
         assert bytes(32) == first.secret == second.secret
         assert secret == third.secret == keys.session_key(7).secret
 
@@ -113,6 +116,7 @@ def check_destruction_is_final_and_idempotent(open_keys: Open) -> None:
         assert receipt == keys.destroy_session(1, now_ms=99)
         with _refused(KeyDestroyed):
             keys.session_key(1)
+        assert {2} == set(keys.session_keys((1, 2)))
     with _opened(open_keys) as keys:
         with _refused(KeyDestroyed):
             keys.session_key(1)

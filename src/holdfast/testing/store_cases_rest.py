@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.core.errors import (
     AlreadyThere,
     BlobNotFound,
+    DuplicateCommand,
     InvalidInput,
     SessionNotFound,
     StoreClosed,
@@ -254,6 +255,23 @@ async def _erase_leaves_row_and_events_only(harness: Harness, store: Store) -> N
     assert await store.get_blob(2, b"b", 0) == b"blob" and len(await store.pending(2)) == 1
     await create(store, 3, name="session-1")
     await refused(SessionNotFound, store.erase(9))
+
+
+@_CASE
+async def _nothing_waits_for_a_wiped_session(harness: Harness, store: Store) -> None:
+    index = IndexRow(state=1, tokens=frozenset({b"t" * 16}))
+    await create(store, 1, index=index, traces=((b"h", 1),))
+    await store.submit(command_row(b"before"))
+    await store.put_snapshot(1, Snapshot(version=1, head=b"h", fold_id=1, body=b"s"))
+    await store.append(append(1, 1, done=done_with(b"done"), drop_name=True))
+    assert await store.pending(1) == [], "a crash before `erase` leaves nothing that waits"
+    assert await store.get_snapshot(1) is None and await store.traces(1, [b"h"]) == {}
+    assert (await row_of(store, 1)).index.tokens == frozenset()
+    await refused(SessionNotFound, store.submit(command_row(b"after")))
+    assert (await refused(DuplicateCommand, store.submit(command_row(b"done")))).version == 2
+    await store.erase(1)
+    await refused(SessionNotFound, store.submit(command_row(b"before")))
+    assert await store.pending(1) == []
 
 
 @_CASE

@@ -9,6 +9,7 @@ that opens it. Cases are independent: each wants a harness with empty data.
 
 from __future__ import annotations
 
+from holdfast.testing.store_cases_accounts import account_cases
 from holdfast.testing.store_cases_append import append_cases
 from holdfast.testing.store_cases_rest import other_cases
 from holdfast.testing.store_kit import Case, Harness
@@ -18,4 +19,4 @@ __all__ = ["Case", "Harness", "conformance_cases"]
 
 def conformance_cases() -> list[Case]:
     """Return every case, in a fixed order."""
-    return [*append_cases(), *other_cases()]
+    return [*append_cases(), *account_cases(), *other_cases()]

@@ -47,6 +47,21 @@ def test_compatible_provider() -> None:
     )
 
 
+def test_prices_go_with_the_model() -> None:
+    """Prices are kept as they were written."""
+    found = parse_model("openai:m", input_usd="0.150", output_usd="0")
+    assert ("0.150", "0") == (found.input_usd, found.output_usd)
+
+
+@pytest.mark.parametrize("field", ["input_usd", "output_usd"])
+@pytest.mark.parametrize("price", ["NaN", "-1", "", "1e3", 0.5])
+def test_bad_prices_are_refused(field: str, price: str) -> None:
+    """What is no price is refused before a client is built, naming the field."""
+    settings = ModelSettings(provider="openai", model="m", **{field: price})
+    with pytest.raises(InvalidInput, match=field):
+        check_settings(settings)
+
+
 @pytest.mark.parametrize("text", ["", ":", "openai:", ":gpt-4o", "nonsense", "local:m", "a: b"])
 def test_what_is_no_model(text: str) -> None:
     """Without provider, model or address nothing is guessed."""

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from pydantic_ai.models.test import TestModel
 
-from holdfast.adapters.models.options import call_settings, effort_of
+from holdfast.adapters.models.options import call_settings, effort_of, output_limit
 from holdfast.core.messages import Message, Role, Text, Thinking, ToolUse, tool_result, user
+from holdfast.core.settings import ModelSettings
 from holdfast.ports.model import ModelRequest
 
 PLAIN = TestModel()
@@ -77,3 +78,46 @@ def test_idempotency_key(key: str, sent: bool) -> None:
     """A key a header can carry is sent."""
     found = call_settings(replace(ASK, idempotency_key=key), PLAIN, "openai", False)
     assert sent == ("extra_headers" in found)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "profile", "limit"),
+    [
+        ("openai", "gpt-4o", {}, 16_384),
+        ("openai", "gpt-5", {"supports_thinking": True}, 32_768),
+        ("openai", "gpt-4-turbo", {}, 4_096),
+        ("openai", "gpt-4", {}, None),
+        ("anthropic", "claude-sonnet-4-5", {"anthropic_max_output_tokens": 64_000}, 16_384),
+        ("anthropic", "claude-x", {"anthropic_max_output_tokens": 5_000}, 5_000),
+        ("anthropic", "claude-opus-4-1", {}, 8_192),
+        ("anthropic", "claude-3-haiku-20240307", {}, 4_096),
+        ("someone", "m", {}, None),
+    ],
+)
+def test_answers_have_a_limit_the_model_takes(
+    provider: str, model: str, profile: dict[str, object], limit: int | None
+) -> None:
+    """What is reserved for an answer is true only if no answer is longer."""
+    settings = ModelSettings(provider=provider, model=model)
+    assert limit == output_limit(settings, TestModel(profile=profile))  # type: ignore[arg-type]  # part of one
+    elsewhere = replace(settings, base_url="http://127.0.0.1:1/v1")
+    assert output_limit(elsewhere, PLAIN) is None, "a compatible server may refuse it"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "limit"),
+    [("someone", "m", 4_096), ("openai", "gpt-next", 4_096), ("openai", "gpt-4", 4_096)],
+)
+def test_an_answer_without_a_price_is_short(provider: str, model: str, limit: int) -> None:
+    """Where no price is known a limit is always sent, also to a compatible server."""
+    settings = ModelSettings(provider=provider, model=model)
+    assert limit == output_limit(settings, PLAIN, priced=False)
+    elsewhere = replace(settings, base_url="http://127.0.0.1:1/v1")
+    assert limit == output_limit(elsewhere, PLAIN, priced=False)
+
+
+def test_a_limit_below_the_short_one_stays() -> None:
+    """A model that can say even less is not asked for more."""
+    small = TestModel(profile={"anthropic_max_output_tokens": 1_000})
+    settings = ModelSettings(provider="anthropic", model="claude-x")
+    assert 1_000 == output_limit(settings, small, priced=False)

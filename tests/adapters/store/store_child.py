@@ -62,6 +62,21 @@ async def contend(path: str, base: int, seconds: float) -> None:
     say(len(waits), max(waits))
 
 
+async def spend(path: str, base: int, limit: int) -> None:
+    """Make the same counter as another process does; say how many takes went through."""
+    store = await SqliteStore.open(path)
+    streams = range(base, base + 40)
+    for stream in streams:
+        await create(store, stream)
+    say("ready")
+    await asyncio.to_thread(sys.stdin.readline)
+    take = (Take(counter="shared", amount=1, limit=limit),)
+    attempts = [store.append(append(stream, 1, takes=take)) for stream in streams]
+    results = await asyncio.gather(*attempts, return_exceptions=True)
+    await store.aclose()
+    say(sum(isinstance(one, bytes) for one in results))
+
+
 async def refused(path: str, user: int) -> None:
     """Open as another user; say the reason of the refusal."""
     if os.getuid() == 0:
@@ -88,6 +103,8 @@ if __name__ == "__main__":
             asyncio.run(acknowledge(path, int(streams)))
         case ["contend", path, base, seconds]:
             asyncio.run(contend(path, int(base), float(seconds)))
+        case ["spend", path, base, limit]:
+            asyncio.run(spend(path, int(base), int(limit)))
         case ["refused", path, user]:
             asyncio.run(refused(path, int(user)))
         case ["grep", directory, *needles]:

@@ -261,6 +261,29 @@ def test_two_processes_write_side_by_side(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+def test_two_processes_make_one_counter(tmp_path: Path) -> None:
+    """Both make it with a limit of their own; one limit holds, and nobody passes it."""
+    path = made(tmp_path / "store.db")
+    command = [sys.executable, str(CHILD), "spend", str(path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    orders = (("100", "30"), ("200", "31"))
+    children = [subprocess.Popen([*command, *order], **pipes) for order in orders]
+    for one in children:
+        assert "ready" == one.stdout.readline().strip()
+    for one in children:
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    through = sum(int(one.communicate(timeout=60)[0]) for one in children)
+
+    async def check() -> None:
+        async with opened(path) as store:
+            counter = await store.counter("shared")
+            assert counter is not None and counter.limit in (30, 31)
+            assert through == counter.held == counter.limit
+
+    asyncio.run(check())
+
+
 def _killed_after(path: Path, lines: int) -> dict[int, int]:
     """Run the appending child, kill it, and return the last acknowledged versions."""
     process = subprocess.Popen(

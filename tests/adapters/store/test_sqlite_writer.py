@@ -25,7 +25,7 @@ from holdfast.core.errors import (
     StoreReadOnly,
     Unavailable,
 )
-from holdfast.ports.store import Take
+from holdfast.ports.store import Append, Assert, GrantChange, NewLimit, Take
 from holdfast.testing.store_kit import append, create, versions_of
 
 
@@ -177,6 +177,36 @@ async def _told_with_a_fault(files: FaultyFiles, path: Path, nth: int) -> bool:
         assert counter is not None and len(versions) - 1 == counter.held
         assert [] == await store.verify_pages()
     return hit
+
+
+def test_a_failed_commit_makes_no_counter_and_no_grant(tmp_path: Path, faulty: FaultyFiles) -> None:
+    """What an append makes and changes beside its events is undone with it, also in memory."""
+
+    def spending(stream: int) -> Append:
+        return append(
+            stream,
+            1,
+            takes=(Take(counter=f"c{stream}", amount=1, limit=5),),
+            grants=(GrantChange(scope="s", id=b"%d" % stream, body=b"x"),),
+            limits=(NewLimit(counter="all", limit=stream),),
+        )
+
+    async def run() -> None:
+        async with opened(tmp_path / "store.db", vfs=faulty.name) as store:
+            await asyncio.gather(*(create(store, stream) for stream in (1, 2, 3)))
+            faulty.arm(None)
+            attempts = [store.append(spending(stream)) for stream in (1, 2, 3)]
+            results = await asyncio.gather(*attempts, return_exceptions=True)
+            faulty.arm(0)
+            assert [Unavailable] * 3 == [type(result) for result in results]
+            assert {} == await store.counters(["c1", "c2", "c3", "all"])
+            assert (0, []) == await store.grants("s")
+            relied = replace(spending(1), asserts=(Assert(scope="s", revision=0),))
+            await store.append(relied)
+            assert 1 == (await store.grants("s"))[0]
+            assert {"c1", "all"} == set(await store.counters(["c1", "c2", "all"]))
+
+    asyncio.run(run())
 
 
 @pytest.mark.slow

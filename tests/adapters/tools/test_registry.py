@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
+from holdfast.adapters.tools import registry as registry_module
 from holdfast.adapters.tools.function import FunctionTool
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
 from holdfast.core.errors import AlreadyThere, InvalidInput, NotFound, TooLarge
@@ -79,6 +81,30 @@ def test_bad_arguments_are_explained_on_one_line(text: str, message: str) -> Non
     assert message in caught.value.message
     assert caught.value.message.startswith("read: ")
     assert "\n" not in str(caught.value)
+
+
+def test_the_same_arguments_are_checked_once_a_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Good ones are known again; bad ones are explained each time; a new schema asks anew."""
+    registry = ToolRegistry([_tool("t", {"a": {"type": "integer"}})])
+    first = registry.validate("t", '{"a": 1}')
+    first["a"] = "changed by a caller"
+    checked: list[str] = []
+    check = registry_module._check
+
+    def note(validator: Any, name: str, value: Any) -> None:
+        checked.append(name)
+        check(validator, name, value)
+
+    monkeypatch.setattr(registry_module, "_check", note)
+    assert {"a": 1} == registry.validate("t", '{"a": 1}')
+    assert [] == checked
+    for _ in range(2):
+        with pytest.raises(InvalidInput):
+            registry.validate("t", '{"a": "b"}')
+    registry.register(_tool("t", {"a": {"type": "string"}}), replace=True)
+    with pytest.raises(InvalidInput):
+        registry.validate("t", '{"a": 1}')
+    assert ["t", "t", "t"] == checked
 
 
 def test_a_long_value_is_not_repeated_in_the_error() -> None:

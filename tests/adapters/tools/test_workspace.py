@@ -287,6 +287,7 @@ _SWAPPER = """
 """
 
 
+@pytest.mark.slow
 def test_a_race_of_renames_never_leads_outside(bench: Bench, walking: bool) -> None:
     """While another process swaps a directory for a link out, no open ever follows it."""
     (bench.workspace / "sub").mkdir()
@@ -326,3 +327,14 @@ def test_a_closed_workspace_opens_nothing(bench: Bench) -> None:
     workspace.close()
     with pytest.raises(AssertionError):
         workspace.read_bytes("x")
+
+
+@pytest.mark.slow
+def test_a_path_of_very_many_folders(workspace: Workspace, bench: Bench) -> None:
+    """Making what is missing does not depend on how deep a program may call itself."""
+    path = "a/" * 1_200 + "f"
+    workspace.write_bytes(path, b"deep")
+    assert b"deep" == workspace.read_bytes(path)
+    workspace.remove(path)
+    for depth in range(1_200, 0, -1):  # what cleans up after the tests calls itself
+        os.rmdir(f"{bench.workspace}/{'a/' * depth}")

@@ -240,7 +240,7 @@ def test_unknown_question() -> None:
 
 def test_decision_is_one_of_the_choices() -> None:
     """The error names them."""
-    with pytest.raises(InvalidInput, match="'perhaps' is not one of: approve, deny"):
+    with pytest.raises(InvalidInput, match="'perhaps' is not one of: once, session"):
         asked().say(Answer(question=5, decision="perhaps"))
 
 

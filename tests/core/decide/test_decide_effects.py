@@ -26,6 +26,7 @@ from holdfast.core.ids import EffectRef
 from holdfast.core.judge import GUARDS
 from holdfast.core.messages import Message, Role, Text, Thinking, ToolUse, assistant
 from holdfast.core.quantities import Usage
+from holdfast.core.rules import Policy, parse_rule
 from holdfast.core.settings import Limits
 from holdfast.core.tools import Nature
 from holdfast.core.verdicts import Allow
@@ -106,14 +107,27 @@ def test_late_report_is_dropped() -> None:
 
 def test_denied_call_gets_the_denial_as_its_result() -> None:
     """Nothing starts; the model is told and goes on."""
-    talk = Talk(replace(UNASKED, unsafe_auto_approve=False))
+    policy = Policy(rules=(parse_rule("deny", "pay"),))
+    talk = Talk(replace(UNASKED, permission=policy))
     _, events = calling("pay", talk=talk)
     assert ["EffectEnded", "EffectEnded", "EffectStarted"] == kinds(events)
-    assert (1, Outcome.REFUSED, "offer.unsafe_refused") == results(events)[1]
+    assert (1, Outcome.REFUSED, "permission.rule") == results(events)[1]
     refused = events[1]
     assert isinstance(refused, EffectEnded) and refused.message is not None
-    assert "[denied: 'pay' can change things" in refused.message.parts[0].content
+    assert (
+        "[denied: a rule of the session denies it: pay (permission.rule)]"
+        in refused.message.parts[0].content
+    )
     assert 0 == talk.view.tool_call_count
+
+
+def test_call_that_may_change_things_is_asked_about() -> None:
+    """Without a rule, and without `unsafe_auto_approve`, a person decides first."""
+    talk = Talk(replace(UNASKED, unsafe_auto_approve=False))
+    _, events = calling("pay", talk=talk)
+    assert ["EffectEnded", "Asked"] == kinds(events)
+    asked = events[1]
+    assert isinstance(asked, Asked) and ("permission.default",) == asked.codes
 
 
 def test_call_nobody_knows_is_denied() -> None:
@@ -162,7 +176,8 @@ def test_question_before_a_call() -> None:
     asked = events[1]
     assert ["EffectEnded", "Asked"] == kinds(events)
     assert isinstance(asked, Asked)
-    assert ("approval", "pay", ("approve", "deny"), "may pay run?", (4, 1)) == (
+    choices = ("once", "session", "workspace", "always", "deny", "edit")
+    assert ("approval", "pay", choices, "may pay run?", (4, 1)) == (
         asked.about,
         asked.name,
         asked.choices,
@@ -180,7 +195,8 @@ def test_approval_is_bound_to_the_digest() -> None:
     calling("pay", talk=talk)
     changed = {EffectRef(4, 1): replace(action_of(ToolUse("c1", "pay")), digest="other")}
     events = talk.say(Answer(question=5, decision="approve"), actions=changed)
-    assert ["Answered", "Asked"] == kinds(events)
+    assert ["Lapsed", "Refused", "Asked"] == kinds(events)
+    assert "approval_stale" == talk.decision.error.reason
 
 
 def test_action_without_a_digest_is_never_approved() -> None:

@@ -103,6 +103,13 @@ def test_busy_keeps_nothing_and_a_lost_acknowledgement_keeps_all() -> None:
         shop.run(store.append(append(1, 1)))
     assert 2 == len(shop.disk.streams[STREAM].events)
     assert {} == shop.disk.acked
+    other = shop.open("two")
+    shop.run(other.read(STREAM, 1, 1))
+    assert {} == shop.disk.acked, "somebody else's reading tells the writer nothing"
+    shop.run(store.read(STREAM, 0, 1))
+    assert {} == shop.disk.acked, "another row says nothing of its own"
+    shop.run(store.read(STREAM, 1, 1))
+    assert {STREAM: 2} == shop.disk.acked, "it has read its own last event back"
     shop.loop.close()
 
 

@@ -26,7 +26,7 @@ def test_two_processes_come_to_the_same() -> None:
 def test_a_failing_seed_is_named_and_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """`stop_at_first` stops there; a world that breaks is a violation as well."""
 
-    def bad(seed: int) -> Result:
+    def bad(seed: int, features: object = None) -> Result:
         problems = ("it is bad",) if seed == 2 else ()
         return Result(seed, problems, "", 1, frozenset())
 
@@ -37,10 +37,22 @@ def test_a_failing_seed_is_named_and_ends_the_run(monkeypatch: pytest.MonkeyPatc
     assert 1 == run_many(range(10), seconds=0.0).runs
 
 
+def test_enough_actions_end_a_run() -> None:
+    """They are counted over all worlds; the features can be given."""
+    summary = run_many(range(100), performed=1, features=frozenset_of)
+    assert summary.runs < 100 and 1 <= summary.performed
+    assert {"busy": summary.runs} == summary.features
+
+
+def frozenset_of(seed: int) -> frozenset[str]:
+    """The same features for every seed."""
+    return frozenset({"busy"})
+
+
 def test_a_world_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it raises is told with its place."""
 
-    def broken(seed: int) -> None:
+    def broken(seed: int, features: object) -> None:
         raise ZeroDivisionError("in the world")
 
     monkeypatch.setattr(runner, "run_seed", broken)

@@ -5,8 +5,19 @@ from __future__ import annotations
 import asyncio
 
 from holdfast.core.events import CancelAsked
+from holdfast.testing.sim.gate import APPROVALS, LONG, drawn
 from holdfast.testing.sim.loop import Stuck
-from holdfast.testing.sim.world import FEATURES, WILD, World, describe, run_seed
+from holdfast.testing.sim.world import (
+    ALL_FEATURES,
+    FEATURES,
+    WILD,
+    World,
+    basic_features,
+    describe,
+    long_features,
+    race_features,
+    run_seed,
+)
 from simhelp import a_world
 
 
@@ -16,11 +27,22 @@ def test_a_seed_draws_its_features() -> None:
     for seed in range(60):
         with a_world(seed, None) as world:
             drawn.append(world.features)
-    assert set(FEATURES) == set().union(*drawn)
-    assert set() == set(FEATURES).intersection(*drawn)
+    assert set(ALL_FEATURES) == set().union(*drawn)
+    assert set() == set(ALL_FEATURES).intersection(*drawn)
     with a_world(1, ["busy"]) as world:
         assert frozenset({"busy"}) == world.features
-    assert set(FEATURES) >= WILD
+    assert set(ALL_FEATURES) >= WILD
+
+
+def test_the_gate_is_drawn_apart() -> None:
+    """What a seed draws without the gate's features stays what it was; some have none of them."""
+    for seed in range(40):
+        with a_world(seed, None) as world:
+            assert basic_features(seed) | drawn(seed) == world.features
+        assert {*FEATURES, APPROVALS} >= basic_features(seed)
+        assert LONG in long_features(seed) and APPROVALS in race_features(seed)
+        assert {*ALL_FEATURES, LONG} >= long_features(seed) | race_features(seed)
+    assert frozenset() in {drawn(seed) for seed in range(40)}
 
 
 def test_a_calm_world_holds_and_is_the_same_again() -> None:

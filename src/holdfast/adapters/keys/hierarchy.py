@@ -25,8 +25,8 @@ import hmac
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -233,6 +233,20 @@ class HierarchyKeys:
                 raise KeyMissing(f"stream {stream} has no key {key_id} here")
             self._cache.forget(Kind.SESSION, scope)
             raise KeyDestroyed(f"the key of stream {stream} has been destroyed")
+
+    def session_keys(self, streams: Iterable[int]) -> dict[int, DataKey]:
+        """Unwrap the first data keys of several sessions in one read of the shelf.
+
+        Whoever has none, or one that does not open, is left out; `session_key` tells why.
+        """
+        keys: dict[int, DataKey] = {}
+        with self._reading():
+            for stream in streams:
+                wrap = self._shelf.find(Kind.SESSION, stream_scope(stream), 1)
+                if wrap is not None:
+                    with suppress(CorruptStore):
+                        keys[stream] = DataKey(key_id=1, secret=self._secret(wrap))
+        return keys
 
     def destroy_session(self, stream: int, *, now_ms: int) -> DestroyReceipt:
         """Destroy all data keys of a session, durably; idempotent.

@@ -29,16 +29,24 @@ _PREFIXES = {
 _NO_KEY = "none"
 
 
-def parse_model(text: str, *, base_url: str | None = None, key: str | None = None) -> ModelSettings:
+def parse_model(
+    text: str,
+    *,
+    base_url: str | None = None,
+    key: str | None = None,
+    input_usd: str | None = None,
+    output_usd: str | None = None,
+) -> ModelSettings:
     """Read "provider:model", such as "openai:gpt-4o"; a well-known name needs no provider.
 
     Args:
         text: what was written.
         base_url: another endpoint; needed for a provider that is not known.
         key: a reference to the key.
+        input_usd, output_usd: prices in USD per million tokens, as decimal text.
 
     Raises:
-        InvalidInput: no provider or no model can be made out.
+        InvalidInput: no provider or no model can be made out, or a price is none.
         LiteralSecret: `key` is not a reference.
     """
     provider, colon, model = text.strip().partition(":")
@@ -48,7 +56,14 @@ def parse_model(text: str, *, base_url: str | None = None, key: str | None = Non
     provider = _ALIASES.get(provider.casefold(), provider.casefold())
     if not provider or not model or any(sign.isspace() for sign in text.strip()):
         raise InvalidInput("a model is written provider:model, for example openai:gpt-4o")
-    settings = ModelSettings(provider=provider, model=model, base_url=base_url, key=key)
+    settings = ModelSettings(
+        provider=provider,
+        model=model,
+        base_url=base_url,
+        key=key,
+        input_usd=input_usd,
+        output_usd=output_usd,
+    )
     check_settings(settings)
     return settings
 
@@ -57,12 +72,14 @@ def check_settings(settings: ModelSettings) -> None:
     """Refuse settings no client could be built from, without building one.
 
     Raises:
-        InvalidInput: the provider is not known and has no base_url, or the
-            base_url is not an http(s) address without credentials.
+        InvalidInput: the provider is not known and has no base_url, the base_url
+            is not an http(s) address without credentials, or a price is none.
         LiteralSecret: the key is not a reference.
     """
     if not settings.provider or not settings.model:
         raise InvalidInput("a model needs a provider and a name")
+    if settings.problem:
+        raise InvalidInput(settings.problem)
     if settings.key is not None:
         validate_reference(settings.key)
     if settings.base_url is None:

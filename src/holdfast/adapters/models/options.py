@@ -8,12 +8,57 @@ from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings as WireSettings
 
 from holdfast.core.messages import Role, Thinking
+from holdfast.core.settings import ModelSettings
 from holdfast.ports.model import ModelRequest
 
 THINKING_TOKENS_MIN = 1024
 ANSWER_TOKENS_AFTER_THINKING = 8192
 
+OUTPUT_TOKENS = 16_384
+REASONING_OUTPUT_TOKENS = 32_768
+SHORT_OUTPUT_TOKENS = 4_096
+MEDIUM_OUTPUT_TOKENS = 8_192
+SHORT_MODELS = (
+    "gpt-3.5",
+    "gpt-4-",
+    "gpt-4o-2024-05-13",
+    "claude-3-haiku",
+    "claude-3-opus",
+    "claude-3-sonnet",
+)
+"""Models whose longest answer is short; `gpt-4` itself has no room for a limit."""
+
 Effort = Literal["low", "medium", "high"]
+
+
+def output_limit(settings: ModelSettings, model: Model[Any], *, priced: bool = True) -> int | None:
+    """Return the longest answer to ask a model for, in tokens.
+
+    None where nothing is known of the server, which may refuse a limit. An answer
+    whose price is not known always has one, and a short one: only so is the worst
+    case a true one, and small enough for the limit of one action.
+
+    Args:
+        settings: which model.
+        model: the library's model.
+        priced: the model's prices are known, from the table or by configuration.
+    """
+    limit = _usual_limit(settings, model)
+    return limit if priced else min(limit or SHORT_OUTPUT_TOKENS, SHORT_OUTPUT_TOKENS)
+
+
+def _usual_limit(settings: ModelSettings, model: Model[Any]) -> int | None:
+    if settings.base_url is not None:
+        return None
+    profile: dict[str, Any] = dict(model.profile)
+    if settings.model.startswith(SHORT_MODELS):
+        return SHORT_OUTPUT_TOKENS
+    if settings.provider == "anthropic":
+        ceiling = profile.get("anthropic_max_output_tokens")
+        return min(OUTPUT_TOKENS, ceiling if isinstance(ceiling, int) else MEDIUM_OUTPUT_TOKENS)
+    if settings.provider != "openai" or settings.model == "gpt-4":
+        return None
+    return REASONING_OUTPUT_TOKENS if profile.get("supports_thinking") else OUTPUT_TOKENS
 
 
 def effort_of(tokens: int) -> Effort:

@@ -14,6 +14,7 @@ import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,8 +34,14 @@ from pydantic_ai.models import Model
 
 from holdfast.adapters.models.faults import KNOWN_ERRORS, Fault, Truncated, fault_of
 from holdfast.adapters.models.limits import CallLimits, wait_seconds
-from holdfast.adapters.models.options import call_settings
-from holdfast.adapters.models.prices import context_window, price
+from holdfast.adapters.models.options import call_settings, output_limit
+from holdfast.adapters.models.prices import (
+    context_window,
+    price,
+    price_known,
+    rates_of,
+    worst_price,
+)
 from holdfast.adapters.models.translate import (
     from_wire,
     parameters,
@@ -91,6 +98,7 @@ class PydanticAIModel:
         if not _KEY.fullmatch(key):
             raise InvalidInput(f"the key for {settings.provider} has signs no header can carry")
         self._settings = settings
+        self._rates = rates_of(settings)
         self._limits = limits
         self._clock: Clock = clock or SystemClock()
         self._jitter = jitter
@@ -117,6 +125,20 @@ class PydanticAIModel:
         """Size of the model's context window in tokens."""
         return context_window(self.provider, self.model)
 
+    @property
+    def max_output_tokens(self) -> int | None:
+        """The longest answer it is asked for, in tokens; see `output_limit`."""
+        return output_limit(self._settings, self._wire, priced=self.price_known)
+
+    @property
+    def price_known(self) -> bool:
+        """Whether its prices are configured or in the table."""
+        return price_known(self.provider, self.model, self._rates)
+
+    def worst_cost(self, input_tokens: int, output_tokens: int) -> int:
+        """The most so many tokens may cost, in micro-USD, rounded up."""
+        return worst_price(self.provider, self.model, input_tokens, output_tokens, self._rates)
+
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Make one call.
 
@@ -124,6 +146,9 @@ class PydanticAIModel:
             ProviderFailed: the provider refused, or the attempts are used up.
             ProviderTimeout: a time limit was reached.
         """
+        if request.max_output_tokens is None:
+            # What is reserved for a call counts on the limit also where its maker set none.
+            request = replace(request, max_output_tokens=self.max_output_tokens)
         deadline = self._now() + self._limits.total_s
         for attempt in range(1, self._limits.attempts + 1):
             began = False
@@ -195,9 +220,9 @@ class PydanticAIModel:
 
     def _priced(self, usage: Usage, named: str) -> Usage:
         """Add the price: of the model that answered, else of the one that was asked."""
-        micros, estimated = price(self.provider, named, usage)
+        micros, estimated = price(self.provider, named, usage, rates=self._rates)
         if estimated and named != self.model:
-            micros, estimated = price(self.provider, self.model, usage)
+            micros, estimated = price(self.provider, self.model, usage, rates=self._rates)
         return Usage(
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,

@@ -223,6 +223,8 @@ class MemoryStore:
             if there.digest != row.digest:
                 raise CommandMismatch()
             return there.seq
+        if stream.row.name is None:
+            raise SessionNotFound()  # wiped: nobody would ever take it up
         seq = self._wait_for(row)
         self.disk.committed(self)
         return seq
@@ -312,14 +314,8 @@ class MemoryStore:
     async def erase(self, stream: int) -> None:
         """Remove all of a wiped session but its row, its events and command ids."""
         self._writable(True)
-        found = self._stream(stream)
-        found.snapshot = None
-        found.blobs.clear()
-        found.traces.clear()
-        index = dataclasses.replace(found.row.index, tokens=frozenset())
-        found.row = dataclasses.replace(found.row, index=index)
-        for key in [key for key in self.disk.pending if key[0] == stream]:
-            del self.disk.pending[key]
+        self._stream(stream).blobs.clear()
+        self.disk.erase(stream)
         self.disk.committed(self)
 
     # --- counters, grants, traces, principals
@@ -336,6 +332,11 @@ class MemoryStore:
         """Read a counter."""
         self._open()
         return self.disk.counters.get(id)
+
+    async def counters(self, ids: Sequence[str]) -> dict[str, Counter]:
+        """Read those of these counters that exist."""
+        self._open()
+        return {id: self.disk.counters[id] for id in ids if id in self.disk.counters}
 
     async def put_grant(self, grant: Grant) -> int:
         """Write a grant row."""
@@ -523,8 +524,12 @@ class MemoryStore:
             self._wait_for(row)
         for hash, source in append.traces:
             stream.traces.setdefault(hash, source)
+        for change in append.grants:
+            disk.change_grants(change)
         self._row_after(append, stream)
         disk.counters.update(charged)
+        if append.drop_name:
+            disk.erase(append.stream)
         disk.committed(self)
         if disk.after_commit is not None:
             disk.after_commit(append)

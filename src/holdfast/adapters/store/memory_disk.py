@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from holdfast.ports.store import (
@@ -11,11 +11,14 @@ from holdfast.ports.store import (
     Counter,
     FeedEvent,
     Grant,
+    GrantChange,
     PendingKind,
     PendingRow,
     SealedEvent,
     Snapshot,
     StreamRow,
+    counter_of,
+    session_scope,
 )
 
 PendingKey = tuple[int, PendingKind, bytes]
@@ -143,6 +146,45 @@ class MemoryDisk:
         if opening in self._openings:
             self._openings.remove(opening)
         opening.end()
+
+    def change_grants(self, change: GrantChange) -> None:
+        """Write or remove a grant, or all of a scope; its revision goes up by one."""
+        scope = self.scopes.setdefault(change.scope, Scope())
+        scope.revision += 1
+        if change.body is not None:
+            scope.grants[change.id] = Grant(
+                scope=change.scope, id=change.id, body=change.body, revision=scope.revision
+            )
+        elif change.id:
+            scope.grants.pop(change.id, None)
+        else:
+            scope.grants.clear()
+
+    def erase(self, stream: int) -> None:
+        """Remove all of a wiped session but its row, events, command ids and blobs."""
+        found = self.streams[stream]
+        found.snapshot = None
+        found.traces.clear()
+        index = replace(found.row.index, tokens=frozenset())
+        found.row = replace(found.row, index=index)
+        for key in [key for key in self.pending if key[0] == stream]:
+            del self.pending[key]
+        self.erase_scope(session_scope(stream))
+
+    def erase_scope(self, scope: str) -> None:
+        """Remove a scope's grants, and the counters of it on which nothing is held."""
+        found = self.scopes.get(scope)
+        uses = {f"grant:{id.hex()}" for id in found.grants} if found is not None else set()
+        if found is not None:
+            self.change_grants(GrantChange(scope=scope, id=b"", body=None))
+        mine = counter_of(scope, "")
+        gone = [
+            id
+            for id, counter in self.counters.items()
+            if (id.startswith(mine) or id in uses) and not counter.held
+        ]
+        for id in gone:
+            del self.counters[id]
 
     def committed(self, by: Opening) -> None:
         """Tell all other openings that one has committed."""

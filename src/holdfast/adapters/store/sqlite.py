@@ -27,7 +27,7 @@ from holdfast.adapters.store import sqlite_read as reads
 from holdfast.adapters.store import store_common as common
 from holdfast.adapters.store.sqlite_files import typed_errors
 from holdfast.adapters.store.sqlite_open import Parts, Settings, open_parts
-from holdfast.adapters.store.sqlite_write import Transaction, read_counter
+from holdfast.adapters.store.sqlite_write import Transaction, read_counter, read_counters
 from holdfast.adapters.store.sqlite_writer import Job
 from holdfast.core.errors import BlobNotFound, HoldfastError, StoreBusy, StoreClosed
 from holdfast.ports.clock import Clock, SystemClock
@@ -130,7 +130,8 @@ class SqliteStore:
     async def append(self, append: Append) -> bytes:
         """Append; returns the new head hash."""
         common.check_append(append)
-        return await self._write(
+        self._still_open()
+        return await self._enqueue(
             lambda transaction: transaction.append(append), urgent=append.urgent
         )
 
@@ -241,6 +242,8 @@ class SqliteStore:
 
     async def get_snapshot(self, stream: int) -> Snapshot | None:
         """Read the session's snapshot."""
+        if not await self._look_up(reads.has_snapshot, stream):
+            return None  # a short session has none: no thread for that
         return await self._read(reads.get_snapshot, stream)
 
     async def erase(self, stream: int) -> None:
@@ -263,6 +266,10 @@ class SqliteStore:
     async def counter(self, id: str) -> Counter | None:
         """Read a counter."""
         return await self._look_up(read_counter, id)
+
+    async def counters(self, ids: Sequence[str]) -> dict[str, Counter]:
+        """Read those of these counters that exist, in one statement."""
+        return await self._look_up(read_counters, tuple(ids)) if ids else {}
 
     async def put_grant(self, grant: Grant) -> int:
         """Write a grant row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ _LIST: Final = (
     "SELECT updated_ms, stream FROM stream {source} AND {rest}"
     " ORDER BY updated_ms DESC, stream DESC LIMIT ?"
 )
+_ROWS: Final = "SELECT {row} FROM stream WHERE stream IN (SELECT value FROM json_each(?))"
 _NEXT_STATE: Final = "SELECT min(state) FROM stream INDEXED BY {index} hidden = ? AND state > ?"
 _RARE_TOKEN = 1000
 _TRACES: Final = "SELECT hash, source FROM trace WHERE stream = ? AND hash IN ({places})"
@@ -271,11 +273,14 @@ def list_streams(
             for source, bindings in _arms(connection, filter)
         ]
         places = list(islice(heapq.merge(*found, reverse=True), size + 1))
-        rows = [stream_row(connection, stream) for _, stream in places[:size]]
+        streams = [stream for _, stream in places[:size]]
+        rows = _rows(connection, _sql(_ROWS, row=_ROW), (json.dumps(streams),))
     finally:
         if connection.in_transaction:
             connection.execute("COMMIT")
-    return [row for row in rows if row is not None], places[size - 1] if places[size:] else None
+    known = {row[0]: row for row in rows}
+    page = [_stream_row(known[stream]) for stream in streams]
+    return page, places[size - 1] if places[size:] else None
 
 
 def count_streams(connection: apsw.Connection, filter: Filter) -> int:
@@ -418,6 +423,11 @@ def get_blob(connection: apsw.Connection, stream: int, blob: bytes, part: int) -
         (stream, blob, part),
     )
     return None if row is None else bytes(row[0])
+
+
+def has_snapshot(connection: apsw.Connection, stream: int) -> bool:
+    """Tell whether a session has a snapshot."""
+    return _first(connection, "SELECT 1 FROM snapshot WHERE stream = ?", (stream,)) is not None
 
 
 def get_snapshot(connection: apsw.Connection, stream: int) -> Snapshot | None:

@@ -3,10 +3,16 @@
 Every method runs on the writer's thread inside a transaction that many callers
 share. It tests all its conditions before it writes anything, so a refusal
 leaves no trace and nobody else in the transaction is touched by it.
+
+What is known of sessions' rows is kept from one transaction to the next, for as
+long as no other connection commits anything. Events, index columns and command
+ids of all appends are written together at the end (see `sqlite_rows`); whatever
+else touches those tables has them written first.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +20,7 @@ import apsw
 
 from holdfast.adapters.store import store_common as common
 from holdfast.adapters.store.sqlite_files import NodeLease
+from holdfast.adapters.store.sqlite_rows import KeptRows
 from holdfast.core.errors import (
     AlreadyThere,
     CommandMismatch,
@@ -30,24 +37,25 @@ from holdfast.ports.store import (
     Append,
     Counter,
     Grant,
+    GrantChange,
     IndexRow,
     Lease,
     PendingKind,
     PendingRow,
     Snapshot,
+    counter_of,
+    session_scope,
 )
 
 _SWEEP_EVERY_MS = 3600 * 1000
 _SWEEP_ROWS = 2000
 
-_INSERT_EVENT = (
-    "INSERT INTO event(stream, version, kind, time, actor, key, epoch, body, hash)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_UPDATE_INDEX = (
-    "UPDATE stream SET version = ?, head = ?, state = ?, sensitivity = ?, created_ms = ?,"
-    " updated_ms = ?, last_activity_ms = ?, messages = ?, turns = ?, tool_calls = ?,"
-    " sealed = ?, tokens = ?, parent = ?, hidden = ? WHERE stream = ?"
+_ROWS_KNOWN_MAX = 4096
+
+_COMMAND = (
+    "SELECT version, digest FROM command WHERE stream = ?1 AND id = ?2 AND done_ms >= ?3"
+    " UNION ALL SELECT 0, digest FROM pending"
+    " WHERE stream = ?1 AND kind = 'command' AND id = ?2 LIMIT 1"
 )
 _PUT_PENDING = (
     "INSERT INTO pending(stream, kind, id, digest, principal, due_ms, claim, payload, created_ms)"
@@ -84,6 +92,11 @@ class Transaction:
         self._clock = clock
         self._counters: dict[str, Counter] = {}
         self._dirty: set[str] = set()
+        self._kept = KeptRows()
+        self._rows: dict[int, _Row] = {}
+        self._revisions: dict[str, int] = {}
+        self._waiting: list[bytes] = []
+        self._data_version = -1
         self._committing = False
         self._now_ms = 0
         self._swept_ms = 0
@@ -91,14 +104,29 @@ class Transaction:
     # --- the transaction itself
 
     def begin(self) -> None:
-        """Begin; forget what the transaction before knew."""
+        """Begin; forget what may not be so any more."""
         self._counters.clear()
         self._dirty.clear()
+        self._kept.forget()
         self._connection.execute("BEGIN IMMEDIATE")
+        # Asked for inside the transaction, it takes all earlier commits of others into account.
+        data_version = self._connection.pragma("data_version")
+        if data_version != self._data_version or len(self._rows) > _ROWS_KNOWN_MAX:
+            self._forget_rows()
+            self._data_version = data_version
         self._now_ms = self._clock.now_ms()
 
     def commit(self) -> None:
-        """Write the counters, last and in id order, and commit."""
+        """Write what is kept back, the counters last and in id order, and commit."""
+        self._kept.write(self._connection)
+        if self._dirty:
+            self._write_counters()
+        self._sweep()
+        self._committing = True
+        self._connection.execute("COMMIT")
+        self._committing = False
+
+    def _write_counters(self) -> None:
         for id in sorted(self._dirty):
             counter = self._counters[id]
             self._run(
@@ -107,10 +135,7 @@ class Transaction:
                 " used = excluded.used, held = excluded.held, revision = excluded.revision",
                 (id, counter.limit, counter.used, counter.held, counter.revision),
             )
-        self._sweep()
-        self._committing = True
-        self._connection.execute("COMMIT")
-        self._committing = False
+        self._dirty.clear()
 
     def rollback(self) -> None:
         """Undo, if SQLite has not done so by itself.
@@ -132,8 +157,14 @@ class Transaction:
             self._undo()
 
     def _undo(self) -> None:
+        self._kept.forget()
+        self._forget_rows()
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+    def _forget_rows(self) -> None:
+        self._rows.clear()
+        self._revisions.clear()
 
     # --- sessions and events
 
@@ -151,6 +182,7 @@ class Transaction:
             " (?, ?, ?, ?, ?, 0, x'', 1, ?, 0, 1, ?, ?, ?, 0, 0, 0, x'', x'', 0, 0)",
             (first.stream, tenant, owner, name, folded, self._lease.node, now, now, now),
         )
+        self._rows[first.stream] = row
         head = self._write(first, row, charged)
         return Lease(stream=first.stream, epoch=1, version=len(first.events), head=head)
 
@@ -170,7 +202,8 @@ class Transaction:
             "UPDATE stream SET epoch = epoch + 1, node = ? WHERE stream = ?",
             (self._lease.node, stream),
         )
-        return Lease(stream=stream, epoch=row.epoch + 1, version=row.version, head=row.head)
+        row.epoch, row.node = row.epoch + 1, self._lease.node
+        return Lease(stream=stream, epoch=row.epoch, version=row.version, head=row.head)
 
     def release(self, stream: int, epoch: int) -> None:
         """Give the session back if it is ours."""
@@ -178,10 +211,12 @@ class Transaction:
             "UPDATE stream SET node = NULL WHERE stream = ? AND epoch = ? AND node = ?",
             (stream, epoch, self._lease.node),
         )
+        self._rows.pop(stream, None)
 
     def release_all(self) -> None:
         """Give every session of this node back."""
         self._run("UPDATE stream SET node = NULL WHERE node = ?", (self._lease.node,))
+        self._forget_rows()
 
     # --- pending
 
@@ -195,6 +230,8 @@ class Transaction:
             (row.stream, row.kind.value, row.id),
         )
         if there is None:
+            if self._one("SELECT 1 FROM stream WHERE stream = ? AND name IS NULL", (row.stream,)):
+                raise SessionNotFound()  # wiped: nobody would ever take it up
             return self._put_pending(row)
         if there[1] != row.digest:
             raise CommandMismatch()
@@ -240,7 +277,8 @@ class Transaction:
 
     def erase(self, stream: int) -> None:
         """Remove all of a wiped session but its row, events, command ids and blobs."""
-        self._need(stream)
+        self._kept.write(self._connection)
+        self._need(stream).tokens = b""
         for statement in (
             "DELETE FROM snapshot WHERE stream = ?",
             "DELETE FROM trace WHERE stream = ?",
@@ -249,6 +287,24 @@ class Transaction:
         ):
             self._run(statement, (stream,))
         self._run("UPDATE stream SET tokens = x'' WHERE stream = ?", (stream,))
+        self._erase_scope(session_scope(stream))
+
+    def _erase_scope(self, scope: str) -> None:
+        """Remove a session's own grants, and counters on which nothing is held."""
+        self._write_counters()
+        self._counters.clear()
+        self._run(
+            "DELETE FROM counter WHERE held = 0 AND id IN"
+            " (SELECT 'grant:' || lower(hex(id)) FROM granted WHERE scope = ?)",
+            (scope,),
+        )
+        mine = counter_of(scope, "")
+        # A prefix as a range, which the primary key serves; "." is followed by "/".
+        self._run(
+            "DELETE FROM counter WHERE held = 0 AND id >= ? AND id < ?", (mine, f"{mine[:-1]}/")
+        )
+        if self._revision(scope):
+            self.change_grants(GrantChange(scope=scope, id=b"", body=None))
 
     # --- counters, grants, principals
 
@@ -275,6 +331,16 @@ class Transaction:
         revision = self._touch_scope(scope)
         self._run("DELETE FROM granted WHERE scope = ? AND id = ?", (scope, id))
         return revision
+
+    def change_grants(self, change: GrantChange) -> None:
+        """Write or remove a grant, or all of a scope; its revision goes up by one."""
+        if change.body is not None:
+            self.put_grant(Grant(scope=change.scope, id=change.id, body=change.body))
+        elif change.id:
+            self.drop_grant(change.scope, change.id)
+        else:
+            self._touch_scope(change.scope)
+            self._run("DELETE FROM granted WHERE scope = ?", (change.scope,))
 
     def principal(self, tenant: str, digest: bytes, sealed: bytes, fresh: int) -> int:
         """Return the pseudonym of a digest; keep `fresh` if there is none."""
@@ -309,39 +375,43 @@ class Transaction:
             raise Fenced()
         if row.version != append.expected_version:
             raise Conflict()
+        self._waiting.clear()
         for done in append.done:
-            self._test_command(append.stream, done.id, done.digest)
-            waiting = self._one(
-                "SELECT digest FROM pending WHERE stream = ? AND kind = 'command' AND id = ?",
-                (append.stream, done.id),
-            )
-            if waiting is not None and waiting[0] != done.digest:
-                raise CommandMismatch()
+            if self._test_command(append.stream, done.id, done.digest):
+                self._waiting.append(done.id)
         for claim in append.asserts:
             if claim.revision != self._revision(claim.scope):
                 raise Stale(claim.scope)
-        if append.settles or append.takes:
+        if append.settles or append.takes or append.limits:
             return common.charge(append, self._counter)
         return {}
 
-    def _test_command(self, stream: int, id: bytes, digest: bytes) -> None:
-        done = self._one(
-            "SELECT version, digest FROM command WHERE stream = ? AND id = ? AND done_ms >= ?",
-            (stream, id, self._now_ms - common.COMMAND_KEPT_MS),
-        )
+    def _test_command(self, stream: int, id: bytes, digest: bytes) -> bool:
+        """Test that a command was not carried out; tells whether it waits.
+
+        Raises:
+            DuplicateCommand: it was carried out.
+            CommandMismatch: it was, or it waits, with another body.
+        """
+        done = self._kept.command_done(stream, id)
         if done is None:
-            return
+            since_ms = self._now_ms - common.COMMAND_KEPT_MS
+            found = self._one(_COMMAND, (stream, id, since_ms))
+            if found is None:
+                return False
+            done = (found[0], found[1])
         if done[1] != digest:
             raise CommandMismatch()
-        raise DuplicateCommand(done[0])
+        if done[0]:
+            raise DuplicateCommand(done[0])
+        return True
 
     # --- writing an append
 
     def _write(self, append: Append, row: _Row, charged: dict[str, Counter]) -> bytes:
-        stream = append.stream
+        stream, kept = append.stream, self._kept
         for event in append.events:
-            self._run(
-                _INSERT_EVENT,
+            kept.event(
                 (
                     stream,
                     event.version,
@@ -352,50 +422,55 @@ class Transaction:
                     event.epoch,
                     event.body,
                     event.hash,
-                ),
+                )
             )
-        version = row.version + len(append.events)
-        head = append.events[-1].hash if append.events else row.head
-        self._write_row(append, version, head, row.tokens)
+        if append.events:
+            row.version, row.head = append.events[-1].version, append.events[-1].hash
+        self._write_row(append, row)
         for done in append.done:
-            self._run(
-                "INSERT OR REPLACE INTO command VALUES (?, ?, ?, ?, ?)",
-                (stream, done.id, done.digest, version, self._now_ms),
-            )
-            self.drop_pending(stream, PendingKind.COMMAND, done.id)
+            kept.command((stream, done.id, done.digest, row.version, self._now_ms))
+        for id in self._waiting:
+            self.drop_pending(stream, PendingKind.COMMAND, id)
         for kind, id in append.settled:
             self.drop_pending(stream, kind, id)
         for waiting in append.pending:
             self._put_pending(waiting)
         for hash, source in append.traces:
             self._run("INSERT OR IGNORE INTO trace VALUES (?, ?, ?)", (stream, hash, source))
-        self._counters.update(charged)
-        self._dirty.update(charged)
-        return head
-
-    def _write_row(self, append: Append, version: int, head: bytes, tokens: bytes) -> None:
-        stream, index = append.stream, append.index
-        if index is None:
-            self._run(
-                "UPDATE stream SET version = ?, head = ? WHERE stream = ?", (version, head, stream)
-            )
-        else:
-            self._write_index(stream, (version, head), index, tokens)
+        for change in append.grants:
+            self.change_grants(change)
+        if charged:
+            self._counters.update(charged)
+            self._dirty.update(charged)
         if append.drop_name:
+            self.erase(stream)
+        return row.head
+
+    def _write_row(self, append: Append, row: _Row) -> None:
+        stream = append.stream
+        if append.index is not None:
+            self._write_index(stream, append.index, row)
+        elif not self._kept.move(stream, row.version, row.head):
+            self._run(
+                "UPDATE stream SET version = ?, head = ? WHERE stream = ?",
+                (row.version, row.head, stream),
+            )
+        if append.drop_name:
+            self._kept.write(self._connection)
             self._run(
                 "UPDATE stream SET name = NULL, folded = NULL, tenant = '', owner = 0, "
                 "sealed = x'' WHERE stream = ?",
                 (stream,),
             )
 
-    def _write_index(
-        self, stream: int, place: tuple[int, bytes], index: IndexRow, tokens_before: bytes
-    ) -> None:
-        tokens = b"".join(sorted(index.tokens))
-        self._run(
-            _UPDATE_INDEX,
+    def _write_index(self, stream: int, index: IndexRow, row: _Row) -> None:
+        tokens = row.tokens
+        if index.tokens or tokens:
+            tokens = b"".join(sorted(index.tokens))
+        self._kept.stream(
             (
-                *place,
+                row.version,
+                row.head,
                 index.state,
                 index.sensitivity,
                 index.created_ms,
@@ -409,9 +484,10 @@ class Transaction:
                 index.parent,
                 index.hidden,
                 stream,
-            ),
+            )
         )
-        if tokens != tokens_before:
+        if tokens != row.tokens:
+            row.tokens = tokens
             self._run("DELETE FROM token WHERE stream = ?", (stream,))
             for token in index.tokens:
                 self._run("INSERT INTO token VALUES (?, ?)", (token, stream))
@@ -443,11 +519,15 @@ class Transaction:
             (scope,),
         )
         assert found is not None, "an upsert returns its row"
-        return int(found[0])
+        revision = self._revisions[scope] = int(found[0])
+        return revision
 
     def _revision(self, scope: str) -> int:
-        found = self._one("SELECT revision FROM scope WHERE scope = ?", (scope,))
-        return 0 if found is None else int(found[0])
+        revision = self._revisions.get(scope)
+        if revision is None:
+            found = self._one("SELECT revision FROM scope WHERE scope = ?", (scope,))
+            revision = self._revisions[scope] = 0 if found is None else int(found[0])
+        return revision
 
     def _counter(self, id: str) -> Counter | None:
         counter = self._counters.get(id)
@@ -458,10 +538,14 @@ class Transaction:
         return counter
 
     def _find(self, stream: int) -> _Row | None:
-        found = self._one(
-            "SELECT epoch, version, head, node, tokens FROM stream WHERE stream = ?", (stream,)
-        )
-        return None if found is None else _Row(*found)
+        row = self._rows.get(stream)
+        if row is None:
+            found = self._one(
+                "SELECT epoch, version, head, node, tokens FROM stream WHERE stream = ?", (stream,)
+            )
+            if found is not None:
+                row = self._rows[stream] = _Row(*found)
+        return row
 
     def _need(self, stream: int) -> _Row:
         row = self._find(stream)
@@ -492,10 +576,17 @@ class Transaction:
 
 def read_counter(connection: apsw.Connection, id: str) -> Counter | None:
     """Read a counter."""
+    return read_counters(connection, (id,)).get(id)
+
+
+def read_counters(connection: apsw.Connection, ids: tuple[str, ...]) -> dict[str, Counter]:
+    """Read those of these counters that exist."""
     rows: list[tuple[Any, ...]] = connection.execute(
-        "SELECT ceiling, used, held, revision FROM counter WHERE id = ?", (id,)
+        "SELECT id, ceiling, used, held, revision FROM counter"
+        " WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(ids),),
     ).fetchall()
-    if not rows:
-        return None
-    limit, used, held, revision = rows[0]
-    return Counter(id=id, limit=limit, used=used, held=held, revision=revision)
+    return {
+        id: Counter(id=id, limit=limit, used=used, held=held, revision=revision)
+        for id, limit, used, held, revision in rows
+    }

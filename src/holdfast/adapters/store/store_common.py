@@ -36,8 +36,13 @@ def check_append(append: Append) -> None:
         _check_event(event, append.epoch)
     for take in append.takes:
         assert 0 <= take.amount < _AMOUNT_END, take
+        assert take.limit is None or 0 <= take.limit < _AMOUNT_END, take
     for settle in append.settles:
         assert 0 <= settle.held < _AMOUNT_END and 0 <= settle.used < _AMOUNT_END, settle
+    for changed in append.limits:
+        assert changed.limit is None or 0 <= changed.limit < _AMOUNT_END, changed
+    for change in append.grants:
+        assert change.scope and (change.id or change.body is None), "a grant has scope and id"
     ids = [done.id for done in append.done]
     assert len(set(ids)) == len(ids), "one append carries out a command once"
     for row in append.pending:
@@ -85,10 +90,12 @@ def _check_index(index: IndexRow) -> None:
 
 
 def charge(append: Append, load: Callable[[str], Counter | None]) -> dict[str, Counter]:
-    """Compute the counters after an append's settles and takes; keep nothing.
+    """Compute the counters after an append's limits, settles and takes; keep nothing.
+
+    A counter that is not there is made by a new limit or by a take that names one.
 
     Args:
-        append: whose settles and takes are tested, settles first, in id order.
+        append: limits come first, then settles, then takes, each in id order.
         load: reads one counter.
 
     Raises:
@@ -97,19 +104,24 @@ def charge(append: Append, load: Callable[[str], Counter | None]) -> dict[str, C
     """
     after: dict[str, Counter] = {}
 
-    def current(id: str) -> Counter:
+    def current(id: str, limit: int | None = None) -> Counter:
         counter = after.get(id) or load(id)
+        if counter is None and limit is not None:
+            counter = with_limit(None, id, limit)
         if counter is None:
             raise CounterRefused(id)
         return counter
 
+    for change in append.limits:
+        id = change.counter
+        after[id] = with_limit(after.get(id) or load(id), id, change.limit)
     for settle in sorted(append.settles, key=lambda settle: settle.counter):
-        counter = current(settle.counter)
+        counter = current(settle.counter, settle.limit)
         if settle.held > counter.held:
             raise CounterRefused(counter.id)
         after[counter.id] = moved(counter, used=settle.used, held=-settle.held)
     for take in sorted(append.takes, key=lambda take: take.counter):
-        counter = current(take.counter)
+        counter = current(take.counter, take.limit)
         wanted = counter.used + counter.held + take.amount
         if counter.limit is not None and wanted > counter.limit:
             raise CounterRefused(counter.id)

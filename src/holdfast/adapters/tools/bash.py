@@ -260,6 +260,7 @@ _SPEC = ToolSpec(
         "command",
     ),
     nature=Nature.ONCE,
+    command_param="command",
     needs_workspace=True,
     timeout_s=TIMEOUT_MS_MAX / 1000 + 10,
 )

@@ -5,6 +5,7 @@ Rules
   RESOLVE_NO_MAGICLINKS): a check before an open always loses a rename race.
 - Where the kernel has no `openat2`, the path is walked one component at a time
   from the directory's descriptor and *every* symbolic link is refused.
+- A path that was judged is opened as it was resolved then: any link is refused.
 - NUL is refused before any system call sees the path.
 - What leads outside raises `PathEscape`; nothing else does.
 """
@@ -24,6 +25,7 @@ OpenBeneath = Callable[[int, str, int, int], int]
 
 _SYS_OPENAT2 = 437  # the same number on every architecture
 _RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
 _RESOLVE = _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS
 _EAGAIN_RETRIES_MAX = 1_000
@@ -63,7 +65,7 @@ def check_path(path: str) -> str:
 def domain_error(error: OSError, path: str) -> HoldfastError | OSError:
     """Return the domain error for what the system said, or the error itself."""
     if error.errno in {errno.EXDEV, errno.ELOOP}:
-        return PathEscape(f"{path!r} leads outside the workspace")
+        return PathEscape(f"{path!r} leads outside the workspace, or through a link")
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
         return NotFound(f"there is no {path!r}")
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
@@ -77,10 +79,19 @@ def domain_error(error: OSError, path: str) -> HoldfastError | OSError:
 
 def open_kernel(root: int, path: str, flags: int, mode: int) -> int:
     """Open beneath `root` with `openat2`; raises `OSError` (EXDEV: it escapes)."""
+    return _openat2(root, path, flags, mode, _RESOLVE)
+
+
+def open_linkless(root: int, path: str, flags: int, mode: int) -> int:
+    """Open beneath `root` with `openat2`; any link in the path is ELOOP."""
+    return _openat2(root, path, flags, mode, _RESOLVE | _RESOLVE_NO_SYMLINKS)
+
+
+def _openat2(root: int, path: str, flags: int, mode: int, resolve: int) -> int:
     name = os.fsencode(path)
     asked = flags | os.O_CLOEXEC
     # The kernel refuses a mode where nothing can be created.
-    how = _OpenHow(asked, mode if flags & os.O_CREAT else 0, _RESOLVE)
+    how = _OpenHow(asked, mode if flags & os.O_CREAT else 0, resolve)
     for _ in range(_EAGAIN_RETRIES_MAX):
         found: int = _libc.syscall(
             ctypes.c_long(_SYS_OPENAT2),

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from holdfast.adapters.tools.text import clip
 from holdfast.adapters.tools.workspace import Workspace
 from holdfast.core.errors import HoldfastError, InvalidInput
-from holdfast.core.tools import Nature, ToolSpec
+from holdfast.core.tools import Nature, Operation, ToolSpec
 from holdfast.ports.tool import Json, Reconciled, Reconciliation, ToolContext, ToolOutcome
 
 LINES_MAX = 2_000
@@ -51,16 +51,27 @@ def failure(message: str, **metadata: Json) -> ToolOutcome:
     return ToolOutcome(content=message, is_error=True, exit_code=1, metadata=metadata)
 
 
+def open_workspace(context: ToolContext, *, without_openat2: bool) -> Workspace:
+    """Open the call's workspace, with what else it may reach."""
+    assert context.workspace is not None, "the caller has looked"
+    return Workspace.open(
+        context.workspace,
+        without_openat2=without_openat2,
+        judged=context.judged,
+        escapes=context.escapes,
+        private=context.private,
+    )
+
+
 async def in_workspace(
     context: ToolContext, work: Callable[[Workspace], ToolOutcome], *, without_openat2: bool
 ) -> ToolOutcome:
     """Run blocking work on the open workspace in a thread; errors become outcomes."""
     if context.workspace is None:
         return failure("this session has no workspace", reason="no_workspace")
-    root = context.workspace
 
     def opened() -> ToolOutcome:
-        with Workspace.open(root, without_openat2=without_openat2) as workspace:
+        with open_workspace(context, without_openat2=without_openat2) as workspace:
             return work(workspace)
 
     try:
@@ -143,6 +154,7 @@ class ReadTool(FileTool):
         ),
         nature=Nature.READ_ONLY,
         path_params=("file_path",),
+        path_operations=(("file_path", Operation.READ),),
         timeout_s=30.0,
     )
 
@@ -237,6 +249,7 @@ class WriteTool(FileTool):
         ),
         nature=Nature.IDEMPOTENT,
         path_params=("file_path",),
+        path_operations=(("file_path", Operation.WRITE),),
         needs_workspace=True,
         timeout_s=30.0,
     )
@@ -302,6 +315,7 @@ class EditTool(FileTool):
         ),
         nature=Nature.RECONCILABLE,
         path_params=("file_path",),
+        path_operations=(("file_path", Operation.WRITE),),
         needs_workspace=True,
         timeout_s=30.0,
     )
@@ -363,6 +377,7 @@ class LsTool(FileTool):
         parameters=schema({"path": path_schema("directory in the workspace", default=".")}),
         nature=Nature.READ_ONLY,
         path_params=("path",),
+        path_operations=(("path", Operation.LIST),),
         needs_workspace=True,
         timeout_s=30.0,
     )

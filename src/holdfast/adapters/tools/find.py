@@ -11,13 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.adapters.tools import grep_worker
-from holdfast.adapters.tools.files import FileTool, failure, number, path_schema, schema
+from holdfast.adapters.tools.files import (
+    FileTool,
+    failure,
+    number,
+    open_workspace,
+    path_schema,
+    schema,
+)
 from holdfast.adapters.tools.finish import undisturbed
 from holdfast.adapters.tools.globbing import Glob
 from holdfast.adapters.tools.text import clip
 from holdfast.adapters.tools.workspace import Workspace
 from holdfast.core.errors import Denied, HoldfastError, InvalidInput, NotFound
-from holdfast.core.tools import Nature, ToolSpec
+from holdfast.core.tools import Nature, Operation, ToolSpec
 from holdfast.ports.tool import Json, ToolContext, ToolOutcome
 
 PAGE = 200
@@ -64,6 +71,7 @@ class GlobTool(FileTool):
         ),
         nature=Nature.READ_ONLY,
         path_params=("path",),
+        path_operations=(("path", Operation.LIST),),
         needs_workspace=True,
         timeout_s=60.0,
     )
@@ -162,6 +170,7 @@ class GrepTool(FileTool):
         ),
         nature=Nature.READ_ONLY,
         path_params=("path",),
+        path_operations=(("path", Operation.READ),),
         needs_workspace=True,
         timeout_s=60.0,
     )
@@ -173,7 +182,7 @@ class GrepTool(FileTool):
         limit_s = min(GREP_SECONDS_MAX, context.timeout_s)
         try:
             async with asyncio.timeout(limit_s):
-                outcome = await self._search(context.workspace, arguments)
+                outcome = await self._search(context, arguments)
         except TimeoutError:
             return failure(
                 f"Error: the search took longer than {limit_s:g} s; use a simpler pattern or a "
@@ -187,7 +196,7 @@ class GrepTool(FileTool):
         content = await clip(outcome.content, context)
         return ToolOutcome(content=content, metadata=outcome.metadata)
 
-    async def _search(self, root: str, arguments: Mapping[str, Json]) -> ToolOutcome:
+    async def _search(self, context: ToolContext, arguments: Mapping[str, Json]) -> ToolOutcome:
         around = number(arguments, "context", 0)
         report = _Report(with_context=around > 0)
         settings = {
@@ -196,7 +205,7 @@ class GrepTool(FileTool):
             "context": around,
             "limit": MATCHES_MAX,
         }
-        batches = _batches(root, arguments, without_openat2=self._without_openat2)
+        batches = _batches(context, arguments, without_openat2=self._without_openat2)
         async with aclosing(_searched(settings, batches)) as answers:
             async for batch, rows in answers:
                 for (path, _), found in zip(batch, rows, strict=True):
@@ -211,14 +220,16 @@ class GrepTool(FileTool):
         return ToolOutcome(content="\n".join(report.lines), metadata=metadata)
 
 
-def _batches(root: str, arguments: Mapping[str, Json], *, without_openat2: bool) -> Iterator[Batch]:
+def _batches(
+    context: ToolContext, arguments: Mapping[str, Json], *, without_openat2: bool
+) -> Iterator[Batch]:
     """Yield the files to search with their content, about a megabyte at a time.
 
     It opens the workspace itself, so that a search that is given up while a
     thread is reading cannot take the descriptor away from that thread.
     """
     wanted = Glob.compile(str(arguments["glob"])) if "glob" in arguments else None
-    with Workspace.open(root, without_openat2=without_openat2) as workspace:
+    with open_workspace(context, without_openat2=without_openat2) as workspace:
         base = workspace.relative(str(arguments.get("path", ".")))
         batch: Batch = []
         size = 0

@@ -8,8 +8,12 @@ Rules
   ever written to, so a hard link cannot carry a write outside; it is refused
   all the same, because the caller would otherwise silently break the link.
 - Only regular files are read or written; pipes, sockets and devices are not.
-- Symbolic links that stay inside (and are relative) work where the kernel has
-  `openat2`; in the walking fallback every link is refused.
+- A path that the gate judged is opened as it was resolved then, inside the
+  workspace or, where that was permitted, outside of it, and no link is followed:
+  one that was not there at judgement is refused (issue 4, "re-checked at open").
+- Where no gate was asked, symbolic links that stay inside (and are relative) work
+  if the kernel has `openat2`; in the walking fallback every link is refused.
+- A walk passes over places that are forbidden for good.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -31,15 +35,24 @@ from holdfast.adapters.tools.beneath import (
     domain_error,
     kernel_has_openat2,
     open_kernel,
+    open_linkless,
     open_walking,
 )
 from holdfast.core.errors import Denied, InvalidInput, NotFound, PathEscape, TooLarge
+from holdfast.core.places import forbidden
+from holdfast.core.tools import Operation
+from holdfast.ports.tool import Escape
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
 LINKS_MAX = 40
 _XATTR = "user.holdfast.effect"
 _READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
 _DIR_FLAGS = os.O_RDONLY | os.O_DIRECTORY
+_READS = frozenset([Operation.READ, Operation.WRITE])  # what is edited is read
+_LISTS = frozenset([Operation.LIST, Operation.READ])
+_WRITES = frozenset([Operation.WRITE])
+_DELETES = frozenset([Operation.DELETE])
+_ANY = frozenset(Operation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ class Entry:
     """One name in a directory.
 
     Args:
-        path: relative to the workspace.
+        path: relative to the workspace, or absolute outside of it.
         kind: `file`, `dir`, `link` or `other`.
         size: in bytes; 0 for all but files.
     """
@@ -80,14 +93,26 @@ class Workspace:
         self._fd = root_fd
         self._names = names
         self._open_beneath = opener
+        self._judged: Mapping[str, str] | None = None
+        self._escapes: tuple[Escape, ...] = ()
+        self._private: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, without_openat2: bool = False) -> Workspace:
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        without_openat2: bool = False,
+        judged: Mapping[str, str] | None = None,
+        escapes: tuple[Escape, ...] = (),
+        private: tuple[str, ...] = (),
+    ) -> Workspace:
         """Open a workspace directory.
 
         Args:
             path: the directory.
             without_openat2: use the walking fallback (for tests).
+            judged, escapes, private: see `ToolContext`.
 
         Raises:
             NotFound: there is no such directory.
@@ -97,9 +122,13 @@ class Workspace:
             fd = os.open(given, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise NotFound(f"there is no workspace directory {given!r}") from error
-        walking = without_openat2 or not _has_openat2()
+        opener = open_kernel if judged is None else open_linkless
+        if without_openat2 or not _has_openat2():
+            opener = open_walking
         names = tuple(dict.fromkeys((os.path.realpath(given), given)))
-        return cls(fd, names, open_walking if walking else open_kernel)
+        workspace = cls(fd, names, opener)
+        workspace._judged, workspace._escapes, workspace._private = judged, escapes, private
+        return workspace
 
     @property
     def root(self) -> str:
@@ -126,8 +155,20 @@ class Workspace:
     # --- names ------------------------------------------------------------------
 
     def relative(self, path: str) -> str:
-        """Return the path as seen from the workspace; absolute ones must lie inside."""
+        """Return the path as seen from the workspace, as it was judged.
+
+        One outside stays absolute; it is refused unless this call may open it.
+        """
         check_path(path)
+        real = self._judged.get(path) if self._judged is not None else None
+        if real is not None:
+            seen = self._seen(real)
+            # Not a name that stands for somebody's home.
+            seen = f"./{seen}" if seen.startswith("~") else seen
+            return f"{seen}/" if path.endswith("/") and not seen.endswith("/") else seen
+        return self._seen(path)
+
+    def _seen(self, path: str) -> str:
         if not path.startswith("/"):
             return path
         for root in self._names:
@@ -135,13 +176,35 @@ class Workspace:
                 return "."
             if path.startswith(root.rstrip("/") + "/"):
                 return path[len(root) :].lstrip("/") or "."
+        self._permit(path, _ANY)
+        return path
+
+    def _permit(self, path: str, operations: frozenset[Operation]) -> None:
+        """Refuse a path outside that this call may not open for that."""
+        plain = path.rstrip("/") or "/"
+        for escape in self._escapes if ".." not in plain.split("/") else ():
+            beneath = escape.subtree and plain.startswith(escape.path.rstrip("/") + "/")
+            if (beneath or plain == escape.path) and operations & set(escape.operations):
+                return
         raise PathEscape(f"{path!r} leads outside the workspace")
 
-    def _open(self, path: str, flags: int, mode: int = 0) -> int:
+    def _open(self, path: str, flags: int, operations: frozenset[Operation]) -> int:
+        where = self.relative(path)
+        if where.startswith("/"):
+            self._permit(where, operations)
+        return self._open_at(where, flags, path)
+
+    def _open_at(self, where: str, flags: int, path: str) -> int:
+        """Open what `relative` returned, or a folder on the way to it."""
         assert self._fd >= 0, "the workspace is closed"
-        relative = self.relative(path)
         try:
-            return self._open_beneath(self._fd, relative, flags, mode)
+            if not where.startswith("/"):
+                return self._open_beneath(self._fd, where, flags, 0)
+            top = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                return self._open_beneath(top, where.lstrip("/") or ".", flags, 0)
+            finally:
+                os.close(top)
         except OSError as error:
             raise domain_error(error, path) from error
 
@@ -149,7 +212,7 @@ class Workspace:
 
     def open_read(self, path: str) -> int:
         """Return a descriptor of a regular file, for reading; the caller closes it."""
-        fd = self._open(path, _READ_FLAGS)
+        fd = self._open(path, _READ_FLAGS, _READS)
         mode = os.fstat(fd).st_mode
         if stat.S_ISREG(mode):
             return fd
@@ -168,7 +231,7 @@ class Workspace:
 
     def stat(self, path: str) -> os.stat_result:
         """Return what a path (links inside followed) is."""
-        fd = self._open(path, os.O_PATH)
+        fd = self._open(path, os.O_PATH, _ANY)
         try:
             return os.fstat(fd)
         finally:
@@ -176,7 +239,7 @@ class Workspace:
 
     def list(self, path: str = ".", limit: int = 10_000) -> Listing:
         """Return the names in a directory, sorted; links are not followed."""
-        fd = self._open(path, _DIR_FLAGS)
+        fd = self._open(path, _DIR_FLAGS, _LISTS)
         base = self.relative(path)
         try:
             with os.scandir(fd) as found:
@@ -200,7 +263,7 @@ class Workspace:
 
         Links are yielded and never followed; directories named in `skip` are
         yielded and not entered. Directories that vanish or may not be read are
-        passed over.
+        passed over, and so is what is forbidden for good (`core.places`).
 
         Raises:
             TooLarge: when there are more than `entries_max` entries.
@@ -220,6 +283,8 @@ class Workspace:
                 raise TooLarge(f"{path!r} holds more than {entries_max} entries")
             deeper = []
             for entry in listing.entries:
+                if forbidden(self._real(entry.path), Operation.READ, self._private):
+                    continue
                 yield entry
                 if entry.kind == "dir" and depth < depth_max and _name(entry.path) not in skip:
                     deeper.append((entry.path, depth + 1))
@@ -275,8 +340,8 @@ class Workspace:
 
     def remove(self, path: str) -> None:
         """Delete a file or a link (never what the link names)."""
-        parent, name = self._split(path)
-        directory = self._open(parent, _DIR_FLAGS)
+        parent, name = self._split(path, _DELETES)
+        directory = self._open_at(parent, _DIR_FLAGS, path)
         try:
             if stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
                 raise InvalidInput(f"{path!r} is a directory")
@@ -286,22 +351,27 @@ class Workspace:
         finally:
             os.close(directory)
 
-    def _split(self, path: str) -> tuple[str, str]:
+    def _real(self, where: str) -> str:
+        return where if where.startswith("/") else f"{self.root.rstrip('/')}/{where}"
+
+    def _split(self, path: str, operations: frozenset[Operation]) -> tuple[str, str]:
         """Return (parent, last name); what cannot be a file's name is refused."""
         relative = self.relative(path)
-        parent, _, name = relative.rpartition("/")
+        if relative.startswith("/"):
+            self._permit(relative, operations)
+        parent, slash, name = relative.rpartition("/")
         if name in {"", ".", ".."}:
             # Climbing out is an escape, whatever else is wrong with the path.
-            os.close(self._open(relative, os.O_PATH))
+            os.close(self._open_at(relative, os.O_PATH, path))
             raise InvalidInput(f"{path!r} is a directory")
-        return parent or ".", name
+        return parent or slash or ".", name
 
     @contextmanager
     def _place(self, path: str, *, create: bool = False) -> Iterator[tuple[int, str]]:
         """Find the directory and name that a path stands for, links followed inside."""
         wanted = path
         for _ in range(LINKS_MAX):
-            parent, name = self._split(wanted)
+            parent, name = self._split(wanted, _WRITES)
             directory = self._parent(parent, create=create)
             try:
                 target = _link_target(directory, name)
@@ -310,38 +380,50 @@ class Workspace:
                     return
             finally:
                 os.close(directory)
-            if target.startswith("/") or self._open_beneath is open_walking:
+            if target.startswith("/") or self._open_beneath is not open_kernel:
                 break
             wanted = f"{parent}/{target}"
-        raise PathEscape(f"{path!r} leads outside the workspace")
+        raise PathEscape(f"{path!r} leads outside the workspace, or through a link")
 
     def _parent(self, parent: str, *, create: bool) -> int:
         """Open a directory, creating what is missing where asked."""
-        try:
-            return self._open(parent, _DIR_FLAGS)
-        except NotFound:
-            if not create:
-                raise
-        above, name = self._split(parent.rstrip("/"))
-        grand = self._parent(above, create=True)
-        try:
-            os.mkdir(name, dir_fd=grand)
-            os.fsync(grand)
-        except FileExistsError:
-            pass  # somebody else made it, or it is a file: the open below will say
-        except OSError as error:
-            raise domain_error(error, parent) from error
-        finally:
-            os.close(grand)
-        try:
-            return self._open(parent, _DIR_FLAGS)
-        except NotFound:
-            raise Denied(f"{parent!r} is not a directory") from None
+        missing: list[str] = []
+        where = parent
+        while True:
+            try:
+                found = self._open_at(where, _DIR_FLAGS, parent)
+                break
+            except NotFound:
+                above, slash, name = where.rstrip("/").rpartition("/")
+                if not create or name in {"", ".", ".."}:
+                    raise
+            missing.append(name)
+            where = above or slash or "."
+        while missing:
+            above_fd = found
+            try:
+                found = _made(above_fd, missing.pop(), parent)
+            finally:
+                os.close(above_fd)
+        return found
 
 
 @functools.cache
 def _has_openat2() -> bool:
     return kernel_has_openat2()
+
+
+def _made(directory: int, name: str, path: str) -> int:
+    """Create a directory and open it; it may have been made by somebody else."""
+    try:
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=directory)
+            os.fsync(directory)
+        return os.open(name, _DIR_FLAGS | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    except NotADirectoryError:  # a file, or a link
+        raise Denied(f"{path!r} is not a directory") from None
+    except OSError as error:
+        raise domain_error(error, path) from error
 
 
 def _name(path: str) -> str:

@@ -6,7 +6,9 @@ The modules are split by what a command is about:
 - `effects`: model and tool calls, their intents and outcomes
 - `doubt`: effects whose outcome was lost
 - `host`: calls of the embedding program
-- `control`: cancel, pause, the lifecycle, answers, the end
+- `answers`: what a person decided on a question
+- `control`: cancel, pause, the lifecycle, the end
+- `grants`: what is granted and taken back
 - `content`: settings and what the model sees
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from holdfast.core.accounts import Account
 from holdfast.core.commands import (
     AddMessage,
     Answer,
@@ -21,20 +24,24 @@ from holdfast.core.commands import (
     Command,
     Configure,
     GitSeen,
+    Grant,
+    HookDone,
     HostCall,
     HostEnded,
     Import,
     KeyGone,
     ModelEnded,
     MoveTo,
+    OpenChild,
     Pause,
     Resume,
+    Revoke,
     Send,
     SetContext,
     Terminate,
     ToolEnded,
 )
-from holdfast.core.decide import content, control, effects, host, talk
+from holdfast.core.decide import answers, content, control, effects, family, grants, host, talk
 from holdfast.core.decide.common import Draft, Guards, Later
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Event
@@ -56,6 +63,7 @@ class Decision:
         error: for the caller, where the refusal itself is on record.
         later: nothing but preparation happened; the command stays queued.
         own: the command itself changed something, not only what was due anyway.
+        accounts: as they are after the events, or None if nothing was charged.
     """
 
     events: tuple[Event, ...]
@@ -64,6 +72,7 @@ class Decision:
     later: bool = False
     views: tuple[SessionView, ...] = ()
     own: bool = True
+    accounts: tuple[Account, ...] | None = None
 
 
 def decide(
@@ -92,7 +101,16 @@ def decide(
         later = True
     own = bool(draft.events)
     effects.advance(draft)
-    return Decision(tuple(draft.events), draft.view, draft.error, later, tuple(draft.views), own)
+    accounts = draft.facts.authority.accounts
+    return Decision(
+        events=tuple(draft.events),
+        view=draft.view,
+        error=draft.error,
+        later=later,
+        views=tuple(draft.views),
+        own=own,
+        accounts=None if accounts is facts.authority.accounts else accounts,
+    )
 
 
 def _dispatch(draft: Draft, command: Command, command_id: str, by: str) -> None:
@@ -101,10 +119,14 @@ def _dispatch(draft: Draft, command: Command, command_id: str, by: str) -> None:
             effects.model_ended(draft, command)
         case ToolEnded():
             effects.tool_ended(draft, command)
+        case HookDone():
+            effects.hook_done(draft, command)
         case HostCall():
             host.host_call(draft, command)
         case HostEnded():
             host.host_ended(draft, command)
+        case Answer():
+            answers.answer(draft, command, command_id)
         case Send():
             talk.send(draft, command, command_id)
         case AddMessage():
@@ -123,8 +145,12 @@ def _dispatch_control(draft: Draft, command: Command, by: str) -> None:
             control.resume(draft)
         case MoveTo():
             control.move_to(draft, command)
-        case Answer():
-            control.answer(draft, command)
+        case OpenChild():
+            family.open_child(draft, command)
+        case Grant():
+            grants.grant(draft, command, by)
+        case Revoke():
+            grants.revoke(draft, command, by)
         case Terminate():
             control.terminate(draft, command)
         case KeyGone():

@@ -13,6 +13,7 @@ from holdfast.core.actions import Action
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Event
 from holdfast.core.facts import Facts
+from holdfast.core.holds import after, completed
 from holdfast.core.ids import EffectRef
 from holdfast.core.judge import GUARDS, Guard
 from holdfast.core.session import evolve
@@ -33,10 +34,12 @@ class Draft:
         self.error: HoldfastError | None = None
 
     def add(self, event: Event) -> int:
-        """Take one more event; returns its version."""
+        """Take one more event, with what it settles; returns its version."""
         version = self.view.version + 1
+        event = completed(self.view, event)
         recorded = Recorded(version=version, time_ms=self.facts.now_ms, event=event)
         self.view = evolve(self.view, recorded)
+        self.facts = after(self.view, self.facts, event)
         self.events.append(event)
         self.views.append(self.view)
         return version

@@ -5,25 +5,39 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 
+from holdfast.core.accounts import problem_of
+from holdfast.core.children import stricter
 from holdfast.core.commands import Configure, GitSeen, Import, SetContext
 from holdfast.core.decide.common import Draft, Later
-from holdfast.core.errors import InvalidInput, NotNow
+from holdfast.core.decide.money import changed_limits
+from holdfast.core.errors import InvalidInput, NotNow, TooLarge
 from holdfast.core.events import Configured, ContextSet, Details, Imported, Opened, Ranges
+from holdfast.core.guards.permission import outer_mode
 from holdfast.core.lifecycle import ENDED
 from holdfast.core.messages import estimate_tokens
-from holdfast.core.settings import EXTRA_CHARS_MAX, TOOLS_MAX, Settings
+from holdfast.core.rules import Policy, Rule, check_policy
+from holdfast.core.settings import (
+    EXTRA_CHARS_MAX,
+    TOOLS_MAX,
+    ConfirmationPolicy,
+    Settings,
+)
 from holdfast.core.view import RANGES_MAX, Window
 
 TITLE_CHARS_MAX = 500
 TAGS_MAX = 64
 TAG_CHARS_MAX = 128
 CUSTOM_CHARS_MAX = 8_192
-SETTINGS_BYTES_MAX = 12_288
-DETAILS_BYTES_MAX = 12_288
+SETTINGS_BYTES_MAX = 8_192
+DETAILS_BYTES_MAX = 10_240
 NAME_BYTES_MAX = 1_024
 CUSTOM_DEPTH_MAX = 64
 PROMPT_CHARS_MAX = 1_000_000
 PATH_CHARS_MAX = 4096
+WAIT_S_MAX = 366 * 86_400
+QUORUM_MAX = 16
+CRITICAL_MAX = 64
+RULES_BYTES_MAX = 13_312
 
 
 def configure(draft: Draft, command: Configure) -> None:
@@ -39,13 +53,17 @@ def configure(draft: Draft, command: Configure) -> None:
     prompt = command.system_prompt
     if prompt is not None and len(prompt) > PROMPT_CHARS_MAX:
         raise InvalidInput(f"the system prompt is longer than {PROMPT_CHARS_MAX} characters")
-    check_settings(settings)
+    # A stored policy that does not parse is replaced like any other, so it is looked
+    # at only when it changes.
+    kept = settings.permission == draft.view.settings.permission
+    check_settings(replace(settings, permission=None) if kept else settings)
     check_details(details)
     changed = Configured(
         settings=None if settings == draft.view.settings else settings,
         system_prompt=prompt,
         details=None if details == draft.view.details else details,
         touched=command.touch,
+        limits=changed_limits(draft, settings.budget),
     )
     if changed != Configured():
         draft.add(changed)
@@ -59,7 +77,27 @@ def _settings(draft: Draft, command: Configure) -> Settings:
         thinking_tokens=command.thinking_tokens or old.thinking_tokens,
         model=command.model or old.model,
         queue_policy=command.queue_policy or old.queue_policy,
+        budget=command.budget.applied(old.budget) if command.budget else old.budget,
+        confirmation=_confirmation(draft, command.confirmation),
+        permission=_permission(draft, command),
     )
+
+
+def _confirmation(draft: Draft, new: ConfirmationPolicy | None) -> ConfirmationPolicy:
+    """A child's only gets stricter: what it was born with is partly its parent's."""
+    old = draft.view.settings.confirmation
+    if new is None or not draft.view.lineage:
+        return new or old
+    return stricter(old, new)
+
+
+def _permission(draft: Draft, command: Configure) -> Policy | None:
+    policy = command.permission or draft.view.settings.permission
+    if not command.rules:
+        return policy
+    if policy is None:
+        policy = Policy(mode=outer_mode(draft.facts.authority))
+    return policy.with_rules(*command.rules)
 
 
 def _details(draft: Draft, command: Configure) -> Details:
@@ -130,12 +168,36 @@ def check_settings(settings: Settings) -> None:
         "limits.turn_s": 1 <= limits.turn_s <= 30 * 86_400,
         "limits.tool_s": 1 <= limits.tool_s <= 7 * 86_400,
         "limits.parallel_tools": 1 <= limits.parallel_tools <= 16,
+        "budget": not problem_of(settings.budget),
         "unknown fields": len(settings.extra) <= EXTRA_CHARS_MAX,
     }
     for field, ok in checks.items():
         if not ok:
             raise InvalidInput(f"{field} is out of range")
-    _check_size("the settings", settings, SETTINGS_BYTES_MAX)
+    if settings.model is not None and settings.model.problem:
+        raise InvalidInput(settings.model.problem)
+    _check_size("the settings", replace(settings, permission=None), SETTINGS_BYTES_MAX)
+    if settings.permission is not None:
+        check_permission(settings.permission)
+
+
+def check_permission(policy: Policy) -> None:
+    """Refuse a session's own policy that does not parse or is too large.
+
+    Raises:
+        MalformedRule, NeverMatches: a rule.
+        TooLarge: over `RULES_MAX` rules or, as JSON, `RULES_BYTES_MAX` bytes.
+    """
+    check_policy(policy)
+    size = sum(_size(_written(rule)) + 1 for rule in policy.rules)
+    if size > RULES_BYTES_MAX:
+        raise TooLarge(f"a session's rules have at most {RULES_BYTES_MAX} bytes together as JSON")
+
+
+def _written(rule: Rule) -> dict[str, object]:
+    """A rule as the fold keeps it: defaults are left out."""
+    kept = asdict(rule)
+    return {name: value for name, value in kept.items() if value not in (None, "", False)}
 
 
 def check_birth(opened: Opened) -> None:

@@ -10,31 +10,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.core.actions import Action
-from holdfast.core.commands import ModelEnded, ToolEnded
+from holdfast.core.actions import Action, ActionKind
+from holdfast.core.commands import HookDone, ModelEnded, ToolEnded
+from holdfast.core.decide.approvals import ask_person, due_ms, label_of, lapse_due, settled
 from holdfast.core.decide.common import Draft
 from holdfast.core.decide.doubt import lose, settle_doubts
 from holdfast.core.decide.host import lose_host_calls
+from holdfast.core.decide.money import ask_budget, parked, warn
+from holdfast.core.decide.refusing import end_call, refuse_effect
 from holdfast.core.events import (
-    Asked,
     CancelAsked,
     EffectEnded,
     EffectStarted,
     Lapsed,
+    Modified,
     Outcome,
     WipeStarted,
 )
+from holdfast.core.guards.budget import ABOUT as BUDGET
+from holdfast.core.holds import accounts_of, settle
+from holdfast.core.hooks import HookEvent
 from holdfast.core.ids import EffectRef
 from holdfast.core.judge import judge
 from holdfast.core.messages import Message, ToolUse, estimate_tokens, tool_result
 from holdfast.core.owed import owed
 from holdfast.core.tools import Nature
-from holdfast.core.verdicts import Allow, Ask, Deny
+from holdfast.core.verdicts import Ask, Deny
 from holdfast.core.view import CALLS_MAX
 
-APPROVAL_CHOICES = ("approve", "deny")
 ANSWER_CALLS_MAX = 512
-CALL_ID_BYTES_MAX = 128
+CALL_ID_BYTES_MAX = 64
 CALL_NAME_BYTES_MAX = 128
 
 
@@ -43,6 +48,7 @@ def advance(draft: Draft) -> None:
     if draft.facts.stopping:
         return
     lose_host_calls(draft)
+    lapse_due(draft)
     settle_doubts(draft, start_effect, served)
     while True:
         due = owed(draft.view)
@@ -61,14 +67,50 @@ def advance(draft: Draft) -> None:
 
 
 def served(draft: Draft, ref: EffectRef) -> bool:
-    """Whether this runner offers what an effect needs; if not, it stays owed (contract 1.13)."""
+    """Whether this runner offers what an effect needs; if not, it stays owed (contract 1.13).
+
+    While an account waits to be raised nothing starts either.
+    """
+    if parked(draft.view):
+        return False
+    engine, authority = draft.view.settings.hook_engine, draft.facts.authority
+    if engine and engine not in authority.hook_engines:
+        return False
     action = draft.facts.model if ref.ordinal == 0 else draft.facts.actions.get(ref)
     if action is None or action.known:
-        return True
+        return _hooks_spoke(draft, ref, action)
     if ref.ordinal == 0:
         return False
     listed = draft.view.settings.tools or ()
     return action.name.casefold() not in {name.casefold() for name in listed}
+
+
+def _hooks_spoke(draft: Draft, ref: EffectRef, action: Action | None) -> bool:
+    """Whether the hooks before a call have spoken of it, in the form it has now."""
+    authority = draft.facts.authority
+    if action is None or action.kind is not ActionKind.TOOL or action.problem:
+        return True
+    if HookEvent.PRE_TOOL_USE not in authority.hooked:
+        return True
+    finding = authority.found.get(ref)
+    return finding is not None and finding.digest == action.digest
+
+
+def hook_done(draft: Draft, command: HookDone) -> None:
+    """Put a hook's changes on record; the call is then judged in its new form."""
+    turn, call = draft.view.turn, draft.view.call(command.ref.ordinal)
+    if turn is None or call is None or turn.answer != command.ref.cause:
+        return
+    if command.action is not None and command.arguments:
+        draft.add(
+            Modified(
+                cause=command.ref.cause,
+                ordinal=command.ref.ordinal,
+                arguments=command.arguments,
+                by=command.finding.name,
+            )
+        )
+        draft.learn({command.ref: command.action})
 
 
 def _limit_reached(draft: Draft, start: tuple[EffectRef, ...], turn_ends_ms: int | None) -> str:
@@ -87,26 +129,20 @@ def _limit_reached(draft: Draft, start: tuple[EffectRef, ...], turn_ends_ms: int
 
 def start_effect(draft: Draft, ref: EffectRef, attempt: int) -> None:
     """Judge an effect and append its intent, its refusal or a question."""
+    if parked(draft.view):
+        return
     action = draft.facts.model if ref.ordinal == 0 else draft.facts.actions.get(ref)
-    verdict = judge(draft.view, draft.facts, action, draft.guards)
-    call = draft.view.call(ref.ordinal)
-    if isinstance(verdict, Ask) and action and call and call.approved == action.digest != "":
-        verdict = Allow()
+    verdict = judge(draft.view, draft.facts.about(ref), action, draft.guards)
+    if isinstance(verdict, Ask) and action is not None:
+        verdict = settled(draft, ref, verdict, action)
     if isinstance(verdict, Deny) or action is None:
         assert isinstance(verdict, Deny), "an action that is not known is denied"
         refuse_effect(draft, ref, verdict, attempt)
     elif isinstance(verdict, Ask):
-        draft.add(
-            Asked(
-                cause=ref.cause,
-                ordinal=ref.ordinal,
-                about="approval",
-                name=action.name,
-                digest=action.digest,
-                text=verdict.question,
-                choices=APPROVAL_CHOICES,
-            )
-        )
+        if verdict.about == BUDGET:
+            ask_budget(draft, ref, action, due_ms=due_ms(draft), label=label_of(draft.view))
+        else:
+            ask_person(draft, ref, action, verdict)
     else:
         draft.add(
             EffectStarted(
@@ -119,53 +155,11 @@ def start_effect(draft: Draft, ref: EffectRef, attempt: int) -> None:
                 engine=draft.facts.engine,
                 revisions=draft.facts.revisions,
                 obligations=verdict.obligations,
+                takes=verdict.takes,
+                grants=verdict.grants,
             )
         )
-
-
-def refuse_effect(draft: Draft, ref: EffectRef, verdict: Deny, attempt: int) -> None:
-    """Record that the gate said no; a tool call gets that as its result.
-
-    A call that was tried before may have happened: its result does not say it was not run.
-    """
-    code = f"{verdict.guard}.{verdict.reason}"
-    if ref.ordinal == 0:
-        draft.add(
-            EffectEnded(
-                cause=ref.cause,
-                ordinal=0,
-                effect="model",
-                outcome=Outcome.REFUSED,
-                reason=code,
-                detail=verdict.detail,
-            )
-        )
-        return
-    outcome, text = Outcome.REFUSED, f"[denied: {verdict.detail} ({code})]"
-    if attempt > 1:
-        outcome = Outcome.LOST
-        text = f"[outcome unknown; another attempt was denied: {verdict.detail} ({code})]"
-    end_call(draft, ref, outcome, text, reason=code)
-
-
-def end_call(draft: Draft, ref: EffectRef, outcome: Outcome, text: str, *, reason: str) -> None:
-    """Give a tool call that did not run to its end a truthful result."""
-    call = draft.view.call(ref.ordinal)
-    if call is None:
-        return
-    message = tool_result(call.id, call.name, text, is_error=True)
-    draft.add(
-        EffectEnded(
-            cause=ref.cause,
-            ordinal=ref.ordinal,
-            effect="tool",
-            outcome=outcome,
-            message=message,
-            tokens=estimate_tokens(message),
-            exit_code=1,
-            reason=reason,
-        )
-    )
+        warn(draft, verdict.takes)
 
 
 def cancel_turn(draft: Draft, why: str, by: str = "") -> None:
@@ -197,7 +191,8 @@ def cancel_calls(draft: Draft) -> None:
 
 def model_ended(draft: Draft, command: ModelEnded) -> None:
     """Record a model's answer, with what of its calls may run side by side."""
-    if draft.view.open_at(command.ref) is None:
+    effect = draft.view.open_at(command.ref)
+    if effect is None:
         return
     paused = command.outcome is Outcome.CANCELLED and not (
         draft.view.turn and draft.view.turn.cancel
@@ -224,8 +219,16 @@ def model_ended(draft: Draft, command: ModelEnded) -> None:
             duration_ms=command.duration_ms,
             reason="bad_answer" if problem else command.reason,
             detail=problem or (_said(command) if paused else command.detail),
+            settles=settle(
+                effect,
+                usage=command.usage,
+                duration_ms=command.duration_ms,
+                ran=command.ran,
+                accounts=accounts_of(draft.view, draft.facts).values(),
+            ),
         )
     )
+    warn(draft, effect.takes)
     actions: dict[EffectRef, Action] = {
         EffectRef(version, ordinal): action
         for ordinal, action in enumerate(command.actions, start=1)
@@ -290,7 +293,8 @@ def _said(command: ModelEnded) -> str:
 
 def tool_ended(draft: Draft, command: ToolEnded) -> None:
     """Record a tool's result; one that is not waited for any more is dropped."""
-    if draft.view.open_at(command.ref) is None:
+    effect = draft.view.open_at(command.ref)
+    if effect is None:
         return
     draft.add(
         EffectEnded(
@@ -304,5 +308,7 @@ def tool_ended(draft: Draft, command: ToolEnded) -> None:
             duration_ms=command.duration_ms,
             reason=command.reason,
             metadata=command.metadata,
+            settles=settle(effect, duration_ms=command.duration_ms, ran=command.ran),
         )
     )
+    warn(draft, effect.takes)

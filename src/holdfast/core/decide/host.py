@@ -11,6 +11,7 @@ from holdfast.core.commands import HostCall, HostEnded
 from holdfast.core.decide.common import Draft
 from holdfast.core.errors import Denied, NotNow
 from holdfast.core.events import EffectEnded, EffectStarted, Outcome, Refused
+from holdfast.core.holds import accounts_of, settle
 from holdfast.core.judge import judge
 from holdfast.core.lifecycle import ENDED
 from holdfast.core.verdicts import Allow, Ask
@@ -28,7 +29,8 @@ def host_call(draft: Draft, command: HostCall) -> None:
     if len(draft.view.host_open) >= HOST_CALLS_MAX:
         raise NotNow(f"{HOST_CALLS_MAX} calls of the program run already")
     action = command.action
-    verdict = judge(draft.view, draft.facts, action, draft.guards)
+    facts = draft.facts if command.asked is None else draft.facts.about(command.asked)
+    verdict = judge(draft.view, facts, action, draft.guards)
     if not isinstance(verdict, Allow):
         detail = verdict.question if isinstance(verdict, Ask) else verdict.detail
         draft.add(Refused(action=action.kind.value, guard=verdict.guard, reason=verdict.reason))
@@ -44,6 +46,8 @@ def host_call(draft: Draft, command: HostCall) -> None:
             engine=draft.facts.engine,
             revisions=draft.facts.revisions,
             obligations=verdict.obligations,
+            takes=verdict.takes,
+            grants=verdict.grants,
         )
     )
 
@@ -65,6 +69,13 @@ def host_ended(draft: Draft, command: HostEnded) -> None:
             exit_code=command.exit_code,
             duration_ms=command.duration_ms,
             reason=command.reason,
+            settles=settle(
+                effect,
+                usage=command.usage,
+                duration_ms=command.duration_ms,
+                ran=command.ran,
+                accounts=accounts_of(draft.view, draft.facts).values(),
+            ),
         )
     )
 

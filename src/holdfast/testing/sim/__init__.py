@@ -12,8 +12,9 @@ effects that the runtime never sees.
 - `outside`: tools, models and the ledger of what really happened
 - `nodes`: a process with a manager in it
 - `observer`: reads every log on its own, for judging
-- `people`: what users do
+- `people`: what users do; `acts`: what they do about permission, money and children
+- `gate`: hooks, prices and limits of a world
 - `world`: puts it together and runs one seed
-- `invariants`: judges a finished world
+- `invariants`, `judging`, `mediation`, `accounting`: judge a finished world
 - `runner`: many seeds, and the command line
 """

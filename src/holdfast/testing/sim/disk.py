@@ -40,6 +40,12 @@ class SimDisk(MemoryDisk):
         """Tell whether a node is believed to be alive."""
         return node not in self.stolen and super().alive(node)
 
+    def order(self) -> dict[tuple[int, int], int]:
+        """The place of every event, by stream and version, among all commits of the disk."""
+        return {
+            (one.stream, one.event.version): place for place, one in enumerate(self.feed, start=1)
+        }
+
     def is_open(self, node: str) -> bool:
         """Tell whether a node's store is open, whatever others believe."""
         return super().alive(node)
@@ -94,6 +100,7 @@ class SimStore(MemoryStore):
         self._crash = crash
         self._born = born
         self._grace_s = grace_s
+        self._unacked: dict[int, int] = {}
 
     async def create_stream(self, *, name: str, tenant: str, owner: int, first: Append) -> Lease:
         """Create a stream, in this weather."""
@@ -107,11 +114,16 @@ class SimStore(MemoryStore):
         """Append, in this weather."""
         await self._before("append")
         head = await super().append(append)
+        last = append.expected_version + len(append.events)
+        self._unacked[append.stream] = last
         await self._after("append")
-        disk = self.disk
-        assert isinstance(disk, SimDisk)
-        disk.acked[append.stream] = append.expected_version + len(append.events)
+        self._acked(append.stream, last)
         return head
+
+    def _acked(self, stream: int, version: int) -> None:
+        assert isinstance(self.disk, SimDisk)
+        self.disk.acked[stream] = version
+        self._unacked.pop(stream, None)
 
     async def lease(self, stream: int) -> Lease:
         """Take the session, in this weather."""
@@ -143,9 +155,16 @@ class SimStore(MemoryStore):
     async def read(
         self, stream: int, after: int = 0, limit: int = 1000, *, backwards: bool = False
     ) -> list[SealedEvent]:
-        """Read events; it takes a moment."""
+        """Read events; it takes a moment.
+
+        A writer whose acknowledgement was lost reads its own last event back: from
+        then on it knows that its append is durable.
+        """
         await self._moment()
-        return await super().read(stream, after, limit, backwards=backwards)
+        rows = await super().read(stream, after, limit, backwards=backwards)
+        if rows and limit == 1 and self._unacked.get(stream) == after + 1 == rows[0].version:
+            self._acked(stream, after + 1)
+        return rows
 
     async def command(self, stream: int, id: bytes) -> tuple[int, bytes] | None:
         """Look up a command; it takes a moment."""

@@ -8,8 +8,8 @@ asked the code under test what is legal would believe anything.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import (
@@ -27,7 +27,10 @@ from holdfast.core.events import (
 )
 from holdfast.core.lifecycle import SessionState as S
 from holdfast.core.view import Recorded
+from holdfast.ports.store import Counter as StoreCounter
 from holdfast.runtime.engine import Engine
+from holdfast.testing.sim.accounting import balances
+from holdfast.testing.sim.mediation import approvals
 from holdfast.testing.sim.observer import Log
 from holdfast.testing.sim.outside import Ledger
 from holdfast.testing.sim.people import Told
@@ -56,6 +59,9 @@ class Evidence:
         stale: a node may have gone on without its lease; what it refuses may be old.
         offered: every ciphertext ever handed to the disk.
         steady: no wall clock jumped, so that time limits mean what they say.
+        features: of the world.
+        order: place of each event, by stream and version, among all commits.
+        counters: of the store, at the end; None if there was none to look at.
     """
 
     logs: tuple[Log, ...]
@@ -65,6 +71,9 @@ class Evidence:
     stale: bool
     offered: tuple[tuple[int, int, bytes], ...]
     steady: bool
+    features: frozenset[str] = frozenset()
+    order: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    counters: Mapping[str, StoreCounter] | None = None
 
 
 def judge_engines(engine: Engine, log: Log, *, current: bool) -> Iterator[str]:
@@ -88,6 +97,8 @@ def judge_engines(engine: Engine, log: Log, *, current: bool) -> Iterator[str]:
 def judge_logs(evidence: Evidence) -> Iterator[str]:
     """Judge a finished world."""
     yield from _nonces(evidence)
+    if evidence.counters is not None:
+        yield from balances(evidence.logs, evidence.counters)
     for log in evidence.logs:
         if log.damage:
             yield f"{log.session_id}: {log.damage}"
@@ -165,6 +176,8 @@ def effects(log: Log) -> Iterator[str]:
             attempts[ref] = event.attempt
         elif isinstance(event, EffectEnded):
             ref = (event.cause, event.ordinal)
+            if event.outcome is Outcome.REFUSED and paused.pop(ref, False):
+                outcomes[ref] = 0  # a person denied it when the session went on
             outcomes[ref] += 1
             # A model call that a pause cut short starts anew when the session resumes.
             paused[ref] = event.outcome is Outcome.CANCELLED
@@ -266,6 +279,7 @@ CHECKS: tuple[Callable[[Log], Iterable[str]], ...] = (
     questions,
     by_hand,
     wiped,
+    approvals,
 )
 
 

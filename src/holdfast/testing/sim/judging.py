@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from holdfast.core.commands import Answer, Cancel, MoveTo, Pause, Resume, SetContext
@@ -19,6 +19,7 @@ from holdfast.core.events import (
     EffectEnded,
     EffectStarted,
     Event,
+    Modified,
     Outcome,
     Paused,
     Refused,
@@ -29,9 +30,11 @@ from holdfast.core.lifecycle import SessionState as S
 from holdfast.core.messages import Text, ToolUse
 from holdfast.core.settings import QueuePolicy, Settings
 from holdfast.core.tools import Nature
-from holdfast.core.view import Recorded
+from holdfast.core.view import Recorded, SessionView
 from holdfast.runtime.normalise import prepare
+from holdfast.testing.sim.gate import LOOKED_AT, SECOND_LOOK, SECOND_LOOKS
 from holdfast.testing.sim.invariants import MAY_MOVE, Evidence, admitted_by
+from holdfast.testing.sim.mediation import Files, permitted
 from holdfast.testing.sim.nodes import ASKED_TOOL
 from holdfast.testing.sim.observer import Log
 from holdfast.testing.sim.outside import (
@@ -82,11 +85,13 @@ class Effect:
 def judge(evidence: Evidence) -> Iterator[str]:
     """Judge everything that people, tools and models saw."""
     found = _effects(evidence)
+    files, guards = Files(evidence.logs, evidence.order), _guards(evidence)
     for id, effect in found.items():
         where = f"{effect.log.session_id} {effect.kind} {effect.name} {effect.ref}"
         for problem in (
             *_performed(effect),
-            *_allowed(effect, asks=evidence.asks),
+            *_allowed(effect, files, guards),
+            *(_passed(effect, evidence.ledger) if "hooks" in evidence.features else ()),
             *_truth(effect),
             *_repeated(effect),
             *(_asked_in_time(effect) if evidence.steady else ()),
@@ -105,6 +110,8 @@ def _effects(evidence: Evidence) -> dict[str, Effect]:
         uses: dict[tuple[int, int], ToolUse] = {}
         for recorded in log.events:
             event = recorded.event
+            if isinstance(event, Modified) and (use := uses.get((event.cause, event.ordinal))):
+                uses[event.cause, event.ordinal] = replace(use, arguments=event.arguments)
             if not isinstance(event, (EffectStarted, EffectEnded)):
                 continue
             ref = (event.cause, event.ordinal)
@@ -193,7 +200,31 @@ _REGISTRY = SimRegistry(
 )
 
 
-def _allowed(effect: Effect, *, asks: bool) -> Iterator[str]:
+def _guards(evidence: Evidence) -> list[Callable[[SessionView, str], str]]:
+    """The world's own guards, written a second time: under which code each asks."""
+    found: list[Callable[[SessionView, str], str]] = []
+    if evidence.asks:
+        found.append(lambda view, name: "sim.asked" if name == ASKED_TOOL else "")
+    if SECOND_LOOKS in evidence.features:
+        found.append(_looks)
+    return found
+
+
+def _looks(view: SessionView, name: str) -> str:
+    steers = view.settings.queue_policy is QueuePolicy.STEER
+    return SECOND_LOOK if steers and name in LOOKED_AT else ""
+
+
+def _passed(effect: Effect, ledger: Ledger) -> Iterator[str]:
+    """Nothing runs that the hooks before it did not let through in just this form."""
+    for act in effect.dispatches:
+        if (act.session_id, act.tool, act.arguments) not in ledger.passed:
+            yield f"attempt {act.attempt} ran although no hook had let it through"
+
+
+def _allowed(
+    effect: Effect, files: Files, guards: Sequence[Callable[[SessionView, str], str]]
+) -> Iterator[str]:
     """What ran was allowed; what was refused was to be refused."""
     if effect.kind == "model":
         return
@@ -205,8 +236,16 @@ def _allowed(effect: Effect, *, asks: bool) -> Iterator[str]:
         why = _forbidden(effect.name, arguments, view.settings.tools, view.settings)
         if why:
             yield f"it started although {why}"
-        if asks and effect.name == ASKED_TOOL and not _approved(effect, start, event.digest):
-            yield "it started although nobody had approved it"
+    if effect.kind == "tool":
+        yield from permitted(
+            effect.log,
+            effect.ref,
+            effect.name,
+            effect.starts,
+            nature=effect.nature,
+            asked_by=guards,
+            files=files,
+        )
     end = effect.end
     if end is None or end.outcome is not Outcome.REFUSED or effect.use is None:
         return
@@ -233,26 +272,7 @@ def _forbidden(
         checked_arguments(arguments)
     except InvalidInput:
         return "its arguments are wrong"
-    if nature is not Nature.READ_ONLY and not settings.unsafe_auto_approve:
-        return "only read-only tools run unasked"
     return ""
-
-
-def _approved(effect: Effect, start: Recorded, digest: str) -> bool:
-    asked = {
-        r.version
-        for r in effect.log.of(Asked)
-        if isinstance(r.event, Asked)
-        and (r.event.cause, r.event.ordinal, r.event.about, r.event.digest)
-        == (*effect.ref, "approval", digest)
-    }
-    return any(
-        isinstance(r.event, Answered)
-        and r.event.question in asked
-        and r.event.decision == "approve"
-        and r.version < start.version
-        for r in effect.log.of(Answered)
-    )
 
 
 def _truth(effect: Effect) -> Iterator[str]:
@@ -446,10 +466,11 @@ def _done(log: Log, done: Done) -> Iterator[str]:
     if not any(isinstance(event, wanted) for event in events):
         yield f"events {handled.first} to {handled.last} do not show it"
     if isinstance(done.command, Answer):
-        answers = [event for event in events if isinstance(event, Answered)]
-        for given in answers:
-            if (given.question, given.decision) != (done.command.question, done.command.decision):
-                yield "another answer is on record"
+        said = done.command
+        decisions = {said.decision, "once" if said.decision == "approve" else said.decision}
+        given = [event for event in events if isinstance(event, Answered)]
+        if not any(one.question == said.question and one.decision in decisions for one in given):
+            yield "another answer is on record"
 
 
 def _refusal(log: Log, refusal: Refusal) -> Iterator[str]:

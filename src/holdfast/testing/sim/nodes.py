@@ -14,12 +14,14 @@ from holdfast.core.commands import Command, ModelEnded, ToolEnded
 from holdfast.core.errors import Unavailable
 from holdfast.core.facts import Facts
 from holdfast.core.gitstate import GitState
+from holdfast.core.judge import Guard
 from holdfast.core.settings import StorageType
 from holdfast.core.verdicts import Allow, Ask, Verdict
 from holdfast.core.view import SessionView
 from holdfast.ports.model import ModelClient
 from holdfast.runtime.backend import Backend, Loaded
 from holdfast.runtime.engine import Engine
+from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.host import Host
 from holdfast.runtime.manager import Surroundings
 from holdfast.runtime.service import SessionService
@@ -42,10 +44,16 @@ def ask_guard(view: SessionView, facts: Facts, action: Action) -> Verdict:
 class SimManager(SessionService):
     """A manager whose engines can be looked at, and whose workers may report twice."""
 
-    def __init__(self, surroundings: Surroundings, *, asks: bool, twice: Random | None) -> None:
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        *,
+        guards: tuple[tuple[str, Guard], ...],
+        twice: Random | None,
+    ) -> None:
         super().__init__(surroundings)
         self.engines: list[Engine] = []
-        self._asks = asks
+        self._guards = guards
         self._twice = twice
 
     def adopt(self, loaded: Loaded) -> Engine:
@@ -59,9 +67,7 @@ class SimManager(SessionService):
 
     def _host(self, loaded: Loaded) -> Host:
         host = super()._host(loaded)
-        if not self._asks:
-            return host
-        return replace(host, guards=(*host.guards, ("sim", ask_guard)))
+        return replace(host, guards=(*host.guards, *self._guards)) if self._guards else host
 
 
 def _twice(report: Callable[[Command], None], random: Random) -> Callable[[Command], None]:
@@ -154,7 +160,7 @@ async def _awaited(work: Callable[[SimManager], Awaitable[Any]], manager: SimMan
 
 
 def surroundings(
-    clock: SimClock, registry: SimRegistry, model: SimModel, idle_s: float
+    clock: SimClock, registry: SimRegistry, model: SimModel, idle_s: float, hooks: Hooks
 ) -> Surroundings:
     """What a simulated manager is given."""
 
@@ -173,5 +179,6 @@ def surroundings(
         build_client=client,
         kill_leftovers=no_leftovers,
         git_state=no_git,
+        hooks=hooks,
         idle_s=idle_s,
     )

@@ -73,6 +73,8 @@ class Ledger:
     dispatches: list[Dispatch] = field(default_factory=list)
     requests: list[Seen] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    passed: set[tuple[str, str, str]] = field(default_factory=set)
+    """(session, tool, arguments) that the hooks of the world let through."""
 
     def of(self, effect_id: str) -> list[Dispatch]:
         """All dispatches of an effect."""
@@ -227,16 +229,20 @@ class SimModel:
 
     Args:
         wild: names of what it may do beside answering well.
+        eager: it mostly calls tools, several at once.
     """
 
     model = "sim-1"
     provider = "sim"
     context_tokens = 100_000
 
-    def __init__(self, random: Random, ledger: Ledger, wild: set[str]) -> None:
+    def __init__(
+        self, random: Random, ledger: Ledger, wild: set[str], *, eager: bool = False
+    ) -> None:
         self._random = random
         self._ledger = ledger
         self._wild = wild
+        self._calls = (0.9, (3, 5, 8)) if eager else (0.6, (1, 1, 1, 2, 3))
         self._said = 0
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
@@ -262,8 +268,14 @@ class SimModel:
                 await asyncio.sleep(self._random.random() * 3)
         if "bad_models" in self._wild and self._random.random() < 0.05:
             return
-        usage = Usage(input_tokens=10, output_tokens=5) if self._random.random() < 0.9 else Usage()
+        usage = Usage()
+        if self._random.random() < 0.9:
+            usage = Usage(input_tokens=10, output_tokens=5, cost_micros=self._cost())
         yield ModelReply(parts=tuple(parts), usage=usage, model=self.model, provider=self.provider)
+
+    def _cost(self) -> int:
+        """What an answer costs, in micro-USD."""
+        return 0
 
     async def _misbehave(self) -> None:
         chance = self._random.random()
@@ -280,8 +292,9 @@ class SimModel:
         if self._random.random() < 0.1:
             parts.append(Thinking("hm", None))
         calls = 0
-        if self._random.random() < 0.6:
-            calls = self._random.choice((1, 1, 1, 2, 3))
+        often, numbers = self._calls
+        if self._random.random() < often:
+            calls = self._random.choice(numbers)
         if not calls or self._random.random() < 0.5:
             parts.append(Text(f"answer {self._said}"))
         if not calls and "bad_models" in self._wild and self._random.random() < 0.1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from holdfast.core.commands import (
 from holdfast.core.errors import (
     Cancelled,
     Damaged,
+    Denied,
     HoldfastError,
     Interrupted,
     LeaseHeld,
@@ -36,9 +37,12 @@ from holdfast.core.errors import (
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import user
 from holdfast.core.settings import QueuePolicy
+from holdfast.runtime.approvals import Approval
 from holdfast.runtime.config import AgentResult
 from holdfast.runtime.handle import Session
 from holdfast.runtime.host import Handled
+from holdfast.testing.sim.acts import gate_acts
+from holdfast.testing.sim.gate import LONG
 from holdfast.testing.sim.nodes import Node, SimManager
 
 UNCERTAIN = (Unavailable, LeaseHeld, Interrupted, Cancelled, ProviderFailed, ConnectionError)
@@ -149,6 +153,11 @@ class Person:
             (self.settings, 1),
             (self.terminate, 1),
         ]
+        if "approvals" in world.features:
+            self._acts += [(self.answer, 8), (self.attend, 2), (self.policy, 1)]
+        if LONG in world.features:
+            self._acts.append((self.send, 15))
+        self._acts += gate_acts(self, world)
 
     async def live(self, acts: int) -> None:
         """Do a number of things."""
@@ -230,6 +239,9 @@ class Person:
         if error is None:
             sent.acked = True
             sent.results.append(value)
+        if isinstance(error, Denied):
+            sent.uncertain = True  # a hook refused the message, or a person its model call
+            return True
         return self._note(sent, error)
 
     async def _submit(self, sent: Sent, id: bytes) -> bool:
@@ -287,8 +299,57 @@ class Person:
         question = self._random.choice(questions)
         decision = self._random.choice((*question.choices, "whatever"))
         id = question.id + (self._random.random() < 0.1)
+        command = Answer(question=id, decision=decision, by=self.name)
+        if "approvals" in self._world.features:
+            command = self._odd(command, question)
         for _ in range(self._random.choice((1, 1, 2))):
-            await self.command(session_id, Answer(question=id, decision=decision, by=self.name))
+            await self.command(session_id, command)
+
+    def _odd(self, command: Answer, question: Any) -> Answer:
+        """An answer with all that may come along, rightly or wrongly."""
+        random = self._random
+        arguments = (
+            random.choice(('{"n": 2}', '{"n": 7}', "{broken", ""))
+            if (command.decision == "edit" or random.random() < 0.1)
+            else ""
+        )
+        return replace(
+            command,
+            decision="approve" if random.random() < 0.2 else command.decision,
+            arguments=arguments,
+            note=random.choice(("", "because")),
+            by=random.choice((self.name, self.name, self.name, "agent:s1")),
+            pattern=random.choice(("", "", *question.patterns, "bash")),
+            uses_max=random.choice((None, None, 1, 2)),
+        )
+
+    async def attend(self, session_id: str) -> None:
+        """Leave a handler that answers, hangs or fails, with whatever process it is in."""
+        seed = self._random.random()
+
+        async def handler(approval: Approval) -> tuple[str, str] | None:
+            chance = self._random.random()
+            await asyncio.sleep(chance * 3)
+            if seed < 0.2:
+                await asyncio.sleep(1_000_000)
+            if seed < 0.4:
+                raise RuntimeError("a bug in the handler")
+            return (self._random.choice(approval.choices), "") if chance < 0.8 else None
+
+        async def work(manager: SimManager) -> None:
+            (await manager.get_session(session_id)).on_approval(handler)
+
+        await self.attempt(f"attend {session_id}", work)
+
+    async def policy(self, session_id: str) -> None:
+        """Change how people are asked."""
+        seconds = self._random.choice((1, 10))
+        chosen = {"attended_s": seconds, "unattended_s": seconds, "timeout_action": "reject"}
+
+        async def work(manager: SimManager) -> None:
+            await manager.set_confirmation_policy(session_id, chosen)
+
+        await self.attempt(f"ask within {seconds} s in {session_id}", work)
 
     async def cancel(self, session_id: str) -> None:
         """Cancel whatever turn there is."""

@@ -8,10 +8,13 @@ import multiprocessing
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from holdfast.testing.sim.world import World, describe, run_seed
+
+FeaturesOf = Callable[[int], Collection[str]]
 
 CHUNK = 25
 LINES_MAX = 400
@@ -19,13 +22,18 @@ LINES_MAX = 400
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one seed came to."""
+    """What one seed came to.
+
+    Args:
+        performed: tools that ran and models that were asked, each judged (`sim.judging`).
+    """
 
     seed: int
     problems: tuple[str, ...]
     digest: str
     events: int
     features: frozenset[str]
+    performed: int = 0
 
 
 @dataclass(slots=True)
@@ -34,6 +42,7 @@ class Summary:
 
     runs: int = 0
     events: int = 0
+    performed: int = 0
     seconds: float = 0.0
     failed: list[Result] = field(default_factory=list)
     features: Counter[str] = field(default_factory=Counter)
@@ -42,22 +51,34 @@ class Summary:
         """The summary in lines for people."""
         rate = self.runs / self.seconds if self.seconds else 0.0
         lines = [
-            f"{self.runs} worlds, {self.events} events, {self.seconds:.1f} s ({rate:.0f} a second)",
+            f"{self.runs} worlds, {self.events} events, {self.performed} actions,"
+            f" {self.seconds:.1f} s ({rate:.0f} a second)",
             f"{len(self.failed)} with violations",
         ]
         lines += [f"  seed {one.seed}: {one.problems[0]}" for one in self.failed[:20]]
         return "\n".join(lines)
 
 
-def run_one(seed: int) -> Result:
-    """Run one seed; what it raises is a violation as well."""
+def run_one(seed: int, features: FeaturesOf | None = None) -> Result:
+    """Run one seed; what it raises is a violation as well.
+
+    Args:
+        features: says what is switched on in a seed's world; it draws by itself without.
+    """
     try:
-        outcome = run_seed(seed)
+        outcome = run_seed(seed, None if features is None else features(seed))
     except Exception as error:  # a world that breaks is a finding with a seed
         where = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
         return Result(seed, (text,), "", 0, frozenset())
-    return Result(seed, outcome.problems, outcome.digest, outcome.events, outcome.features)
+    return Result(
+        seed=seed,
+        problems=outcome.problems,
+        digest=outcome.digest,
+        events=outcome.events,
+        features=outcome.features,
+        performed=outcome.performed,
+    )
 
 
 def run_many(
@@ -66,6 +87,8 @@ def run_many(
     jobs: int = 1,
     seconds: float | None = None,
     stop_at_first: bool = False,
+    features: FeaturesOf | None = None,
+    performed: int | None = None,
 ) -> Summary:
     """Run seeds in order.
 
@@ -73,29 +96,38 @@ def run_many(
         jobs: processes to spread them over.
         seconds: stop after about so long on the real clock.
         stop_at_first: stop at the first violation.
+        features: as of `run_one`; a function at the top of a module.
+        performed: stop when so many actions were performed and judged.
     """
     summary = Summary()
     began = time.monotonic()
-    for result in _results(seeds, jobs):
+    for result in _results(seeds, jobs, features):
         summary.runs += 1
         summary.events += result.events
+        summary.performed += result.performed
         summary.features.update(result.features)
         if result.problems:
             summary.failed.append(result)
         late = seconds is not None and time.monotonic() - began > seconds
-        if late or (stop_at_first and summary.failed):
+        enough = performed is not None and summary.performed >= performed
+        if late or enough or (stop_at_first and summary.failed):
             break
     summary.seconds = time.monotonic() - began
     return summary
 
 
-def _results(seeds: Sequence[int], jobs: int) -> Iterator[Result]:
+def _results(seeds: Sequence[int], jobs: int, features: FeaturesOf | None) -> Iterator[Result]:
+    run = partial(run_one, features=features)
     if jobs <= 1:
-        yield from map(run_one, seeds)
+        yield from map(run, seeds)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs) as pool:
-        yield from pool.imap(run_one, seeds, CHUNK)
+    with context.Pool(jobs, initializer=_quiet) as pool:
+        yield from pool.imap(run, seeds, CHUNK)
+
+
+def _quiet() -> None:
+    logging.getLogger("holdfast").disabled = True  # planted faults are not news
 
 
 def replay(seed: int) -> Iterable[str]:

@@ -11,15 +11,28 @@ from typing import Any
 
 from holdfast.adapters.keys.memory import MemoryKeys
 from holdfast.core.events import Event
+from holdfast.core.judge import Guard
 from holdfast.core.lifecycle import SessionState
-from holdfast.core.settings import Limits, QueuePolicy
+from holdfast.core.settings import ConfirmationPolicy, Limits, QueuePolicy, TimeoutAction
 from holdfast.runtime.config import SessionConfig
+from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.host import CANCEL_GRACE_S
 from holdfast.testing.sim.disk import GRACE_S, SimDisk, SimStore, Weather
+from holdfast.testing.sim.gate import (
+    APPROVALS,
+    GATE,
+    LONG,
+    SECOND_LOOKS,
+    PricedModel,
+    SimHooks,
+    drawn,
+    second_look,
+    some_budget,
+)
 from holdfast.testing.sim.invariants import Evidence, judge_engines, judge_logs
 from holdfast.testing.sim.judging import judge
 from holdfast.testing.sim.loop import SimClock, Stuck, VirtualLoop
-from holdfast.testing.sim.nodes import Node, SimManager, surroundings
+from holdfast.testing.sim.nodes import Node, SimManager, ask_guard, surroundings
 from holdfast.testing.sim.observer import Log, Observer
 from holdfast.testing.sim.outside import NATURES, Ledger, SimModel, SimRegistry, SimTool
 from holdfast.testing.sim.people import Person, Told
@@ -47,10 +60,17 @@ FEATURES = (
     "vague_tools",
     "wipes",
 )
-"""What may be switched on in a world; each seed draws its own subset."""
+"""What may be switched on in a world beside the features of the gate (`sim.gate`).
+
+Each seed draws its own subset, in this order.
+"""
+
+ALL_FEATURES = (*FEATURES, APPROVALS, *GATE)
+"""Everything that may be switched on."""
 
 WILD = frozenset(
     [
+        "bad_hooks",
         "bad_models",
         "broken_tools",
         "hanging_models",
@@ -60,6 +80,15 @@ WILD = frozenset(
         "vague_tools",
     ]
 )
+RACE_DRAWN = ("grants", "lost_acks", "quick_eviction", "rules", "slow_store", "steps", "theft")
+"""What may come along in a world of races."""
+
+SOON_OVER = ("budgets", "grants", "rules")
+"""What leaves little to run after a while; most `LONG` worlds go without."""
+
+LONG_TIMES = 8
+"""How many times as much people do in a `LONG` world."""
+
 END_S = 3_000.0
 """Virtual seconds within which everything ends once the faults are off."""
 
@@ -71,6 +100,7 @@ class Outcome:
     Args:
         digest: of the whole history; the same for the same seed.
         problems: what is wrong, in words; empty if all is well.
+        performed: tools that ran and models that were asked.
     """
 
     seed: int
@@ -80,12 +110,45 @@ class Outcome:
     trace: tuple[str, ...]
     events: int
     virtual_s: float
+    performed: int
 
 
 @dataclass(slots=True)
 class _Record:
     trace: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+
+def long_features(seed: int) -> frozenset[str]:
+    """A world in which much happens, with some faults and what the gate has."""
+    chance = Random(f"long {seed}")  # noqa: S311 - a simulation wants to be predictable
+    found = {name for name in FEATURES if chance.random() < 0.15}
+    if chance.random() < 0.4:
+        found.add(APPROVALS)
+    gate = set(drawn(seed))
+    for name in SOON_OVER:
+        if chance.random() < 0.7:
+            gate.discard(name)
+    return frozenset({LONG, *found, *gate})
+
+
+def race_features(seed: int) -> frozenset[str]:
+    """A world in which approving, cancelling, expiring and restarting race."""
+    chance = Random(f"race {seed}")  # noqa: S311 - a simulation wants to be predictable
+    more = {name for name in RACE_DRAWN if chance.random() < 0.3}
+    return frozenset({APPROVALS, "crashes", "two_nodes", *more})
+
+
+def basic_features(seed: int) -> frozenset[str]:
+    """What a seed draws without the features of the gate, as it did before there were any."""
+    return _basic(Random(seed), seed)  # noqa: S311 - a simulation wants to be predictable
+
+
+def _basic(random: Random, seed: int) -> frozenset[str]:
+    found = frozenset(name for name in FEATURES if random.random() < 0.4)
+    # Drawn apart, so that the histories of old seeds stay what they are.
+    chance = Random(f"approvals {seed}")  # noqa: S311 - a simulation wants to be predictable
+    return found | {APPROVALS} if chance.random() < 0.5 else found
 
 
 class World:
@@ -99,8 +162,8 @@ class World:
     def __init__(self, seed: int, features: Collection[str] | None = None) -> None:
         self.seed = seed
         self.random = Random(seed)  # noqa: S311 - a simulation wants to be predictable
-        drawn = frozenset(name for name in FEATURES if self.random.random() < 0.4)
-        self.features = drawn if features is None else frozenset(features)
+        basic = _basic(self.random, seed)
+        self.features = basic | drawn(seed) if features is None else frozenset(features)
         self.loop = VirtualLoop()
         self.clock = SimClock(self.loop, self.random)
         self.disk = SimDisk()
@@ -158,6 +221,9 @@ class World:
                 stale=bool({"theft", "dead_stores"} & self.features),
                 offered=tuple(self.disk.offered),
                 steady="clock_jumps" not in self.features,
+                features=self.features,
+                order=self.disk.order(),
+                counters=dict(self.disk.counters),
             )
             for problem in (*judge_logs(evidence), *judge(evidence)):
                 self.problem(problem)
@@ -185,6 +251,7 @@ class World:
             trace=tuple(self._record.trace),
             events=sum(len(log.events) for log in logs),
             virtual_s=self.loop.time(),
+            performed=len(self.ledger.dispatches) + len(self.ledger.requests),
         )
 
     async def _story(self) -> None:
@@ -196,7 +263,7 @@ class World:
         self._storm()
         gremlin = asyncio.ensure_future(self._gremlin())
         people = [Person(f"person{n}", self) for n in range(self.random.choice((1, 2, 2, 3)))]
-        acts = self.random.randrange(2, 6)
+        acts = self.random.randrange(2, 6) * (LONG_TIMES if LONG in self.features else 1)
         await asyncio.gather(*(person.live(acts) for person in people))
         gremlin.cancel()
         self._calm()
@@ -218,10 +285,14 @@ class World:
             SimTool(tool, self.random, self.ledger, lengths_of=self._lengths_of, wild=self._wild)
             for tool in NATURES
         ]
-        model = SimModel(self.random, self.ledger, self._wild)
+        kind = PricedModel if "budgets" in self.features else SimModel
+        model = kind(self.random, self.ledger, self._wild, eager=LONG in self.features)
+        hooks = Hooks(self.clock)
+        if "hooks" in self.features:
+            SimHooks(self.seed, self.random, self.ledger, self._wild).register(hooks)
         manager = SimManager(
-            surroundings(self.clock, SimRegistry(tools), model, idle_s),
-            asks="asks" in self.features,
+            surroundings(self.clock, SimRegistry(tools), model, idle_s, hooks),
+            guards=self._guards(),
             twice=self.random if "doubled_reports" in self.features else None,
         )
         node = Node(
@@ -236,6 +307,12 @@ class World:
         self.all_nodes.append(node)
         node.start()
         return node
+
+    def _guards(self) -> tuple[tuple[str, Guard], ...]:
+        found: list[tuple[str, Guard]] = [("sim", ask_guard)] if "asks" in self.features else []
+        if SECOND_LOOKS in self.features:
+            found.append(("look", second_look))
+        return tuple(found)
 
     def _store(self, node: Node) -> SimStore:
         shaky = {"theft", "dead_stores"} & self.features
@@ -253,10 +330,13 @@ class World:
     async def _create(self, name: str) -> None:
         random = self.random
         tools = None if random.random() < 0.7 else ("look", "put", "fire")
+        asking = APPROVALS in self.features and random.random() < 0.8
         config = SessionConfig(
             system_prompt=random.choice((None, "be brief")),
             tools=tools,
-            unsafe_auto_approve=random.random() < 0.85,
+            unsafe_auto_approve=random.random() < 0.85 and not asking,
+            confirmation_policy=_confirmation(random) if asking else None,
+            budget=some_budget(random) if "budgets" in self.features else None,
             queue_policy=random.choice(tuple(QueuePolicy)),
             limits=Limits(
                 max_rounds=random.randrange(2, 7),
@@ -395,6 +475,16 @@ class World:
         for node in self.all_nodes:
             node.kill("at the end")
             node.owner.exhume(self.loop)
+
+
+def _confirmation(random: Random) -> ConfirmationPolicy:
+    """How the people of a session want to be asked."""
+    return ConfirmationPolicy(
+        attended_s=random.choice((1, 5, 20)),
+        unattended_s=random.choice((None, 3, 15, 600)),
+        timeout_action=random.choice((*TimeoutAction, TimeoutAction.REJECT)),
+        unsafe_auto_approve=(),
+    )
 
 
 def _state(log: Log) -> str:

@@ -1,0 +1,47 @@
+"""Command lines as the shell parsed them: what the gate sees instead of text.
+
+A line is a list of simple commands. Wrappers such as `sudo` or `env` are taken
+off and what they run stands beside them, so that every command that would run
+is there to be judged (seeds D7, E5). What cannot be read for certain says so,
+and is asked about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One simple command.
+
+    Args:
+        argv: its words with quotes removed; the program as its base name.
+        program: the program as it was written, for example `/usr/bin/git`; what
+            allows looks at it, so that `./git` is not taken for `git`.
+        reads, writes: files it is redirected from and to.
+        wrapped: a wrapper runs it; the wrapper has a segment of its own.
+        pipe: commands with the same number other than 0 feed one another, in
+            order: by a pipe, or by a substitution in a later one's arguments.
+    """
+
+    argv: tuple[str, ...]
+    program: str = ""
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    wrapped: bool = False
+    pipe: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A parsed command line.
+
+    Args:
+        segments: every simple command that it would run, in order.
+        unclear: why it cannot be understood for certain ("" if it can):
+            substitutions, expansions in the place of a program, syntax errors.
+    """
+
+    segments: tuple[Segment, ...] = ()
+    unclear: str = ""

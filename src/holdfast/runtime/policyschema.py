@@ -1,0 +1,95 @@
+"""Which keys a policy file has, and what each holds (docs/reference/policy-file.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from holdfast.runtime.budgets import Budget
+
+LIMITS: Mapping[str, str] = {
+    name: "money" if name.endswith("usd") else "whole number"
+    for name in Budget.__dataclass_fields__
+}
+"""Limits of a session."""
+
+_OWN = ("action_usd", "warn_percent")
+_SHARED = {k: v for k, v in LIMITS.items() if k not in _OWN and not k.startswith("run_")}
+
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "permissions": {
+        "mode": "text",
+        "preset": "text",
+        "allow": "texts",
+        "ask": "texts",
+        "deny": "texts",
+        "always_ask": "texts",
+    },
+    "rules": {
+        "effect": "text",
+        "rule": "text",
+        "always_ask": "true or false",
+        "literal": "true or false",
+        "role": "text",
+        "task_type": "text",
+    },
+    "confirmation": {
+        "enabled": "true or false",
+        "attended_s": "whole number",
+        "unattended_s": "whole number",
+        "timeout_action": "text",
+        "unsafe_auto_approve": "texts",
+        "quorum": "whole number",
+        "critical": "texts",
+    },
+    "budget": LIMITS,
+    "budget.user": {"name": "text", **_SHARED},
+    "budget.workspace": {"path": "text", **_SHARED},
+    "budget.tenant": _SHARED,
+    "hooks": {
+        "id": "text",
+        "event": "text",
+        "command": "texts",
+        "match": "text",
+        "priority": "whole number",
+        "timeout_ms": "whole number",
+        "retries_max": "whole number",
+        "fail_open": "true or false",
+        "env": "table of texts",
+    },
+    "capabilities": {"trusted_keys": "texts"},
+}
+"""Every key of the file and what it holds."""
+
+SEVERAL = frozenset({"rules", "hooks", "budget.user", "budget.workspace"})
+"""Sections that are written `[[so]]`, any number of times."""
+
+_TYPES: Mapping[str, type] = {
+    "text": str,
+    "money": str,
+    "texts": list,
+    "true or false": bool,
+    "whole number": int,
+    "table of texts": dict,
+}
+
+_SPOKEN = {
+    "texts": "a list of texts",
+    "true or false": "true or false",
+    "money": 'a text such as "2.00", in US dollars',
+}
+
+
+def spoken(kind: str) -> str:
+    """A kind in words, after "is"."""
+    return _SPOKEN.get(kind, f"a {kind}")
+
+
+def holds(kind: str, value: object) -> bool:
+    """Whether a value of the file is of a kind; a `whole number` is none below zero."""
+    if type(value) is not _TYPES[kind]:
+        return False
+    if isinstance(value, list):
+        return all(isinstance(one, str) for one in value)
+    if isinstance(value, dict):
+        return all(isinstance(one, str) for one in value.values())
+    return not (isinstance(value, int) and value < 0)

@@ -1,0 +1,176 @@
+"""Matching: commands word for word, paths by segment, arguments as text."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.core.actions import Action, ActionKind, PathUse
+from holdfast.core.commandline import CommandLine, Segment
+from holdfast.core.matching import case_of, crosses, matcher, star
+from holdfast.core.rules import parse_rule
+
+HOME = "/".join(["", "home", "u"])
+"""A home directory that is nobody's."""
+
+ROOT = "/".join(["", "root"])
+
+
+def on_command(effect: str, pattern: str, line: str, program: str = "") -> bool:
+    """Whether a rule fits a simple command."""
+    segment = Segment(tuple(line.split()), program)
+    action = Action(kind=ActionKind.TOOL, name="Bash", command=CommandLine((segment,)))
+    (part,) = case_of(action, "/w").parts
+    return matcher(parse_rule(effect, f"bash({pattern})")).fits(part)
+
+
+def on_path(effect: str, pattern: str, inside: str | None, real: str = "") -> bool:
+    """Whether a rule fits a path."""
+    use = PathUse(inside or real, inside, real=real)
+    action = Action(kind=ActionKind.TOOL, name="read", paths=(use,))
+    (part,) = case_of(action, "/w").parts
+    return matcher(parse_rule(effect, f"read({pattern})")).fits(part)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "program", "expected"),
+    [
+        ("git status:*", "git status", "", True),
+        ("git status:*", "git status -s x", "", True),
+        ("git status:*", "git statusx", "", False),
+        ("ls:*", "lsof", "", False),
+        ("git *", "git status", "", True),
+        ("git *", "git", "", False),
+        ("git *", "git a b", "", False),
+        ("git **", "git", "", True),
+        ("git **", "git a b", "", True),
+        ("npm run:*", "npm run build", "npm", True),
+        ("git st*us", "git st/at us", "", False),
+        ("git st*us", "git st/atus", "", True),
+        ("git", "git", "/usr/bin/git", True),
+        ("git", "git", "./git", False),
+        ("git", "git", "/tmp/git", False),
+        ("./git", "git", "./git", True),
+        ("/usr/bin/git:*", "git status", "/usr/bin/git", True),
+        ("/usr/bin/git:*", "git status", "git", False),
+        ("git", "GIT", "", False),
+    ],
+)
+def test_commands_that_are_allowed(pattern: str, line: str, program: str, expected: bool) -> None:
+    """Whole words, exactly; a program is the system's own unless its place is named (a3s#A5)."""
+    assert expected is on_command("allow", pattern, line, program)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "program"),
+    [
+        ("rm:*", "rm -rf /", "/bin/rm"),
+        ("rm:*", "rm x", "/tmp/rm"),
+        ("rm:*", "RM x", ""),
+        ("/bin/rm:*", "rm x", "rm"),
+        ("RM", "rm", ""),
+    ],
+)
+def test_commands_that_are_denied(pattern: str, line: str, program: str) -> None:
+    """A denial asks neither for case nor for where the program lies (astrid#AW-5)."""
+    assert on_command("deny", pattern, line, program)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "inside", "real", "expected"),
+    [
+        ("src/*", "src/a", "", True),
+        ("src/*", "src/a/b", "", False),
+        ("src/**", "src/a/b", "", True),
+        ("src/**", "src", "", True),
+        ("src/**", "srcx", "", False),
+        ("src/", "src/a/b", "", True),
+        ("./src/a", "src/a", "", True),
+        ("**/*.py", "a.py", "", True),
+        ("**/*.py", "a/b/c.py", "", True),
+        ("**/*.py", "a/b/c.pyc", "", False),
+        ("a/**/b", "a/b", "", True),
+        ("a/**/b", "a/x/y/b", "", True),
+        (".", ".", "", True),
+        ("*.md", "docs/x.md", "", False),
+        ("/etc/*", None, "/etc/passwd", True),
+        ("/etc/*", None, "/etc/ssl/x", False),
+        ("/w/src/**", "src/a", "", True),
+        ("src/a", None, "/x/src/a", False),
+        ("~/.ssh/**", None, HOME + "/.ssh/id", True),
+        ("~/.ssh/**", None, ROOT + "/.ssh/id", True),
+        ("~/.ssh/**", None, "/home/.ssh/id", False),
+        ("~/.ssh/*", None, "~/.ssh/id", True),
+        ("SRC/a", "src/a", "", False),
+    ],
+)
+def test_paths_that_are_allowed(
+    pattern: str, inside: str | None, real: str, expected: bool
+) -> None:
+    """`*` stays in its segment and `**` crosses (astrid#AW-2)."""
+    assert expected is on_path("allow", pattern, inside, real)
+
+
+def test_paths_are_denied_whatever_their_case() -> None:
+    """A denial holds on file systems that see no case as well (astrid#AW-6)."""
+    assert on_path("deny", "secrets/**", "Secrets/KEY")
+    assert on_path("deny", "~/.ssh/**", None, "/users/u/.SSH/id")
+
+
+def test_a_literal_rule_is_only_what_it_says() -> None:
+    """Approving a read of `a/*` lets nobody read `a/b` (astrid#AW-1)."""
+    one = matcher(parse_rule("allow", "read(a/*)", literal=True))
+    fit = {path: one.fits(case_of(_read(path), "/w").parts[0]) for path in ("a/*", "a/b", "A/*")}
+    assert {"a/*": True, "a/b": False, "A/*": False} == fit
+
+
+def _read(path: str) -> Action:
+    return Action(kind=ActionKind.TOOL, name="read", paths=(PathUse(path, path),))
+
+
+def test_arguments_are_compared_as_text() -> None:
+    """Of a tool without paths and commands; arguments nobody has are fitted by nothing."""
+    one = matcher(parse_rule("allow", 'fetch({"url":"https://example.com/*"})'))
+
+    def fits(subject: str) -> bool:
+        action = Action(kind=ActionKind.TOOL, name="fetch", subject=subject)
+        return one.fits(case_of(action, "").parts[0])
+
+    assert fits('{"url":"https://example.com/a/b"}')
+    assert not fits('{"url":"https://example.org/"}')
+    assert not fits("")
+    assert case_of(Action(kind=ActionKind.TOOL, name="fetch"), "").blind
+
+
+@pytest.mark.parametrize(
+    ("path", "inside", "real"),
+    [
+        ("out", "out", "/w/out"),
+        ("./a/../b", "b", "/w/b"),
+        ("/w/x", "x", "/w/x"),
+        ("/w", ".", "/w"),
+        ("../x", None, "/x"),
+        ("/wx", None, "/wx"),
+        ("~/x", None, "~/x"),
+    ],
+)
+def test_redirections_are_placed_by_their_words(path: str, inside: str | None, real: str) -> None:
+    """Relative to the workspace when they lie within, else absolute."""
+    line = CommandLine((Segment(("echo",), "echo", writes=(path, "/dev/null")),))
+    case = case_of(Action(kind=ActionKind.TOOL, name="bash", command=line), "/w")
+    assert [("write", inside, real)] == [(one.tool, one.inside, one.real) for one in case.writes]
+    assert (("bash", case.parts), ("write", case.writes)) == case.by_tool
+
+
+def test_a_line_that_is_not_clear_says_so() -> None:
+    """The guard asks about it."""
+    line = CommandLine((Segment(("ls",)),), "substitution")
+    assert case_of(Action(kind=ActionKind.TOOL, name="bash", command=line), "").unclear
+
+
+def test_stars_take_linear_time() -> None:
+    """A pattern made to backtrack for ever does not."""
+    pieces = tuple("*".join("a" * 200).split("*"))
+    assert not star(pieces, "a" * 5_000 + "b")
+    assert star(("a", "", "b"), "ab")
+    assert not star(("ab", "ba"), "aba")
+    assert not crosses((("x",),), [])

@@ -1,0 +1,77 @@
+"""Compiled policies: rules found by tool and by first word, in any order the same."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.core.actions import Action, ActionKind
+from holdfast.core.commandline import CommandLine, Segment
+from holdfast.core.matching import case_of
+from holdfast.core.policies import MEMO_MAX, compiled
+from holdfast.core.rules import Policy, Rule, RuleEffect, parse_rule
+
+ANYBODY = ("", "default")
+
+
+def texts(policy: Policy, tool: str) -> list[str]:
+    """The denials that name a tool."""
+    return sorted(one.rule.text for one in compiled(policy).tool(tool).deny.all())
+
+
+@pytest.mark.parametrize(
+    ("tool", "expected"),
+    [
+        ("mcp__git__push", ["*", "mcp__*", "mcp__git", "mcp__git__*", "mcp__git__pu*"]),
+        ("mcp__git2__push", ["*", "mcp__*"]),
+        ("mcp__git", ["*", "mcp__*", "mcp__git"]),
+        ("mcp__github__push", ["*", "mcp__*"]),
+        ("bash", ["*", "bash"]),
+        ("bash2", ["*"]),
+    ],
+)
+def test_rules_by_tool(tool: str, expected: list[str]) -> None:
+    """A server's name ends at the second `__` (a3s §5.3)."""
+    names = ("mcp__git__pu*", "mcp__git__*", "mcp__git", "mcp__*", "*", "Bash")
+    policy = Policy(rules=tuple(parse_rule("deny", name) for name in names))
+    assert expected == texts(policy, tool)
+
+
+def test_a_policy_is_compiled_once() -> None:
+    """What comes of it stays beside it; the number of remembered tools is bounded."""
+    policy = Policy(rules=(parse_rule("deny", "*"),))
+    once = compiled(policy)
+    assert once is compiled(policy)
+    for number in range(MEMO_MAX + 10):
+        assert ["*"] == [one.rule.text for one in once.tool(f"t{number}").deny.all()]
+    assert MEMO_MAX == len(once._memo)
+    assert policy == Policy(rules=policy.rules)
+
+
+def test_a_policy_that_does_not_parse_says_so() -> None:
+    """It has no rules then, but a problem with a reason."""
+    once = compiled(Policy(rules=(Rule(effect=RuleEffect.DENY, tool="bash", pattern=""),)))
+    assert ("rule_never_matches", False) == (once.problem[0], once.empty)
+
+
+RULES = ("bash(git:*)", "bash(g*)", "bash(* status)", "bash(/bin/git:*)", "bash(git status)")
+
+
+@given(st.permutations(RULES))
+def test_order_of_rules_does_not_matter(order: list[str]) -> None:
+    """Of several that fit, the same one is named every time."""
+    policy = Policy(rules=tuple(parse_rule("deny", text) for text in order))
+    line = CommandLine((Segment(("git", "status"), "/bin/git"),))
+    (part,) = case_of(Action(kind=ActionKind.TOOL, name="bash", command=line), "").parts
+    found = compiled(policy).tool("bash").deny.find(part, ANYBODY)
+    assert found is not None and "bash(* status)" == found.rule.text
+
+
+def test_rules_hold_for_whom_they_name() -> None:
+    """A rule of another role or task type is passed over."""
+    policy = Policy(rules=(parse_rule("deny", "t", role="a"), parse_rule("deny", "t", role="b")))
+    bucket = compiled(policy).tool("t").deny
+    assert bucket.any_arguments(("", "default")) is None
+    one = bucket.any_arguments(("b", "default"))
+    assert one is not None and "b" == one.rule.role

@@ -1,0 +1,39 @@
+"""Where a session is kept: one value that finds it again."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from holdfast.runtime.located import Located
+from sessionhelp import echo, memory, run
+
+
+def test_a_place_leads_to_its_session_and_no_other() -> None:
+    """Its stream is the row's, and the store finds the session there under its name."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            one, two = [(await sessions.create_session(name)).where for name in ("one", "two")]
+            assert one.stream != two.stream
+            for name, where in (("one", one), ("two", two)):
+                assert where.row.stream == where.stream
+                at = await where.backend.store.stream_row(where.stream)
+                assert at is not None and name == at.name
+
+    run(work())
+
+
+def test_a_place_is_a_value() -> None:
+    """Found twice it is equal; it cannot be pointed elsewhere, since engines rely on it."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            await sessions.create_session("one")
+            first, again = await sessions.locate("one"), await sessions.locate("one")
+            assert first == again == Located(first.backend, first.row)
+            with pytest.raises(FrozenInstanceError):
+                first.row = again.row  # type: ignore[misc]  # that it is refused is the fact
+
+    run(work())
