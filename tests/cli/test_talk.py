@@ -8,6 +8,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,17 @@ def test_a_person_answers_by_number_or_word(monkeypatch: pytest.MonkeyPatch) -> 
     assert ("skip", "it was me") == ask_person(printer, QUESTION)
     assert ask_person(printer, QUESTION) is None
     assert "has not been repeated" in describe(QUESTION)
+
+
+def test_yes_and_no_are_understood_and_quit_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What people type first; where the choices have no such word they are shown again."""
+    printer = TextPrinter(colour=False)
+    call = replace(QUESTION, about="approval", choices=("once", "session", "deny"))
+    answers(monkeypatch, "y", "no it is late", "/quit", "yes", "/exit")
+    assert ("once", "") == ask_person(printer, call)
+    assert ("deny", "it is late") == ask_person(printer, call)
+    assert ask_person(printer, call) is None
+    assert ask_person(printer, QUESTION) is None
 
 
 def serve(script: list[object], work: Callable[[str], None]) -> list[str]:

@@ -67,15 +67,23 @@ def test_what_is_no_rule_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "bash()", "bash( )", "bash(git", "bash git)", "bash(a))", "bash((a)", "bash(:*)",
+        "bash()", "bash( )", "bash(a))", "bash((a)", "bash(:*)",
         "read(../x)", "write(a/../../b)", "read(..)", "mcp__git*",
     ],
 )  # fmt: skip
 def test_what_can_never_match_is_refused(text: str) -> None:
-    """Empty patterns, brackets that do not match, paths that lead out, half a server."""
+    """Empty patterns, brackets within that do not match, paths that lead out, half a server."""
     with pytest.raises(NeverMatches) as caught:
         parse_rule("allow", text)
     assert "rule_never_matches" == caught.value.reason
+
+
+@pytest.mark.parametrize("text", ["bash(", "bash(git", "bash git)", "bash)"])
+def test_brackets_that_do_not_close_are_no_rule(text: str) -> None:
+    """It cannot be told what was meant."""
+    with pytest.raises(MalformedRule) as caught:
+        parse_rule("allow", text)
+    assert "malformed_rule" == caught.value.reason
 
 
 def test_the_registry_tells_what_never_matches() -> None:

@@ -94,24 +94,26 @@ def test_ten_thousand_worlds_hold() -> None:
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_actions_were_permitted() -> None:
+def test_twenty_five_thousand_actions_were_permitted() -> None:
     """Complete mediation: nothing ran without an Allow or a yes to the same digest.
+
+    `make bench-gate` judges 100,000.
 
     Each tool call and each model call of long worlds with hooks, budgets, grants,
     rules and children is judged by `sim.mediation` and `sim.judging`.
     """
     summary = run_many(
-        range(1_000_000, 1_100_000), jobs=2, features=long_features, performed=100_000
+        range(1_000_000, 1_100_000), jobs=2, features=long_features, performed=25_000
     )
     assert [] == [(one.seed, one.problems) for one in summary.failed]
-    assert 100_000 <= summary.performed
+    assert 25_000 <= summary.performed
 
 
 @pytest.mark.slow
-def test_ten_thousand_races_of_approvals_hold() -> None:
-    """Approve, cancel, expire and restart, interleaved in 10,000 ways."""
-    summary = run_many(range(800_000, 810_000), jobs=2, features=race_features)
-    assert 10_000 == summary.runs
+def test_thousands_of_races_of_approvals_hold() -> None:
+    """Approve, cancel, expire and restart, interleaved; `make bench-gate` has 10,000."""
+    summary = run_many(range(800_000, 802_500), jobs=2, features=race_features)
+    assert 2_500 == summary.runs
     assert [] == [(one.seed, one.problems) for one in summary.failed]
 
 

@@ -384,8 +384,9 @@ def _only_say(printer: Printer, approval: Approval) -> None:
 def describe(approval: Approval) -> str:
     """What is asked, in words."""
     if approval.about == "in_doubt":
+        call = f"{approval.tool} {approval.preview}".strip()
         return (
-            f"{approval.tool} was running when the runtime stopped; "
+            f"{call} was running when the runtime stopped; "
             "nobody knows whether it happened. It has not been repeated."
         )
     call = f"{approval.tool} {approval.preview}".strip()
@@ -406,6 +407,10 @@ MEANINGS = {
 }
 
 
+SHORT = {"y": "once", "yes": "once", "n": "deny", "no": "deny"}
+"""What people type before they read the choices."""
+
+
 def ask_person(printer: Printer, approval: Approval) -> tuple[str, str] | None:
     """Ask on the terminal; None when there is no answer to be had."""
     printer.note(f"? {describe(approval)}", "warn")
@@ -419,7 +424,10 @@ def ask_person(printer: Printer, approval: Approval) -> tuple[str, str] | None:
             said = input("> ").strip()
         except EOFError:
             return None
+        if said in ("/quit", "/exit"):
+            return None
         word, _, note = said.partition(" ")
+        word = SHORT.get(word.casefold(), word)
         if word.isdecimal() and 1 <= int(word) <= len(approval.choices):
             word = approval.choices[int(word) - 1]
         if word in approval.choices:

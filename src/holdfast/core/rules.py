@@ -200,10 +200,10 @@ def _split(text: str) -> tuple[str, str | None]:
     tool = head.strip().casefold()
     if not bracket:
         if ")" in text:
-            raise NeverMatches(f"{text!r} has a closing bracket without an opening one")
+            raise MalformedRule(f"{text!r} has a closing bracket without an opening one")
         return tool, None
     if not rest.rstrip().endswith(")"):
-        raise NeverMatches(f"{text!r} has no closing bracket")
+        raise MalformedRule(f"{text!r} has no closing bracket")
     return tool, rest.rstrip()[:-1]
 
 

@@ -287,7 +287,8 @@ class Workers:
     async def _ask_tool(self, effect: OpenEffect, prepared: Prepared) -> None:
         found = Found(None)
         tool = prepared.tool
-        if isinstance(tool, ReconcilableTool):
+        as_begun = prepared.action.digest == effect.digest  # else only a person can tell
+        if isinstance(tool, ReconcilableTool) and as_begun:
             try:
                 said = await tool.reconcile(prepared.arguments, self.make.context(effect, prepared))
                 found = _found(prepared.use, said)

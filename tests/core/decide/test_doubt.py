@@ -209,6 +209,18 @@ def test_person_has_it_run_again() -> None:
     assert ["Asked"] == kinds(talk.crash())
 
 
+def test_run_again_is_asked_about_once() -> None:
+    """Told to run it again, and allowed to: nobody is asked about the doubt a second time."""
+    talk = open_call("pay")
+    talk.crash()
+    talk.guards = ASKING
+    assert ["Answered", "Asked"] == kinds(talk.say(Answer(question=6, decision="run_again")))
+    events = talk.say(Answer(question=8, decision="once"))
+    assert ["Answered", "EffectStarted"] == kinds(events)
+    assert [("pay", 1, 2)] == started(events)
+    assert ["in_doubt"] == [event.about for event in talk.crash()]
+
+
 def test_run_again_crosses_the_gate() -> None:
     """A person's word is no way round it."""
     talk = open_call("pay")

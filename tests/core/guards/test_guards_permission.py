@@ -198,7 +198,7 @@ def test_files_a_command_writes_need_permission_to_write() -> None:
 def test_a_policy_that_does_not_parse_denies_everything() -> None:
     """Loudly, with the rule's reason: its denials are not known (a3s#A4)."""
     broken = Policy(rules=(Rule(effect=RuleEffect.ALLOW, tool="bash(ls"),))
-    assert "deny rule_never_matches" == said(READ, broken)
+    assert "deny malformed_rule" == said(READ, broken)
     assert "deny malformed_rule" == said(
         READ, None, ("user", Policy(rules=(Rule(effect=RuleEffect.ALLOW, tool=""),)))
     )

@@ -86,12 +86,16 @@ def _settle_tool(draft: Draft, effect: OpenEffect, start: Starter) -> None:
                 )
             )
             return
-    if draft.facts.grace_over:
+    call = draft.view.call(effect.ref.ordinal)
+    if call is not None and action is not None and call.approved == action.digest != "":
+        _again(draft, effect, start)  # told to run it again, a person has said yes to it as well
+    elif draft.facts.grace_over:
         ask(draft, effect)
 
 
 def ask(draft: Draft, effect: OpenEffect) -> None:
     """Ask a person what became of a call."""
+    action = draft.facts.actions.get(effect.ref)
     draft.add(
         Asked(
             cause=effect.ref.cause,
@@ -104,6 +108,7 @@ def ask(draft: Draft, effect: OpenEffect) -> None:
                 "Nobody knows whether it happened."
             ),
             choices=DOUBT_CHOICES,
+            preview=action.preview if action is not None and action.known else "",
         )
     )
 
