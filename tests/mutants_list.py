@@ -97,8 +97,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a person is asked while a former holder may still act",
         "core/decide/doubt.py",
-        "    if draft.facts.grace_over:\n",
-        "    if True:\n",
+        "    elif draft.facts.grace_over:\n",
+        "    else:\n",
         DECIDE,
     ),
     Mutant(
