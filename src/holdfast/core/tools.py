@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from holdfast.core.flows import UNDECLARED, Flow
+
 
 class Nature(StrEnum):
     """What may be done when a call's outcome is unknown (contract 1.6)."""
@@ -73,6 +75,7 @@ class ToolSpec:
         host_params: arguments that name a host or URL.
         needs_workspace: refuses to run in a session without a workspace.
         timeout_s: default limit of one call, in seconds.
+        flow: what it reads and where it sends; undeclared, the worst is assumed.
     """
 
     name: str
@@ -85,6 +88,7 @@ class ToolSpec:
     host_params: tuple[str, ...] = ()
     needs_workspace: bool = False
     timeout_s: float = 120.0
+    flow: Flow = UNDECLARED
 
     @property
     def lane(self) -> Lane:
