@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 uv=${UV:-uv}
 common=(pip compile --quiet --universal --python-version 3.11 --generate-hashes
-  --no-emit-index-url --no-emit-find-links --no-header --no-annotate)
+  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-strip-extras)
 
 # The widest set first; the others may only repeat its versions, so that one
 # package never has two versions in the project.
