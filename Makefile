@@ -9,7 +9,8 @@ ARGS ?=
 
 bin := $(VENV)/bin
 pip := $(bin)/python -m pip --disable-pip-version-check --no-input
-locked := install --quiet --require-hashes
+# A lock is complete: without --no-deps pip looks for newer releases of what extras name.
+locked := install --quiet --require-hashes --no-deps
 user_ready := $(VENV)/.ready-user
 dev_ready := $(VENV)/.ready-dev
 bench_venv ?= .bench-venv
