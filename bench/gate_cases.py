@@ -16,7 +16,9 @@ from holdfast.core.facts import Facts
 from holdfast.core.grants import Grant, GrantIndex, GrantKind, GrantScope
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.presets import DEVELOPER_RULES
+from holdfast.core.routing import Destination
 from holdfast.core.rules import Policy, Rule, RuleEffect, parse_rule
+from holdfast.core.security import Zone
 from holdfast.core.settings import Settings
 from holdfast.core.tools import Lane, Nature, Operation
 from holdfast.core.view import SessionView, Turn
@@ -116,7 +118,11 @@ ACTIONS: dict[str, Action] = {
     "bash, 1 command": _command("git diff --stat HEAD~1"),
     "bash, 3 commands": _command(COMMAND),
     "model call": Action(
-        kind=ActionKind.MODEL, name="m", lane=Lane.GENERATE, cost=Cost(20_000, 4_096, 100_000, 3)
+        kind=ActionKind.MODEL,
+        name="m",
+        lane=Lane.GENERATE,
+        cost=Cost(20_000, 4_096, 100_000, 3),
+        to=Destination(zone=Zone.LOCAL),
     ),
 }
 GRANTED: dict[str, Action] = {

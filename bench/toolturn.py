@@ -19,6 +19,7 @@ from holdfast.adapters.tools.function import FunctionTool
 from holdfast.adapters.tools.registry import ToolRegistry
 from holdfast.core.messages import Role, Text, ToolUse
 from holdfast.core.quantities import Usage
+from holdfast.core.security import Zone
 from holdfast.core.tools import Nature, ToolSpec
 from holdfast.ports.model import ModelReply, ModelRequest, TextDelta, ToolUseStarted
 from holdfast.runtime.config import SessionConfig
@@ -35,6 +36,8 @@ class InstantModel:
     model = "instant"
     provider = "bench"
     context_tokens = 200_000
+    zone = Zone.LOCAL
+    sees = None
 
     def __init__(self) -> None:
         self._calls = 0

@@ -22,7 +22,9 @@ from holdfast.core.events import (
     Outcome,
 )
 from holdfast.core.facts import Facts, Found
+from holdfast.core.flows import Flow, Sink
 from holdfast.core.ids import EffectRef
+from holdfast.core.inspection import NOTHING
 from holdfast.core.judge import GUARDS
 from holdfast.core.messages import (
     Message,
@@ -35,6 +37,8 @@ from holdfast.core.messages import (
     user,
 )
 from holdfast.core.quantities import Usage
+from holdfast.core.routing import Destination
+from holdfast.core.security import Zone
 from holdfast.core.session import evolve, fold
 from holdfast.core.settings import Settings
 from holdfast.core.tools import Lane, Nature
@@ -74,11 +78,18 @@ def action_of(use: ToolUse) -> Action:
         known=known,
         nature=NATURES.get(use.name, Nature.ONCE),
         has_workspace=True,
+        flow=NO_SINK,
     )
 
 
+NO_SINK = Flow(sink=Sink.NONE)
 MODEL = Action(
-    kind=ActionKind.MODEL, name="m", nature=Nature.IDEMPOTENT, lane=Lane.GENERATE, digest="d-m"
+    kind=ActionKind.MODEL,
+    name="m",
+    nature=Nature.IDEMPOTENT,
+    lane=Lane.GENERATE,
+    digest="d-m",
+    to=Destination(zone=Zone.LOCAL),
 )
 
 
@@ -142,6 +153,7 @@ class Talk:
             led_ms=self.led_ms,
             model=MODEL,
             actions=self.actions(self.view),
+            inspected=NOTHING,
         )
         return replace(facts, **changes)
 

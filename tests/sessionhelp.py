@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from holdfast.adapters.tools.function import FunctionTool
 from holdfast.adapters.tools.registry import ToolRegistry
 from holdfast.bootstrap import SessionManager
+from holdfast.core.flows import Flow, Sink
 from holdfast.core.messages import Message, Role, ToolResult
 from holdfast.core.tools import Nature, ToolSpec
 from holdfast.ports.clock import Clock
@@ -40,14 +41,23 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(limited())
 
 
+NO_SINK = Flow(sink=Sink.NONE)
+
+
 def tool(
     function: Callable[..., object],
     *,
     nature: Nature = Nature.ONCE,
     params: Iterable[str] = (),
     timeout_s: float = 60.0,
+    flow: Flow = NO_SINK,
 ) -> FunctionTool:
-    """Make a tool of a function; its parameters are optional texts."""
+    """Make a tool of a function; its parameters are optional texts.
+
+    Args:
+        flow: what it declares; by default that it has no consequences, since most
+            tests are about something else.
+    """
     schema = {
         "type": "object",
         "properties": {name: {"type": "string"} for name in params},
@@ -59,6 +69,7 @@ def tool(
         parameters=json.dumps(schema),
         nature=nature,
         timeout_s=timeout_s,
+        flow=flow,
     )
     return FunctionTool(function, spec)
 

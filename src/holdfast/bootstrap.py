@@ -90,7 +90,7 @@ class SessionManager(SessionService):
         super().__init__(
             Surroundings(
                 clock=clock or SystemClock(),
-                registry=tool_executor or ToolRegistry(builtin_tools()),
+                registry=tool_executor or ToolRegistry(builtin_tools(unsandboxed=unsandboxed)),
                 build_client=self._client_of,
                 kill_leftovers=_kill_leftovers,
                 git_state=capture,

@@ -136,7 +136,6 @@ def test_wrong_types_are_invalid_input(arguments: dict[str, object]) -> None:
     ("config", "field"),
     [
         (SessionConfig(queue_config={}), "queue_config"),
-        (SessionConfig(security_config={}), "security_config"),
         (SessionConfig(auto_compact=True), "auto_compact"),
         (SessionConfig(planning_enabled=True), "planning_enabled"),
         (SessionConfig(goal_tracking=True), "goal_tracking"),

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from holdfast.core.commandline import CommandLine
+from holdfast.core.flows import Flow
+from holdfast.core.inspection import Inspected
+from holdfast.core.routing import Destination
 from holdfast.core.tools import Lane, Nature, Operation
 
 
@@ -89,6 +92,9 @@ class Action:
         cost: the most it may cost.
         has_workspace: the session has a workspace that exists here.
         by_host: the embedding program calls, outside of a turn.
+        flow: what a tool declares of the flow of information.
+        found: what detectors made of a message; None if none has looked at it.
+        to: where a model's call, or the call that a message leads to, goes.
     """
 
     kind: ActionKind
@@ -106,3 +112,6 @@ class Action:
     subject: str = ""
     preview: str = ""
     cost: Cost = Cost()
+    flow: Flow | None = None
+    found: Inspected | None = None
+    to: Destination | None = None

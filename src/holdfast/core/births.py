@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from holdfast.core.gitstate import GitState
-from holdfast.core.labels import TRUSTED, Label
+from holdfast.core.inspection import Inspected
+from holdfast.core.labels import TRUSTED, Label, Sensitivity
 from holdfast.core.messages import Message
 from holdfast.core.quantities import Usage
+from holdfast.core.risk import NO_RISK, UNEXPOSED, Exposure, Risk
 from holdfast.core.settings import Settings
 
 
@@ -88,6 +90,7 @@ class Opened:
 
     Args:
         lineage: of a child, all it stands below, the root first.
+        exposure, risk: what a fork or a child takes over from where it comes from.
     """
 
     session_id: str
@@ -107,6 +110,8 @@ class Opened:
     totals: Totals = field(default_factory=Totals)
     label: Label = TRUSTED
     lineage: tuple[Ancestor, ...] = ()
+    exposure: Exposure = UNEXPOSED
+    risk: Risk = NO_RISK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +120,7 @@ class Configured:
 
     Args:
         limits: (account, limit) that this append sets; None means no limit.
+        raise_to: the session is at least this sensitive from now on, or None.
     """
 
     settings: Settings | None = None
@@ -124,6 +130,7 @@ class Configured:
     git_checked: bool = False
     touched: bool = False
     limits: tuple[tuple[str, int | None], ...] = ()
+    raise_to: Sensitivity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +141,7 @@ class Imported:
         source: the file's form.
         head: the source's head hash, if it had one.
         inert: JSON text of what is kept but never acted on.
+        found: what detectors made of all of it together.
     """
 
     source: str
@@ -145,6 +153,7 @@ class Imported:
     created_ms: int = 0
     updated_ms: int = 0
     inert: str = "{}"
+    found: Inspected | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +163,14 @@ class Admitted:
     Args:
         command: id of the command that brought it, hex, or "".
         turn: it starts a turn or steers the one that runs.
+        found: what detectors made of it.
     """
 
     message: Message
     tokens: int
     turn: bool = True
     command: str = ""
+    found: Inspected | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

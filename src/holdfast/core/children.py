@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from dataclasses import replace
 
+from holdfast.core import security
 from holdfast.core.errors import Denied, InvalidInput
 from holdfast.core.settings import (
     ConfirmationPolicy,
@@ -46,6 +47,7 @@ def narrow(parent: Settings, child: Settings) -> Settings:
         unsafe_auto_approve=child.unsafe_auto_approve and parent.unsafe_auto_approve,
         limits=_limits(parent.limits, child.limits),
         confirmation=stricter(parent.confirmation, child.confirmation),
+        security=security.stricter(parent.security, child.security),
         # The accounts are the root's (`runtime.ledger`), and so are their limits.
         budget=replace(
             parent.budget,

@@ -8,12 +8,15 @@ from holdfast.core import grants
 from holdfast.core.accounts import BudgetChange
 from holdfast.core.actions import Action
 from holdfast.core.authority import HookFinding
-from holdfast.core.events import CostRecord, Outcome, Totals
+from holdfast.core.events import CostRecord, Outcome, PlanStep, Totals
 from holdfast.core.gitstate import GitState
 from holdfast.core.ids import EffectRef
+from holdfast.core.inspection import Inspected
+from holdfast.core.labels import Integrity, Sensitivity
 from holdfast.core.messages import Message
 from holdfast.core.quantities import Usage
 from holdfast.core.rules import Policy, Rule
+from holdfast.core.security import Security
 from holdfast.core.settings import ConfirmationPolicy, ModelSettings, QueuePolicy
 
 # --- what people and programs ask: these may wait in the inbox -----------------
@@ -45,6 +48,7 @@ class Configure:
         rules: added to the session's own permission rules, all of them or none.
         custom: (key, JSON text) entries of the free metadata; "" removes the key.
         touch: note activity even if nothing changes (seed A3).
+        raise_to: the session is at least this sensitive from now on (seed A3).
     """
 
     thinking: bool | None = None
@@ -55,11 +59,13 @@ class Configure:
     rules: tuple[Rule, ...] = ()
     confirmation: ConfirmationPolicy | None = None
     budget: BudgetChange | None = None
+    security: Security | None = None
     system_prompt: str | None = None
     title: str | None = None
     tags: tuple[str, ...] | None = None
     custom: tuple[tuple[str, str], ...] = ()
     touch: bool = False
+    raise_to: Sensitivity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +136,34 @@ class Revoke:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FixPlan:
+    """Fix which consequential calls are to be made.
+
+    Args:
+        source: "user" or "model".
+    """
+
+    steps: tuple[PlanStep, ...]
+    source: str = "user"
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relabel:
+    """Lower what the session is labelled with, or begin its cumulative risk anew.
+
+    Args:
+        sensitivity, integrity: what holds for everything so far; None leaves it.
+    """
+
+    sensitivity: Sensitivity | None = None
+    integrity: Integrity | None = None
+    risk: bool = False
+    why: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenChild:
     """Open a child session below this one.
 
@@ -183,6 +217,8 @@ External = (
     | Answer
     | Grant
     | Revoke
+    | FixPlan
+    | Relabel
     | OpenChild
     | SetContext
     | Terminate
@@ -221,6 +257,8 @@ class ToolEnded:
 
     Args:
         ran: it was started; a call that was not costs nothing.
+        found: what detectors made of the result.
+        exposes: how sensitive it is by its tool's manifest.
     """
 
     ref: EffectRef
@@ -231,6 +269,8 @@ class ToolEnded:
     reason: str = ""
     metadata: str = "{}"
     ran: bool = True
+    found: Inspected | None = None
+    exposes: Sensitivity = Sensitivity.PUBLIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

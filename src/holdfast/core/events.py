@@ -23,8 +23,11 @@ from holdfast.core.births import (
     Refused,
     Totals,
 )
+from holdfast.core.endings import Ended, Wiped, WipeStarted
 from holdfast.core.grants import Grant
+from holdfast.core.inspection import Inspected
 from holdfast.core.messages import Message
+from holdfast.core.plans import PlanFixed, PlanStep, Relabelled
 from holdfast.core.quantities import Usage
 
 __all__ = [
@@ -54,8 +57,11 @@ __all__ = [
     "Origin",
     "Outcome",
     "Paused",
+    "PlanFixed",
+    "PlanStep",
     "Ranges",
     "Refused",
+    "Relabelled",
     "Resumed",
     "Revoked",
     "StateSet",
@@ -150,6 +156,7 @@ class EffectStarted:
         takes: (counter, amount) that this append reserved.
         grants: ids of the grants the verdict rests on.
         settles: what a former attempt held, settled by this append.
+        step: the step of the plan that it takes, from 1 on, or 0.
     """
 
     cause: int
@@ -164,6 +171,7 @@ class EffectStarted:
     takes: tuple[tuple[str, int], ...] = ()
     grants: tuple[str, ...] = ()
     settles: tuple[tuple[str, int, int], ...] = ()
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +186,8 @@ class EffectEnded:
         reason: stable code when it did not end well.
         metadata: facts for people and programs as JSON text.
         settles: (counter, held, used): reservations that this append settled.
+        found: what detectors made of the message.
+        exposes: how sensitive a result is by its tool's manifest, 0 to 4.
     """
 
     cause: int
@@ -197,6 +207,8 @@ class EffectEnded:
     detail: str = ""
     metadata: str = "{}"
     settles: tuple[tuple[str, int, int], ...] = ()
+    found: Inspected | None = None
+    exposes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,32 +320,6 @@ class ChildOpened:
     session_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WipeStarted:
-    """Intent to destroy the session's key; stored in clear, signed, without content."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wiped:
-    """The session's key is destroyed; stored in clear, signed (contract 1.8).
-
-    Args:
-        destroyed_at_ms: when, milliseconds since 1970.
-        key_epoch: copies of the key store stay readable until this epoch of the
-            installation key is destroyed.
-    """
-
-    destroyed_at_ms: int
-    key_epoch: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """Nothing follows; stored in clear, signed."""
-
-    tombstone: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """An event of a later program that may be ignored; it is kept, never folded."""
@@ -362,6 +348,8 @@ Event = (
     | Warned
     | Modified
     | ChildOpened
+    | PlanFixed
+    | Relabelled
     | WipeStarted
     | Wiped
     | Ended
@@ -392,6 +380,8 @@ KIND_OF: dict[type[Event], int] = {
     Warned: MUST_UNDERSTAND | 21,
     Modified: MUST_UNDERSTAND | 22,
     ChildOpened: MUST_UNDERSTAND | 23,
+    PlanFixed: MUST_UNDERSTAND | 24,
+    Relabelled: MUST_UNDERSTAND | 25,
 }
 TYPE_OF: dict[int, type[Event]] = {code: kind for kind, code in KIND_OF.items()}
 

@@ -12,7 +12,11 @@ from dataclasses import dataclass, field, replace
 from holdfast.core.actions import Action
 from holdfast.core.authority import NO_AUTHORITY, Authority
 from holdfast.core.ids import EffectRef
+from holdfast.core.inspection import Inspected
 from holdfast.core.messages import Message
+from holdfast.core.provenance import Examined
+from holdfast.core.risk import NO_RISK, Risk
+from holdfast.core.security import Security
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,11 @@ class Facts:
         authority: what holds above the session.
         edited: the normalised action of a call whose arguments are being changed.
         private: real paths of the installation's own files; see `core.places`.
+        inspected: what detectors made of the message a command brings, or None.
+        examined: what was looked up about calls, by the digest of their action.
+        risk: what the session's user has told in other sessions.
+        security: the session's settings with the installation's joined in, or None
+            where it has none.
     """
 
     now_ms: int
@@ -65,6 +74,10 @@ class Facts:
     authority: Authority = NO_AUTHORITY
     edited: Action | None = None
     private: tuple[str, ...] = ()
+    inspected: Inspected | None = None
+    examined: Mapping[str, Examined] = field(default_factory=dict)
+    risk: Risk = NO_RISK
+    security: Security | None = None
 
     def about(self, ref: EffectRef) -> Facts:
         """The same facts with what hooks said of this one call only.

@@ -80,6 +80,17 @@ def hear(view: SessionView, facts: Facts, action: Action) -> Hearing:
     )
 
 
+def granted_literally(view: SessionView, facts: Facts, action: Action) -> bool:
+    """Whether people granted this very call before, in its very words."""
+    if not len(facts.authority.grants):
+        return False
+    hearing = hear(view, facts, action)
+    case = hearing.case
+    if case.unclear or not case.parts:
+        return False
+    return all(_literal_grant(hearing, part) is not None for part in case.parts)
+
+
 # --- grants ----------------------------------------------------------------------
 
 

@@ -15,10 +15,14 @@ from holdfast.core.guards import (
     budget,
     commands,
     critical,
+    egress,
+    flow,
     hooks,
+    injection,
     lifecycle,
     offer,
     permission,
+    sensitivity,
 )
 from holdfast.core.verdicts import ALLOW, Allow, Ask, Deny, Verdict, join
 from holdfast.core.view import SessionView
@@ -31,10 +35,14 @@ GUARDS: tuple[tuple[str, Guard], ...] = (
     (boundary.NAME, boundary.check),
     (budget.NAME, budget.check),
     (critical.NAME, critical.check),
+    (egress.NAME, egress.check),
+    (flow.NAME, flow.check),
     (commands.NAME, commands.check),
     (hooks.NAME, hooks.check),
+    (injection.NAME, injection.check),
     (offer.NAME, offer.check),
     (permission.NAME, permission.check),
+    (sensitivity.NAME, sensitivity.check),
 )
 
 

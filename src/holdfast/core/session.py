@@ -29,7 +29,9 @@ from holdfast.core.events import (
     Modified,
     Opened,
     Paused,
+    PlanFixed,
     Refused,
+    Relabelled,
     Resumed,
     Revoked,
     StateSet,
@@ -40,10 +42,23 @@ from holdfast.core.events import (
     WipeStarted,
 )
 from holdfast.core.ids import EffectRef
+from holdfast.core.labels import Label
 from holdfast.core.lifecycle import SessionState, decode_state
+from holdfast.core.lowering import plan_fixed, relabelled
 from holdfast.core.messages import Role
-from holdfast.core.turns import active, closed, effect_ended, effect_started, settle, short, show
+from holdfast.core.risk import told
+from holdfast.core.turns import (
+    active,
+    closed,
+    effect_ended,
+    effect_started,
+    exposed,
+    settle,
+    short,
+    show,
+)
 from holdfast.core.view import (
+    CONSENT,
     WARNED_MAX,
     YES,
     Call,
@@ -105,6 +120,8 @@ def _opened(view: SessionView, recorded: Recorded) -> SessionView:
         origin=event.origin,
         lineage=event.lineage,
         label=event.label,
+        exposure=replace(event.exposure, at=recorded.version if event.exposure.level else 0),
+        risk=replace(event.risk, grew_at=recorded.version if event.risk.kinds else 0),
         created_ms=recorded.time_ms,
         last_activity_ms=recorded.time_ms,
         window=Window(tokens=event.tokens, count=len(event.messages)),
@@ -123,6 +140,8 @@ def _configured(view: SessionView, recorded: Recorded) -> SessionView:
         prompt_at = recorded.version if event.system_prompt else 0
     if event.touched:
         view = active(view, recorded.time_ms)
+    if event.raise_to is not None:
+        view = exposed(put(view, label=view.label.join(Label(event.raise_to))), event.raise_to)
     return put(
         view,
         settings=event.settings or view.settings,
@@ -149,6 +168,8 @@ def _imported(view: SessionView, recorded: Recorded) -> SessionView:
     )
     for message in event.messages:
         view = put(view, label=view.label.join(message.label))
+    if event.found is not None:
+        view = exposed(view, event.found.level, event.found.names)
     return _add_totals(view, event.totals)
 
 
@@ -158,6 +179,9 @@ def _admitted(view: SessionView, recorded: Recorded) -> SessionView:
     view = active(show(view, event.message, event.tokens), recorded.time_ms)
     if event.message.role is Role.USER:
         view = put(view, message_count=view.message_count + 1)
+    if event.found is not None and event.found.kinds:
+        risk = told(view.risk, event.found, recorded.time_ms, recorded.version)
+        view = exposed(put(view, risk=risk), event.found.level, event.found.names)
     if not event.turn:
         return view
     if view.turn is not None:
@@ -201,6 +225,8 @@ def _answered(view: SessionView, recorded: Recorded) -> SessionView:
     if question is None:
         return view
     yes = event.decision in YES
+    if question.about == CONSENT and yes:
+        view = put(view, consent_at=recorded.version)
     people = tuple(sorted({*question.yes, event.by}))
     if yes and len(people) < question.quorum:
         waits = replace(question, yes=people)
@@ -352,6 +378,8 @@ _HANDLERS: dict[type[Event], Callable[[SessionView, Recorded], SessionView]] = {
     Revoked: _nothing,
     Warned: _warned,
     Modified: _modified,
+    PlanFixed: plan_fixed,
+    Relabelled: relabelled,
     ChildOpened: _nothing,
     WipeStarted: _wipe_started,
     Wiped: _wiped,

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from holdfast.core.accounts import BudgetSettings
+from holdfast.core.labels import Sensitivity
 from holdfast.core.quantities import price_per_million
 from holdfast.core.rules import Policy
+from holdfast.core.security import Security, Zone
 from holdfast.core.tools import Lane
 
 
@@ -63,6 +65,9 @@ class ModelSettings:
         input_usd, output_usd: prices in USD per million tokens, as decimal text; "0"
             for a model that costs nothing. Tokens of a cache are charged as input,
             those of reasoning as output. None means as the table of prices has it.
+        zone: where it runs; None means "local" for an address on this machine and
+            "public" for any other.
+        sees: the most sensitive content it may see in clear; None means as its zone.
     """
 
     provider: str
@@ -71,6 +76,8 @@ class ModelSettings:
     key: str | None = None
     input_usd: str | None = None
     output_usd: str | None = None
+    zone: Zone | None = None
+    sees: Sensitivity | None = None
 
     @property
     def problem(self) -> str:
@@ -137,6 +144,7 @@ class Settings:
         permission: the session's own rules; None means those of the installation.
         confirmation: how people are asked.
         budget: limits of what the session may spend.
+        security: how content is looked at and where it may go.
     """
 
     name: str = ""
@@ -158,6 +166,7 @@ class Settings:
     permission: Policy | None = None
     confirmation: ConfirmationPolicy = field(default_factory=ConfirmationPolicy)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
+    security: Security = field(default_factory=Security)
 
     @property
     def context_tokens(self) -> int:

@@ -10,11 +10,15 @@ from holdfast.core.events import (
     Outcome,
 )
 from holdfast.core.ids import EffectRef
+from holdfast.core.labels import Sensitivity
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message
+from holdfast.core.risk import Exposure
 from holdfast.core.view import (
     CALLS_MAX,
     CLOSED_MAX,
+    ENCLAVE,
+    EXPOSED_KINDS_MAX,
     HOST_EFFECTS,
     Call,
     FinishedTurn,
@@ -40,6 +44,16 @@ def show(view: SessionView, message: Message | None, tokens: int) -> SessionView
         context_tokens=view.context_tokens + tokens,
         label=view.label.join(message.label),
     )
+
+
+def exposed(view: SessionView, level: Sensitivity, kinds: tuple[str, ...] = ()) -> SessionView:
+    """Count in what a model is told that pseudonyms do not cover."""
+    before = view.exposure
+    if level <= Sensitivity.NORMAL or (level < before.level and set(kinds) <= set(before.kinds)):
+        return view
+    known = tuple(sorted({*before.kinds, *kinds}))[:EXPOSED_KINDS_MAX]
+    level = max(level, before.level)
+    return put(view, exposure=Exposure(level=level, kinds=known, at=view.version))
 
 
 def short(text: str) -> str:
@@ -95,7 +109,10 @@ def effect_started(view: SessionView, recorded: Recorded) -> SessionView:
         engine=event.engine,
         version=recorded.version,
         takes=event.takes,
+        enclave=ENCLAVE in event.obligations,
     )
+    if effect.enclave and not view.tee_active:
+        view = put(view, tee_active=True)
     if event.effect in HOST_EFFECTS:
         return put(view, host_open=(*view.host_open, effect))
     others = tuple([one for one in view.open if one.ref != ref])
@@ -108,9 +125,18 @@ def effect_started(view: SessionView, recorded: Recorded) -> SessionView:
     turn = view.turn
     if turn is not None and event.attempt > 1:
         turn = changed(turn, clock_ms=recorded.time_ms)
+    if event.step and event.attempt == 1:
+        view = put(view, plan_left=_taken(view.plan_left, event.step))
     working = view.state is SessionState.ACTIVE and turn is not None
     state = SessionState.PROCESSING if working else view.state
     return put(view, open=(*others, effect), turn=turn, state=state)
+
+
+def _taken(left: tuple[int, ...], step: int) -> tuple[int, ...]:
+    """A plan of which a step has been taken once more."""
+    return tuple(
+        max(0, times - 1) if place == step else times for place, times in enumerate(left, start=1)
+    )
 
 
 def effect_ended(view: SessionView, recorded: Recorded) -> SessionView:
@@ -125,6 +151,7 @@ def effect_ended(view: SessionView, recorded: Recorded) -> SessionView:
         view = _without_questions(view, ref)
     view = active(show(view, event.message, event.tokens), recorded.time_ms)
     if event.effect == "tool":
+        view = exposed(view, Sensitivity(max(0, min(event.exposes, 4))))
         return settle(_tool_ended(view, ref, recorded))
     return settle(_model_ended(view, event, recorded))
 

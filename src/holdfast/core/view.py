@@ -15,9 +15,10 @@ from holdfast.core.ids import EffectRef
 from holdfast.core.labels import TRUSTED, Label
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.quantities import Usage
+from holdfast.core.risk import NO_RISK, UNEXPOSED, Exposure, Risk
 from holdfast.core.settings import Settings
 
-FOLD_ID = 2
+FOLD_ID = 3
 """Goes up whenever `evolve` changes meaning; older snapshots are then ignored."""
 
 HOST_EFFECTS = ("host_tool", "host_model")
@@ -28,6 +29,15 @@ CALLS_MAX = 48
 
 HOST_CALLS_MAX = 32
 """Calls of the embedding program that may be open at once."""
+
+CONSENT = "consent"
+"""What a question about the author's own data is about."""
+
+ENCLAVE = "route:enclave"
+"""The obligation to make a model call in the enclave."""
+
+EXPOSED_KINDS_MAX = 32
+"""Kinds found in messages that the fold remembers for the rules about them."""
 
 YES = frozenset({"approve", "once", "session", "workspace", "always"})
 """Decisions that let an action happen."""
@@ -76,7 +86,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenEffect:
-    """An intent without an outcome."""
+    """An intent without an outcome; `enclave` tells that it is to be made there."""
 
     ref: EffectRef
     effect: str
@@ -86,6 +96,7 @@ class OpenEffect:
     engine: str
     version: int
     takes: tuple[tuple[str, int], ...] = ()
+    enclave: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +198,12 @@ class SessionView:
         warned: accounts a warning is on record for, the last few.
         closed: the last closed questions and why each is closed.
         wiping: `WipeStarted` has happened; wiped: the key is gone.
+        exposure: how sensitive what the model is told is; risk: what its author told.
+        consent_at: version of the author's last consent; it covers all before it.
+        plan_at: version of the event that holds the plan, or 0; plan_left: how often
+            each of its steps may still be taken.
+        endorsed: (version, label) of the last `Relabelled`: what was there by then
+            has at most that label.
     """
 
     version: int = 0
@@ -228,6 +245,12 @@ class SessionView:
     inert_at: int = 0
     warned: tuple[str, ...] = ()
     closed: tuple[tuple[int, str], ...] = ()
+    exposure: Exposure = UNEXPOSED
+    risk: Risk = NO_RISK
+    consent_at: int = 0
+    plan_at: int = 0
+    plan_left: tuple[int, ...] = ()
+    endorsed: tuple[int, Label] | None = None
 
     def open_at(self, ref: EffectRef) -> OpenEffect | None:
         """The open effect with that reference, or None."""

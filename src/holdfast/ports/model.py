@@ -16,8 +16,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from holdfast.core.labels import Sensitivity
 from holdfast.core.messages import Message, Part
 from holdfast.core.quantities import Usage
+from holdfast.core.security import Zone
 from holdfast.core.tools import ToolSpec
 
 
@@ -126,6 +128,21 @@ class PricedClient(Protocol):
 
         Input counts at the dearest price it may have: read, or written to a cache.
         """
+        ...
+
+
+@runtime_checkable
+class ZonedClient(Protocol):
+    """A client that declares where its model runs; one that does not counts as public."""
+
+    @property
+    def zone(self) -> Zone:
+        """Where the model runs."""
+        ...
+
+    @property
+    def sees(self) -> Sensitivity | None:
+        """The most sensitive content it may see in clear; None means as its zone says."""
         ...
 
 

@@ -16,8 +16,8 @@ Contract of `append` (contract 4.2)
   a settle of more than is held, are `CounterRefused` as well. What was
   used is a fact: it may be more than was held, and may pass the limit; then
   nothing more can be taken.
-- The scope `session_scope(stream)`, the counters `counter_of(scope, …)` of it and the
-  counters `grant:<id, hex>` of its grants are the session's own: `erase` removes them.
+- The scope `session_scope(stream)`, the scopes and counters `counter_of(scope, …)` of it
+  and the counters `grant:<id, hex>` of its grants are the session's own: `erase` removes them.
 - An append to a session that is not leased by this opening is `Fenced`, one to
   an unknown stream is `SessionNotFound`.
 - `events_since` is commit-ordered and never skips: a cursor once returned has

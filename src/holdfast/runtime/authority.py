@@ -29,6 +29,7 @@ from holdfast.core.grants import Grant, GrantIndex
 from holdfast.core.ids import EffectRef
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.rules import Policy
+from holdfast.core.security import Security, stricter
 from holdfast.core.view import SessionView
 from holdfast.ports.store import Assert, GrantChange, NewLimit, Settle, Take
 from holdfast.ports.store import Grant as Row
@@ -46,6 +47,7 @@ class Trust:
 
     def __init__(self) -> None:
         self.policies: tuple[ScopedPolicy, ...] = ()
+        self.security: Security | None = None
         self._told: frozenset[str] = frozenset()
         self._listed: frozenset[str] = frozenset()
         self._readers: WeakSet[AuthorityReader] = WeakSet()
@@ -59,6 +61,10 @@ class Trust:
         for reader in self._readers:
             reader.dirty = True
 
+    def joined(self, own: Security) -> Security | None:
+        """A session's settings with the installation's joined in; None without any."""
+        return None if self.security is None else stricter(self.security, own)
+
     def trust(self, issuers: Iterable[str]) -> None:
         """Trust further public keys, hex, to have issued capabilities."""
         self._told |= frozenset(issuers)
@@ -69,9 +75,15 @@ class Trust:
         """Public keys, hex, that are trusted to have issued capabilities."""
         return self._told | self._listed
 
-    def install(self, policies: Iterable[ScopedPolicy], issuers: Iterable[str]) -> None:
-        """Put the policy file's rules and keys in place of what it said before."""
+    def install(
+        self,
+        policies: Iterable[ScopedPolicy],
+        issuers: Iterable[str],
+        security: Security | None = None,
+    ) -> None:
+        """Put the policy file's rules, keys and content security in place of the old ones."""
         self.policies, self._listed = tuple(policies), frozenset(issuers)
+        self.security = security
         self.ring()
 
 

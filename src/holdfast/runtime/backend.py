@@ -19,10 +19,12 @@ from holdfast.core.view import Recorded, SessionView
 from holdfast.ports.clock import Clock
 from holdfast.ports.keys import Keys
 from holdfast.ports.store import Append, Lease, Store, StreamRow
+from holdfast.ports.taints import Taint
 from holdfast.runtime.envelope import Crypto, keyed_digest, seal_box
 from holdfast.runtime.index import Indexer
 from holdfast.runtime.journal import Journal, check_commitment
 from holdfast.runtime.snapshot import load_readable, load_state
+from holdfast.runtime.tainting import inherited
 from holdfast.runtime.window import Bodies
 
 
@@ -76,13 +78,20 @@ class Backend:
     # --- birth ---------------------------------------------------------------------
 
     async def create(
-        self, opened: Opened, further: Sequence[Event], *, actor: int, parent: int = 0
+        self,
+        opened: Opened,
+        further: Sequence[Event],
+        *,
+        actor: int,
+        parent: int = 0,
+        taints: Sequence[Taint] = (),
     ) -> Loaded:
         """Create a session with its first events; it is leased to this node.
 
         Args:
             opened: without installation and commitment; they are filled in.
             further: events of the same append.
+            taints: registered values of where it comes from; they are wiped.
 
         Raises:
             SessionExists: the id is taken; nothing of the attempt remains.
@@ -118,6 +127,7 @@ class Backend:
                 epoch=1,
                 events=rows,
                 index=indexer.row(view),
+                grants=inherited(taints, crypto, stream),
             )
             lease = await self.store.create_stream(
                 name=opened.session_id, tenant=opened.tenant, owner=actor, first=request

@@ -18,6 +18,7 @@ from holdfast.runtime import questions
 from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.host import Handled, Mail
 from holdfast.runtime.journal import Extras, Journal
+from holdfast.runtime.tainting import Taints
 from holdfast.runtime.window import edit_of, messages_of
 
 GROWS = (Admitted, Configured)
@@ -109,7 +110,9 @@ class Batch:
         if mail.seq:
             self.settled.append((PendingKind.COMMAND, mail.id))
 
-    def extras(self, authority: AuthorityReader, index: IndexRow, journal: Journal) -> Extras:
+    def extras(
+        self, authority: AuthorityReader, index: IndexRow, journal: Journal, taints: Taints
+    ) -> Extras:
         """What goes with the append beside the events."""
         events = [event for event, _ in self.events]
         gone = {one.id for one in self._asked} - {one.id for one in self.view.questions}
@@ -121,7 +124,11 @@ class Batch:
             takes=authority.takes(events, self.accounts or ()),
             settles=authority.settles(events, self.accounts or ()),
             limits=authority.limits(events),
-            grants=(*authority.grant_changes(events), *authority.rule_changes(self.view, events)),
+            grants=(
+                *authority.grant_changes(events),
+                *authority.rule_changes(self.view, events),
+                *taints.rows(events),
+            ),
             index=index,
             urgent=self.urgent,
             drop_name=self.view.wiped,

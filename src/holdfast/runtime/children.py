@@ -85,6 +85,8 @@ class Children(Sessions):
             system_prompt=clean(chosen.system_prompt or ""),
             git=above.git,
             label=above.label,
+            exposure=above.exposure,
+            risk=above.risk,
             lineage=(*above.lineage, Ancestor(parent.id, parent.where.stream)),
         )
         await self._check_free(opened)

@@ -27,6 +27,8 @@ COMMANDS: dict[str, type[commands.External]] = {
     "answer": commands.Answer,
     "grant": commands.Grant,
     "revoke": commands.Revoke,
+    "fix_plan": commands.FixPlan,
+    "relabel": commands.Relabel,
     "open_child": commands.OpenChild,
     "set_context": commands.SetContext,
     "terminate": commands.Terminate,

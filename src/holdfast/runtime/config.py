@@ -25,13 +25,11 @@ from holdfast.core.settings import (
 from holdfast.runtime.budgets import Budget
 from holdfast.runtime.confirming import confirmation_of
 from holdfast.runtime.hooks import HookEngine
+from holdfast.runtime.securing import SecurityConfig, security_of
 
 KEY_REFERENCES = ("env:", "file:", "keyring:")
 
-_LATER = (
-    "queue_config",
-    "security_config",
-)
+_LATER = ("queue_config",)
 _LATER_FLAGS = ("auto_compact", "planning_enabled", "goal_tracking")
 
 
@@ -57,6 +55,8 @@ class SessionConfig:
         budget: of what it may spend; None means $100, and $10 for one action.
         confirmation_policy: how people are asked, also as the seeds' dictionary.
         parent_id: the session it is to stand below (`create_child_session`).
+        security_config: how content is looked at and where it may go; None means as
+            the installation says. It tightens that and never loosens it.
         hook_engine: hooks of its own; the session goes on only where an engine of
             that name is registered.
         extra: unknown fields, kept as they are.
@@ -73,7 +73,7 @@ class SessionConfig:
     confirmation_policy: ConfirmationPolicy | Mapping[str, object] | None = None
     permission_policy: Policy | str | Mapping[str, object] | None = None
     parent_id: str | None = None
-    security_config: object = None
+    security_config: SecurityConfig | None = None
     hook_engine: HookEngine | None = None
     planning_enabled: bool = False
     goal_tracking: bool = False
@@ -139,6 +139,7 @@ class SessionConfig:
             budget=(self.budget or Budget()).settings(),
             extra=extra,
             permission=policy_of(self.permission_policy),
+            security=security_of(self.security_config),
         )
         check_settings(settings)
         return settings

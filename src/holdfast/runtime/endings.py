@@ -78,6 +78,7 @@ class Endings(Sessions):
                 name=title,
                 permission=head.settings.permission,  # denials never go back (contract 1.4)
                 confirmation=head.settings.confirmation,
+                security=head.settings.security,
             ),
             system_prompt=at.bodies.prompt,
             details=Details(title=title, tags=at.view.details.tags, custom=at.view.details.custom),
@@ -88,6 +89,8 @@ class Endings(Sessions):
             tokens=sum(estimate_tokens(message) for message in messages),
             totals=totals_of(at.view),
             label=head.label,
+            exposure=head.exposure,
+            risk=head.risk,
         )
         return await self._open_new(opened, (), parent=parent.where.stream)
 

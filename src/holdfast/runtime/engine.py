@@ -261,7 +261,7 @@ class Engine:
     async def _decide_and_append(self, batch: list[Mail]) -> None:
         await self.workers.authority.refresh(self.view)
         draft = Batch(self.view, max(self.host.clock.now_ms(), self.view.updated_ms))
-        for mail in self.workers.hooking.hold(batch):
+        for mail in await self.workers.content.inspected(self.workers.hooking.hold(batch)):
             if not await self._answer_known(mail):
                 self._decide_one(draft, mail)
         await self._append(draft)
@@ -323,9 +323,11 @@ class Engine:
                 await self.host.store.drop_pending(self.journal.stream, kind, id)
             return
         index = self._indexer.row(draft.view) if self._indexer else cleared(draft.view)
-        extras = draft.extras(self.workers.authority, index, self.journal)
+        taints = self.workers.content.taints
+        extras = draft.extras(self.workers.authority, index, self.journal, taints)
         await self.journal.append(draft.events, now_ms=draft.now_ms, extras=extras)
         self.workers.authority.written(draft.accounts)
+        taints.written(event for event, _ in draft.events)
         turn_ended = self._fold(draft)
         self.workers.reconcile()  # at once: what follows may wait for the store
         if self.view.wiped:
@@ -360,6 +362,7 @@ class Engine:
     async def _forget(self) -> None:
         """After the wipe: no key, no text, nothing of it in the store's cache tables."""
         crypto, self.journal.crypto = self.journal.crypto, None
+        await self.workers.content.taints.forget()
         if crypto is not None:
             crypto.wipe()
         self.bodies = Bodies()

@@ -18,6 +18,7 @@ from holdfast.runtime.config import AgentResult
 from holdfast.runtime.escapes import EscapeHandler
 from holdfast.runtime.feed import Feed
 from holdfast.runtime.grants_api import Allowances
+from holdfast.runtime.guarding import Guarding
 from holdfast.runtime.host import Handled, check_command_id
 from holdfast.runtime.perform import clean
 from holdfast.runtime.permissions import Permissions
@@ -27,7 +28,7 @@ from holdfast.runtime.window import Bodies
 POLL_S = 0.25
 
 
-class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler):
+class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guarding):
     """One session. Cheap to make, safe to share, valid in any number of tasks."""
 
     # --- talking -------------------------------------------------------------------

@@ -356,13 +356,17 @@ def _shown(call: ToolCall, ended: ToolEnded, answer: HookAnswer) -> ToolEnded:
     use = call.prepared.use
     if answer.action is HookAction.BLOCK:
         text = f"[its result was withheld by a hook: {answer.reason}]"
-        message = tool_result(use.id, use.name, text, is_error=True)
+        label = ended.message.label
+        message = tool_result(use.id, use.name, text, is_error=True, label=label)
         return replace(ended, message=message, reason="hooks.withheld")
     if answer.action is HookAction.MODIFY:
         part = ended.message.parts[0]
         assert isinstance(part, ToolResult), "a result is one"
         text = clean(str(dict(answer.changes)["output"]))
-        return replace(ended, message=tool_result(use.id, use.name, text, is_error=part.is_error))
+        message = tool_result(
+            use.id, use.name, text, is_error=part.is_error, label=ended.message.label
+        )
+        return replace(ended, message=message)
     return ended
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.core.commands import Command
 from holdfast.core.errors import HoldfastError, InvalidInput
 from holdfast.core.gitstate import GitState
+from holdfast.core.inspection import Inspected
 from holdfast.core.judge import GUARDS, Guard
 from holdfast.core.view import SessionView
 from holdfast.ports.clock import Clock, SystemClock
@@ -19,10 +20,16 @@ from holdfast.ports.registry import Registry
 from holdfast.ports.shell import NoShell, ShellParser
 from holdfast.ports.store import Store
 from holdfast.runtime.authority import Trust
+from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
 
 CANCEL_GRACE_S = 0.8
 """How long a cancelled effect may take to report back before it is written off."""
+
+
+def no_enclave(view: SessionView) -> ModelClient | None:
+    """No enclave is configured."""
+    return None
 
 
 async def nothing_below(stream: int) -> None:
@@ -42,7 +49,8 @@ class Host:
         private: real paths of the installation's own files, which no tool gets to.
         shell: parses the command lines of tools that run them.
         trust: what the sessions of the installation's manager share.
-        sandboxed: what runs tools here is sandboxed or may run without.
+        detectors: what content is looked at with.
+        enclave_for: the client of a session's enclave, or None.
     """
 
     store: Store
@@ -59,6 +67,8 @@ class Host:
     hooks: Hooks = field(default_factory=lambda: Hooks(SystemClock()))
     shell: ShellParser = field(default_factory=NoShell)
     trust: Trust = field(default_factory=Trust)
+    detectors: Detectors = field(default_factory=Detectors)
+    enclave_for: Callable[[SessionView], ModelClient | None] = no_enclave
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,8 @@ class Mail:
         internal: a report of the engine's own workers.
         tried: it was decided before and has to wait.
         seen: the hooks before a message have seen it; refused: what they said.
+        found: what detectors made of `inspected`, the command they looked at; None
+            if they failed.
     """
 
     command: Command
@@ -100,6 +112,8 @@ class Mail:
     tried: bool = False
     seen: bool = False
     refused: HoldfastError | None = None
+    found: Inspected | None = None
+    inspected: Command | None = None
 
     def succeed(self, handled: Handled) -> None:
         """Tell whoever waits."""

@@ -18,7 +18,7 @@ from holdfast.ports.model import ModelClient, ModelEvent, ModelReply, ModelReque
 from holdfast.ports.tool import ToolOutcome
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.host import Handled, Mail
-from holdfast.runtime.normalise import model_action
+from holdfast.runtime.normalise import destination_of, model_action
 from holdfast.runtime.perform import ToolCall
 from holdfast.runtime.pricing import cost_of_request
 
@@ -121,7 +121,13 @@ async def run_model(
     request = await hooking.before_model(client, request)
     # Only now is it known what is sent: a hook may have made the prompt longer.
     action = replace(
-        model_action(client.model, known=True, cost=cost_of_request(client, request)), by_host=True
+        model_action(
+            client.model,
+            known=True,
+            cost=cost_of_request(client, request),
+            to=destination_of(client),
+        ),
+        by_host=True,
     )
     effect = await _begin(engine, action, actor)
     outcome, reply = Outcome.CANCELLED, None

@@ -11,7 +11,7 @@ from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
 from holdfast.core.messages import ToolUse, tool_result
 from holdfast.core.view import OpenEffect, SessionView
-from holdfast.ports.model import ModelRequest
+from holdfast.ports.model import ModelClient, ModelRequest
 from holdfast.ports.tool import ToolContext
 from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.host import Host, Mail
@@ -54,12 +54,20 @@ class Led(Protocol):
         """Destroy the data key and report it."""
 
 
+class Looks(Protocol):
+    """Looks at what tools bring in."""
+
+    async def result(self, ended: ToolEnded, prepared: Prepared) -> ToolEnded:
+        """A result with its label."""
+
+
 class Maker:
     """Makes the calls of one engine."""
 
     def __init__(self, engine: Led) -> None:
         self._engine = engine
         self.hooking: Hooking
+        self.content: Looks
 
     def prepare(self, use: ToolUse) -> Prepared:
         """Normalise a call."""
@@ -74,7 +82,7 @@ class Maker:
         engine = self._engine
         view = engine.view
         try:
-            client = engine.host.model_for(view)
+            client = self._client(effect)
         except HoldfastError as error:
             client, detail = None, error.message
         else:
@@ -108,6 +116,11 @@ class Maker:
         )
         return await self.hooking.model(call, engine.host.clock.sleep)
 
+    def _client(self, effect: OpenEffect) -> ModelClient | None:
+        """The client of a call; one that belongs into the enclave goes nowhere else."""
+        host, view = self._engine.host, self._engine.view
+        return host.enclave_for(view) if effect.enclave else host.model_for(view)
+
     async def tool(self, effect: OpenEffect, may_start: Callable[[], bool]) -> Command:
         """Run a tool in the form that was judged; returns its report.
 
@@ -134,7 +147,8 @@ class Maker:
             clock=engine.host.clock,
             may_start=may_start,
         )
-        return await self.hooking.tool(call, engine.host.clock.sleep)
+        ended = await self.hooking.tool(call, engine.host.clock.sleep)
+        return await self.content.result(ended, prepared)
 
     def prepared_of(self, effect: OpenEffect) -> Prepared | None:
         """The normalised call behind an intent, or None if it is not in the window."""

@@ -33,10 +33,11 @@ from holdfast.ports.store import PendingKind, StreamRow
 from holdfast.runtime.authority import Trust
 from holdfast.runtime.backend import Backend, Follower, Loaded
 from holdfast.runtime.codec import encode_command
+from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.hooks import Hooks
-from holdfast.runtime.host import Handled, Host, Mail, check_command_id
+from holdfast.runtime.host import Handled, Host, Mail, check_command_id, no_enclave
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import seal_command
 from holdfast.runtime.located import Located
@@ -65,6 +66,8 @@ class Surroundings:
     shell: ShellParser = field(default_factory=NoShell)
     unsandboxed_allowed: bool = False
     idle_s: float = IDLE_S
+    detectors: Detectors = field(default_factory=Detectors)
+    enclave_client: Callable[[SessionView], ModelClient | None] = no_enclave
 
 
 class Core(Sweeping):
@@ -76,6 +79,7 @@ class Core(Sweeping):
         self.idle_s = surroundings.idle_s
         self.registry = surroundings.registry
         self.shell = surroundings.shell
+        self.detectors = surroundings.detectors
         self.backends: dict[StorageType, Backend] = {}
         self.private: tuple[str, ...] = ()
         self.tenant = DEFAULT_TENANT
@@ -116,6 +120,7 @@ class Core(Sweeping):
         for backend in {id(b): b for b in self.backends.values()}.values():
             await backend.store.aclose()
             backend.keys.close()
+        await self._around.detectors.taints.aclose()
 
     # --- finding ---------------------------------------------------------------------
 
@@ -238,6 +243,8 @@ class Core(Sweeping):
             shell=self._around.shell,
             trust=self.trust,
             stop_below=self.stop_children,
+            detectors=self._around.detectors,
+            enclave_for=self._around.enclave_client,
         )
 
     async def below(self, where: Located) -> list[Located]:

@@ -22,7 +22,10 @@ from holdfast.core.commandline import CommandLine
 from holdfast.core.errors import InvalidInput
 from holdfast.core.granting import segment_text
 from holdfast.core.messages import ToolUse
+from holdfast.core.routing import Destination
+from holdfast.core.security import Zone
 from holdfast.core.tools import Lane, Nature, ToolSpec
+from holdfast.ports.model import ModelClient, ZonedClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.shell import NoShell, ShellParser
 from holdfast.ports.tool import Json, Tool
@@ -96,6 +99,7 @@ def prepare(
         command=command,
         subject=_subject(canonical, command),
         preview=_preview(canonical),
+        flow=spec.flow,
     )
     return Prepared(use, action, tool, arguments)
 
@@ -143,8 +147,14 @@ def _preview(text: str) -> str:
 
 
 @lru_cache(maxsize=64)  # asked for with every decision, and it is always the same
-def model_action(name: str, *, known: bool, cost: Cost = NOTHING) -> Action:
-    """The action of calling the session's model."""
+def model_action(
+    name: str, *, known: bool, cost: Cost = NOTHING, to: Destination | None = None
+) -> Action:
+    """The action of calling the session's model.
+
+    Args:
+        to: where it runs.
+    """
     return Action(
         kind=ActionKind.MODEL,
         name=name,
@@ -152,4 +162,17 @@ def model_action(name: str, *, known: bool, cost: Cost = NOTHING) -> Action:
         nature=Nature.IDEMPOTENT,
         lane=Lane.GENERATE,
         cost=cost,
+        to=to,
     )
+
+
+def destination_of(client: ModelClient, *, enclave: ModelClient | None = None) -> Destination:
+    """Where a client's model runs; one that does not say so counts as public.
+
+    Args:
+        enclave: the client of the enclave, where one is configured.
+    """
+    there = enclave is not None
+    if isinstance(client, ZonedClient):
+        return Destination(zone=client.zone, sees=client.sees, enclave=there, enclave_ready=there)
+    return Destination(zone=Zone.PUBLIC, enclave=there, enclave_ready=there)

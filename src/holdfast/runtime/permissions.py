@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from holdfast.core.commands import Configure
 from holdfast.core.errors import InvalidInput
 from holdfast.core.events import Imported
 from holdfast.core.facts import Facts
+from holdfast.core.flows import UNDECLARED
 from holdfast.core.guards import lifecycle, permission
 from holdfast.core.guards.permission import effective_mode, matched, weigh
 from holdfast.core.judge import GUARDS, judge
 from holdfast.core.messages import ToolUse
 from holdfast.core.policyform import policy_of, rule_of
+from holdfast.core.provenance import to_be_examined
 from holdfast.core.rules import Policy, Rule, RuleEffect, parse_rule
 from holdfast.core.verdicts import Allow, Ask, Deny, Verdict
 from holdfast.core.view import SessionView
 from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.controls import Controls
+from holdfast.runtime.examining import Examiner, Seen
 from holdfast.runtime.explaining import SegmentFinding, by_segment, word_of
 from holdfast.runtime.host import expect
 from holdfast.runtime.normalise import Prepared, prepare
+from holdfast.runtime.tainting import Taints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +149,9 @@ class Permissions(Controls):
         except (TypeError, ValueError) as error:
             raise InvalidInput(f"arguments must be JSON: {error}") from None
         view, facts = await self._facts()
-        action = (await self._prepare(ToolUse("explain", tool, text), view)).action
+        prepared = await self._prepare(ToolUse("explain", tool, text), view)
+        action = prepared.action
+        facts = await self._examined(prepared, facts)
         engine = self._core.live(self._where.stream)
         guards = engine.host.guards if engine else GUARDS
         guards = tuple(one for one in guards if one[0] != lifecycle.NAME)
@@ -167,6 +173,24 @@ class Permissions(Controls):
             role=facts.authority.role,
             task_type=facts.authority.task_type,
         )
+
+    async def _examined(self, prepared: Prepared, facts: Facts) -> Facts:
+        """Look up where the arguments come from, as before a call of the model's."""
+        view, bodies = await self.state_of()
+        security = facts.security or view.settings.security
+        sink = (prepared.action.flow or UNDECLARED).sink
+        if not to_be_examined(security, view.label, sink, by_host=False):
+            return facts
+        engine = self._core.live(self._where.stream)
+        if engine is not None:
+            examiner: Examiner = engine.workers.content.examining
+        else:
+            journal = self._where.backend.journal(self._where.row)
+            taints = Taints(journal, self._core.detectors.taints)
+            seen = Seen(view=view, bodies=bodies, journal=journal)
+            examiner = Examiner(seen, self._core.registry, taints)
+        found = await examiner.examine(prepared, view.label.sensitivity)
+        return replace(facts, examined={found.digest: found})
 
     async def imported_rules(self) -> tuple[Rule, ...]:
         """Allow rules that came with a file: they allow nothing until they are accepted."""
@@ -200,7 +224,10 @@ class Permissions(Controls):
         await reader.refresh(view)
         now_ms = max(self._core.clock.now_ms(), view.updated_ms)
         return view, Facts(
-            now_ms=now_ms, authority=reader.current(view), private=self._core.private
+            now_ms=now_ms,
+            authority=reader.current(view),
+            private=self._core.private,
+            security=self._core.trust.joined(view.settings.security),
         )
 
     async def _prepare(self, use: ToolUse, view: SessionView) -> Prepared:

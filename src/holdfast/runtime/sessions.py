@@ -20,6 +20,7 @@ from holdfast.core.hooks import HookAction, HookEvent
 from holdfast.core.ids import generated_id, validate_id
 from holdfast.core.lifecycle import SessionState, decode_state
 from holdfast.ports.store import Health
+from holdfast.ports.taints import Taint
 from holdfast.runtime.config import (
     SessionConfig,
 )
@@ -29,6 +30,7 @@ from holdfast.runtime.hooks import HookEngine
 from holdfast.runtime.listing import Listing, resolve_workspace
 from holdfast.runtime.manager import Located
 from holdfast.runtime.perform import clean
+from holdfast.runtime.tainting import stored_taints
 
 ENDED_FOR_USERS = frozenset(
     {
@@ -126,7 +128,10 @@ class Sessions(Listing):
         backend = self.backend_for(opened.settings.storage_type)
         await self._start_hooks(opened)
         actor = await backend.actor(self.tenant, self.principal)
-        loaded = await backend.create(opened, further, actor=actor, parent=parent)
+        taints: Sequence[Taint] = ()
+        if parent and (row := await backend.store.stream_row(parent)) is not None:
+            taints = await stored_taints(backend.journal(row))
+        loaded = await backend.create(opened, further, actor=actor, parent=parent, taints=taints)
         self.adopt(loaded)
         return self._handle(await self.locate(opened.session_id), opened.session_id)
 

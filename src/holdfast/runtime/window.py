@@ -7,7 +7,7 @@ log when first needed and kept here (contract 1.12).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 from holdfast.core.context import Entry, Renderer
@@ -21,6 +21,7 @@ from holdfast.core.events import (
     Imported,
     Modified,
     Opened,
+    Relabelled,
 )
 from holdfast.core.labels import Label
 from holdfast.core.messages import Message, estimate_tokens
@@ -43,6 +44,20 @@ def messages_of(event: Event) -> tuple[Message, ...]:
 def edit_of(event: Event) -> str:
     """The changed arguments of a call that an event brings, as JSON text, or ""."""
     return event.arguments if isinstance(event, Answered | Modified) else ""
+
+
+def _endorsed(entry: Entry, label: Label) -> Entry:
+    """An entry with at most a label that a person vouched for."""
+    old = entry.message.label
+    trusted = label.integrity > old.integrity
+    lowered = Label(
+        sensitivity=min(old.sensitivity, label.sensitivity),
+        integrity=max(old.integrity, label.integrity),
+        origins=() if trusted else old.origins,
+    )
+    if lowered == old:
+        return entry
+    return Entry(entry.version, replace(entry.message, label=lowered))
 
 
 class Shown(Sequence[Message]):
@@ -127,6 +142,12 @@ class Bodies:
             self.edits[recorded.version] = changed
         elif isinstance(event, Admitted) and self.edits:
             self.edits = dict(list(self.edits.items())[-CALLS_MAX:])
+        if isinstance(event, Relabelled) and event.label is not None:
+            self.entries = [_endorsed(entry, event.label) for entry in self.entries]
+            if self.summary is not None:
+                self.summary = _endorsed(Entry(0, self.summary), event.label).message
+            self._renderer.reset()
+            return
         if isinstance(event, ContextSet):
             self.entries = [e for e in self.entries if window.shows(e.version)]
             self.summary = event.summary

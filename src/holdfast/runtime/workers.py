@@ -23,19 +23,20 @@ from holdfast.core.events import Outcome
 from holdfast.core.facts import Facts, Found
 from holdfast.core.ids import EffectRef
 from holdfast.core.lifecycle import WORKING, SessionState
-from holdfast.core.messages import ToolUse, estimate_tokens, tool_result
+from holdfast.core.messages import tool_result
 from holdfast.core.owed import Owed, owed
 from holdfast.core.tools import Nature
 from holdfast.core.view import OpenEffect, SessionView
-from holdfast.ports.tool import ReconcilableTool, Reconciled, Reconciliation
+from holdfast.ports.tool import ReconcilableTool
 from holdfast.runtime.acting import actions_of, edited_action
 from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.batch import Batch
+from holdfast.runtime.content import Content
+from holdfast.runtime.finding import found_of
 from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.host import CANCEL_GRACE_S, Mail
 from holdfast.runtime.making import Led, Maker
-from holdfast.runtime.normalise import Prepared, model_action
-from holdfast.runtime.perform import clean
+from holdfast.runtime.normalise import Prepared, destination_of, model_action
 from holdfast.runtime.pricing import Pricing
 
 _log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Workers:
         self.hooking = self.make.hooking = Hooking(
             engine, engine.host.hooks, self.authority, self.make, self._spawn
         )
+        self.content = self.make.content = Content(engine, self.make, self._spawn)
         self._pricing = Pricing(engine.host.registry.specs)
         self._engine = engine
         self._running: dict[EffectRef, Running] = {}
@@ -91,7 +93,7 @@ class Workers:
         attended = self._engine.hub.attended
         if attended != authority.attended:
             authority = replace(authority, attended=attended)
-        return Facts(
+        facts = Facts(
             now_ms=draft.now_ms,
             engine=self._engine.id,
             model=self._model_action(view),
@@ -108,6 +110,7 @@ class Workers:
             edited=edited_action(self.make, draft, self._engine.bodies, mail.command),
             private=self._engine.host.private,
         )
+        return self.content.facts(facts, view, mail)
 
     def _model_action(self, view: SessionView) -> Action:
         try:
@@ -117,7 +120,8 @@ class Workers:
         if client is None:
             return model_action("", known=False)
         cost = self._pricing.next_call(client, view, self._engine.bodies.prompt)
-        return model_action(client.model, known=True, cost=cost)
+        to = destination_of(client, enclave=self._engine.host.enclave_for(view))
+        return model_action(client.model, known=True, cost=cost, to=to)
 
     # --- reconciling ---------------------------------------------------------------
 
@@ -141,7 +145,9 @@ class Workers:
         if view.state not in WORKING:
             for task in self._host_calls.values():
                 task.cancel()
-        self.hooking.look((*due.start, *self._left_over(view)))
+        owed_now = (*due.start, *self._left_over(view))
+        self.hooking.look(owed_now)
+        self.content.look(owed_now)
         self._stop_below(view)
         self._ask_tools(view)
         self._set_timer(due)
@@ -291,7 +297,7 @@ class Workers:
         if isinstance(tool, ReconcilableTool) and as_begun:
             try:
                 said = await tool.reconcile(prepared.arguments, self.make.context(effect, prepared))
-                found = _found(prepared.use, said)
+                found = found_of(prepared.use, said)
             except Exception:  # a tool's bug tells nothing: a person decides
                 _log.exception("a tool failed when it was asked what became of its call")
         self._found[effect.ref] = found
@@ -387,14 +393,3 @@ class Workers:
         prepared = self.make.prepared_of(effect)
         nature = prepared.action.nature if prepared else Nature.ONCE
         return nature in (Nature.READ_ONLY, Nature.IDEMPOTENT)
-
-
-def _found(use: ToolUse, said: Reconciled) -> Found:
-    """What a tool's answer about an earlier attempt means."""
-    if said.state is Reconciliation.NOT_DONE:
-        return Found(False)
-    if said.state is not Reconciliation.DONE:
-        return Found(None)
-    content = said.outcome.content if said.outcome else "[it was done; its output was lost]"
-    message = tool_result(use.id, use.name, clean(content))
-    return Found(True, message, estimate_tokens(message))

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Self
 
 from holdfast.core.errors import ProviderFailed, ProviderTimeout
+from holdfast.core.labels import Sensitivity
 from holdfast.core.messages import Part, Text, Thinking, ToolUse
 from holdfast.core.quantities import Usage
+from holdfast.core.security import Zone
 from holdfast.ports.clock import Clock, SystemClock
 from holdfast.ports.model import (
     ModelEvent,
@@ -75,6 +77,7 @@ class ScriptedModel:
         context_tokens: the context window it reports, in tokens.
         usage: what a turn without a usage of its own reports.
         clock: carries out a turn's delay.
+        zone: where it says that it runs; sees: what it may see in clear.
 
     Attributes:
         requests: every request it was given, in order.
@@ -93,7 +96,11 @@ class ScriptedModel:
         context_tokens: int = 200_000,
         usage: Usage = DEFAULT_USAGE,
         clock: Clock | None = None,
+        zone: Zone = Zone.LOCAL,
+        sees: Sensitivity | None = None,
     ) -> None:
+        self.zone = zone
+        self.sees = sees
         self.script = script if isinstance(script, Script) else Script(script)
         self.requests: list[ModelRequest] = []
         self.problems: list[str] = []

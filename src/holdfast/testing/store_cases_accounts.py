@@ -220,8 +220,14 @@ async def _erase_takes_the_sessions_own_grants_and_counters(harness: Harness, st
         Take(counter=id, amount=1, limit=9)
         for id in (own, held, theirs, near, f"grant:{uses.hex()}")
     )
-    grants = (*_grants(mine, (uses, b"x")), *_grants(others, (b"b", b"y")))
+    below = counter_of(mine, "taint")
+    grants = (
+        *_grants(mine, (uses, b"x")),
+        *_grants(below, (b"t", b"z")),
+        *_grants(others, (b"b", b"y")),
+    )
     await create(store, 1, takes=takes, grants=grants)
+    assert len((await store.grants(below))[1]) == 1
     await create(store, 2)
     free = tuple(
         Settle(counter=take.counter, held=1, used=1) for take in takes if take.counter != held
@@ -232,6 +238,7 @@ async def _erase_takes_the_sessions_own_grants_and_counters(harness: Harness, st
     assert None is await store.counter(own)
     assert None is await store.counter(f"grant:{uses.hex()}"), "uses of the session's own grants"
     assert (await store.grants(mine))[1] == [] and (await store.grants(mine))[0] > 1
+    assert (await store.grants(below))[1] == [], "a scope below the session's own goes with it"
     assert (await _counter(store, held)).held == 1, "a child still holds something on it"
     assert (await _counter(store, theirs)).used == 1 and (await _counter(store, near)).used == 1
     assert len((await store.grants(others))[1]) == 1

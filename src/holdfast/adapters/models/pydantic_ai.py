@@ -49,8 +49,11 @@ from holdfast.adapters.models.translate import (
     to_wire,
     usage_of,
 )
+from holdfast.adapters.models.zones import zone_of
 from holdfast.core.errors import InvalidInput
+from holdfast.core.labels import Sensitivity
 from holdfast.core.quantities import Usage
+from holdfast.core.security import Zone
 from holdfast.core.settings import ModelSettings
 from holdfast.ports.clock import Clock, SystemClock
 from holdfast.ports.model import (
@@ -119,6 +122,16 @@ class PydanticAIModel:
     def provider(self) -> str:
         """The provider's name."""
         return self._settings.provider
+
+    @property
+    def zone(self) -> Zone:
+        """Where the model runs, as declared, or as its address says."""
+        return zone_of(self._settings)
+
+    @property
+    def sees(self) -> Sensitivity | None:
+        """The most sensitive content it may see in clear, if that is declared."""
+        return self._settings.sees
 
     @property
     def context_tokens(self) -> int:

@@ -175,9 +175,9 @@ class MemoryDisk:
         """Remove a scope's grants, and the counters of it on which nothing is held."""
         found = self.scopes.get(scope)
         uses = {f"grant:{id.hex()}" for id in found.grants} if found is not None else set()
-        if found is not None:
-            self.change_grants(GrantChange(scope=scope, id=b"", body=None))
         mine = counter_of(scope, "")
+        for name in [name for name in self.scopes if name == scope or name.startswith(mine)]:
+            self.change_grants(GrantChange(scope=name, id=b"", body=None))
         gone = [
             id
             for id, counter in self.counters.items()

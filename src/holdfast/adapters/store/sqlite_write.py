@@ -303,8 +303,12 @@ class Transaction:
         self._run(
             "DELETE FROM counter WHERE held = 0 AND id >= ? AND id < ?", (mine, f"{mine[:-1]}/")
         )
-        if self._revision(scope):
-            self.change_grants(GrantChange(scope=scope, id=b"", body=None))
+        below = self._connection.execute(
+            "SELECT scope FROM scope WHERE scope >= ? AND scope < ?", (mine, f"{mine[:-1]}/")
+        ).fetchall()
+        for name in (scope, *(str(found) for (found,) in below)):
+            if self._revision(name):
+                self.change_grants(GrantChange(scope=name, id=b"", body=None))
 
     # --- counters, grants, principals
 

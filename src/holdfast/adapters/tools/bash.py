@@ -15,13 +15,14 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.adapters.sandbox.command import CommandLine, Limits, command_line
 from holdfast.adapters.sandbox.processes import marked, send
 from holdfast.adapters.sandbox.status import SandboxKind, SandboxStatus, detect
 from holdfast.adapters.tools.files import encoded, failure, number, schema
 from holdfast.adapters.tools.finish import undisturbed
+from holdfast.adapters.tools.manifests import RUNS_ANYWHERE, RUNS_CONFINED
 from holdfast.adapters.tools.output import TOTAL_BYTES_MAX, Pump
 from holdfast.adapters.tools.text import OUTPUT_BYTES_MAX, cut
 from holdfast.core.errors import HoldfastError
@@ -71,8 +72,9 @@ class BashTool:
 
     @property
     def spec(self) -> ToolSpec:
-        """What the tool declares about itself."""
-        return _SPEC
+        """What the tool declares about itself; without a sandbox it may send anywhere."""
+        unconfined = self._status is not None and not self._status.confined
+        return _UNCONFINED if unconfined else _SPEC
 
     async def run(self, arguments: Mapping[str, Json], context: ToolContext) -> ToolOutcome:
         """Run the command; every process it started is gone on return."""
@@ -236,6 +238,7 @@ async def _outcome(run: _Run, ended: str, limit_s: float, context: ToolContext) 
 
 _SPEC = ToolSpec(
     name="bash",
+    flow=RUNS_CONFINED,
     description=(
         "Run a bash command in the workspace and return what it prints. It has no network and "
         "can write only to the workspace and a private temporary directory. Every process it "
@@ -264,3 +267,4 @@ _SPEC = ToolSpec(
     needs_workspace=True,
     timeout_s=TIMEOUT_MS_MAX / 1000 + 10,
 )
+_UNCONFINED = replace(_SPEC, flow=RUNS_ANYWHERE)

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
+from holdfast.adapters.tools.manifests import READS_FILES, WRITES_FILES
 from holdfast.adapters.tools.text import clip
 from holdfast.adapters.tools.workspace import Workspace
 from holdfast.core.errors import HoldfastError, InvalidInput
@@ -128,6 +129,7 @@ class ReadTool(FileTool):
 
     _SPEC = ToolSpec(
         name="read",
+        flow=READS_FILES,
         description=(
             "Read a text file of the workspace. Lines are numbered from 1; offset is the number "
             f"of lines to skip. Lines are cut at {LINE_CHARS_MAX} characters. A handle that "
@@ -235,6 +237,7 @@ class WriteTool(FileTool):
 
     _SPEC = ToolSpec(
         name="write",
+        flow=WRITES_FILES,
         description=(
             "Create or replace a file of the workspace with the given text. "
             "Missing directories are created."
@@ -290,6 +293,7 @@ class EditTool(FileTool):
 
     _SPEC = ToolSpec(
         name="edit",
+        flow=WRITES_FILES,
         description=(
             "Replace old_string by new_string in a file of the workspace. old_string must occur "
             "exactly once, unless replace_all is true."
@@ -373,6 +377,7 @@ class LsTool(FileTool):
 
     _SPEC = ToolSpec(
         name="ls",
+        flow=READS_FILES,
         description="List a directory of the workspace: type, size in bytes, name.",
         parameters=schema({"path": path_schema("directory in the workspace", default=".")}),
         nature=Nature.READ_ONLY,

@@ -21,6 +21,7 @@ from holdfast.adapters.tools.files import (
 )
 from holdfast.adapters.tools.finish import undisturbed
 from holdfast.adapters.tools.globbing import Glob
+from holdfast.adapters.tools.manifests import READS_FILES
 from holdfast.adapters.tools.text import clip
 from holdfast.adapters.tools.workspace import Workspace
 from holdfast.core.errors import Denied, HoldfastError, InvalidInput, NotFound
@@ -56,6 +57,7 @@ class GlobTool(FileTool):
 
     _SPEC = ToolSpec(
         name="glob",
+        flow=READS_FILES,
         description=(
             "Find files by pattern (*, ?, [a-z], {a,b}, ** for any directories), sorted by path, "
             f"{PAGE} a page. {_SKIP_TEXT}"
@@ -139,6 +141,7 @@ class GrepTool(FileTool):
 
     _SPEC = ToolSpec(
         name="grep",
+        flow=READS_FILES,
         description=(
             "Search the lines of text files by Python regular expression; prints "
             f"path:line:text, at most {MATCHES_MAX} matches. {_SKIP_TEXT}"

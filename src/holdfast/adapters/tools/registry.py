@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from holdfast.adapters.sandbox.status import detect
 from holdfast.adapters.tools.bash import BashTool
 from holdfast.adapters.tools.files import EditTool, LsTool, ReadTool, WriteTool
 from holdfast.adapters.tools.find import GlobTool, GrepTool
@@ -113,10 +114,15 @@ class ToolRegistry:
         return found
 
 
-def builtin_tools() -> list[Tool]:
-    """Return new instances of the tools every installation has."""
+def builtin_tools(*, unsandboxed: bool = False) -> list[Tool]:
+    """Return new instances of the tools every installation has.
+
+    Args:
+        unsandboxed: bash may run where no sandbox is; whether one is there is found
+            out now, since it says where its commands can send.
+    """
     return [
-        BashTool(),
+        BashTool(status=detect() if unsandboxed else None),
         EditTool(),
         GlobTool(),
         GrepTool(),

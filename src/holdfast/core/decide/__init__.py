@@ -10,6 +10,7 @@ The modules are split by what a command is about:
 - `control`: cancel, pause, the lifecycle, the end
 - `grants`: what is granted and taken back
 - `content`: settings and what the model sees
+- `lowering`: plans that are fixed and labels that are lowered
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from holdfast.core.commands import (
     Cancel,
     Command,
     Configure,
+    FixPlan,
     GitSeen,
     Grant,
     HookDone,
@@ -34,6 +36,7 @@ from holdfast.core.commands import (
     MoveTo,
     OpenChild,
     Pause,
+    Relabel,
     Resume,
     Revoke,
     Send,
@@ -41,7 +44,17 @@ from holdfast.core.commands import (
     Terminate,
     ToolEnded,
 )
-from holdfast.core.decide import answers, content, control, effects, family, grants, host, talk
+from holdfast.core.decide import (
+    answers,
+    content,
+    control,
+    effects,
+    family,
+    grants,
+    host,
+    lowering,
+    talk,
+)
 from holdfast.core.decide.common import Draft, Guards, Later
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Event
@@ -169,5 +182,9 @@ def _dispatch_content(draft: Draft, command: Command) -> None:
             content.take_over(draft, command)
         case GitSeen():
             content.git_seen(draft, command)
+        case FixPlan():
+            lowering.fix_plan(draft, command)
+        case Relabel():
+            lowering.relabel(draft, command)
         case _:
             pass  # Recover and Tick only look at what is owed

@@ -104,7 +104,13 @@ def why_gone(view: SessionView, number: int) -> QuestionNotFound:
 def _check_person(draft: Draft, question: Question, command: Answer) -> None:
     quorum = question.quorum if command.decision in YES else 1
     acting = f"agent:{draft.view.session_id}"
-    refused = may_answer(command.by, requester=draft.view.user_id, acting=acting, quorum=quorum)
+    refused = may_answer(
+        command.by,
+        requester=draft.view.user_id,
+        acting=acting,
+        quorum=quorum,
+        about=question.about if command.decision in YES else "",
+    )
     if refused:
         raise ApproverRefused(refused)
     if quorum > 1 and command.by in question.yes:

@@ -19,12 +19,13 @@ from holdfast.core.ids import EffectRef
 from holdfast.core.lifecycle import WORKING
 from holdfast.core.settings import TimeoutAction
 from holdfast.core.verdicts import Allow, Ask, Deny, Verdict
-from holdfast.core.view import Question, SessionView
+from holdfast.core.view import CONSENT, Question, SessionView
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "approval": ("once", "session", "workspace", "always", "deny", "edit"),
     "escape": ("once", "session", "workspace", "always", "deny"),
     "budget": ("raise", "deny"),
+    CONSENT: ("once", "deny"),
 }
 """What may be answered; the order is that in which questions about one call are asked."""
 
@@ -43,7 +44,9 @@ def label_of(view: SessionView) -> str:
     return f"{int(view.label.sensitivity)}.{int(view.label.integrity)}"
 
 
-def may_answer(by: str, *, requester: str, acting: str = "", quorum: int = 1) -> str:
+def may_answer(
+    by: str, *, requester: str, acting: str = "", quorum: int = 1, about: str = ""
+) -> str:
     """Why a principal may not answer a question, or "".
 
     Models, tools and agents never answer, and neither does the token that the run
@@ -56,7 +59,10 @@ def may_answer(by: str, *, requester: str, acting: str = "", quorum: int = 1) ->
         requester: the principal whose session it is.
         acting: the principal that the run's own token names, if it has one.
         quorum: how many different people must say yes.
+        about: what is asked; consent about one's own data is its author's to give.
     """
+    if about == CONSENT and by and by != requester:
+        return "only the author may say what becomes of what they told"
     if by.casefold().startswith(NOT_PEOPLE) or (acting and by == acting):
         return "only a person answers what a model, a tool or an agent asks for"
     if quorum > 1 and not by:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 
+from holdfast.core import security
 from holdfast.core.accounts import problem_of
 from holdfast.core.children import stricter
 from holdfast.core.commands import Configure, GitSeen, Import, SetContext
@@ -16,6 +17,7 @@ from holdfast.core.guards.permission import outer_mode
 from holdfast.core.lifecycle import ENDED
 from holdfast.core.messages import estimate_tokens
 from holdfast.core.rules import Policy, Rule, check_policy
+from holdfast.core.security import Security
 from holdfast.core.settings import (
     EXTRA_CHARS_MAX,
     TOOLS_MAX,
@@ -29,6 +31,7 @@ TAGS_MAX = 64
 TAG_CHARS_MAX = 128
 CUSTOM_CHARS_MAX = 8_192
 SETTINGS_BYTES_MAX = 8_192
+SECURITY_BYTES_MAX = 3_072
 DETAILS_BYTES_MAX = 10_240
 NAME_BYTES_MAX = 1_024
 CUSTOM_DEPTH_MAX = 64
@@ -64,6 +67,7 @@ def configure(draft: Draft, command: Configure) -> None:
         details=None if details == draft.view.details else details,
         touched=command.touch,
         limits=changed_limits(draft, settings.budget),
+        raise_to=command.raise_to,
     )
     if changed != Configured():
         draft.add(changed)
@@ -78,6 +82,7 @@ def _settings(draft: Draft, command: Configure) -> Settings:
         model=command.model or old.model,
         queue_policy=command.queue_policy or old.queue_policy,
         budget=command.budget.applied(old.budget) if command.budget else old.budget,
+        security=_security(draft, command.security),
         confirmation=_confirmation(draft, command.confirmation),
         permission=_permission(draft, command),
     )
@@ -89,6 +94,14 @@ def _confirmation(draft: Draft, new: ConfirmationPolicy | None) -> ConfirmationP
     if new is None or not draft.view.lineage:
         return new or old
     return stricter(old, new)
+
+
+def _security(draft: Draft, new: Security | None) -> Security:
+    """A child's only gets stricter: what it was born with is partly its parent's."""
+    old = draft.view.settings.security
+    if new is None or not draft.view.lineage:
+        return new or old
+    return security.stricter(old, new)
 
 
 def _permission(draft: Draft, command: Configure) -> Policy | None:
@@ -176,7 +189,11 @@ def check_settings(settings: Settings) -> None:
             raise InvalidInput(f"{field} is out of range")
     if settings.model is not None and settings.model.problem:
         raise InvalidInput(settings.model.problem)
-    _check_size("the settings", replace(settings, permission=None), SETTINGS_BYTES_MAX)
+    if settings.security.problem:
+        raise InvalidInput(f"security.{settings.security.problem} is out of range")
+    plain = replace(settings, permission=None, security=_PLAIN)
+    _check_size("the settings", plain, SETTINGS_BYTES_MAX + _PLAIN_BYTES)
+    _check_size("the settings of content security", settings.security, SECURITY_BYTES_MAX)
     if settings.permission is not None:
         check_permission(settings.permission)
 
@@ -213,7 +230,7 @@ def check_birth(opened: Opened) -> None:
     check_details(opened.details)
 
 
-def _check_size(what: str, value: Settings | Details, limit: int) -> None:
+def _check_size(what: str, value: Settings | Details | Security, limit: int) -> None:
     """Keep the fold small: what people choose is counted as it is written."""
     size = _size(asdict(value))
     if size > limit:
@@ -230,6 +247,10 @@ def _size(value: object) -> int:
         return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
     except UnicodeEncodeError:
         raise InvalidInput("a text is not valid Unicode") from None
+
+
+_PLAIN = Security()
+_PLAIN_BYTES = _size(asdict(_PLAIN))
 
 
 def check_details(details: Details) -> None:
@@ -305,5 +326,6 @@ def take_over(draft: Draft, command: Import) -> None:
             created_ms=command.created_ms,
             updated_ms=command.updated_ms,
             inert=command.inert,
+            found=draft.facts.inspected,
         )
     )

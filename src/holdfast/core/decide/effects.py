@@ -27,13 +27,16 @@ from holdfast.core.events import (
     Outcome,
     WipeStarted,
 )
+from holdfast.core.flows import UNDECLARED
 from holdfast.core.guards.budget import ABOUT as BUDGET
 from holdfast.core.holds import accounts_of, settle
 from holdfast.core.hooks import HookEvent
 from holdfast.core.ids import EffectRef
+from holdfast.core.inspection import NOTHING
 from holdfast.core.judge import judge
 from holdfast.core.messages import Message, ToolUse, estimate_tokens, tool_result
 from holdfast.core.owed import owed
+from holdfast.core.provenance import to_be_examined
 from holdfast.core.tools import Nature
 from holdfast.core.verdicts import Ask, Deny
 from holdfast.core.view import CALLS_MAX
@@ -78,7 +81,7 @@ def served(draft: Draft, ref: EffectRef) -> bool:
         return False
     action = draft.facts.model if ref.ordinal == 0 else draft.facts.actions.get(ref)
     if action is None or action.known:
-        return _hooks_spoke(draft, ref, action)
+        return _hooks_spoke(draft, ref, action) and _examined(draft, action)
     if ref.ordinal == 0:
         return False
     listed = draft.view.settings.tools or ()
@@ -94,6 +97,17 @@ def _hooks_spoke(draft: Draft, ref: EffectRef, action: Action | None) -> bool:
         return True
     finding = authority.found.get(ref)
     return finding is not None and finding.digest == action.digest
+
+
+def _examined(draft: Draft, action: Action | None) -> bool:
+    """Whether it was looked up where the arguments of a call come from, if that matters."""
+    if action is None or action.kind is not ActionKind.TOOL or action.problem:
+        return True
+    sink = (action.flow or UNDECLARED).sink
+    security = draft.facts.security or draft.view.settings.security
+    if not to_be_examined(security, draft.view.label, sink, by_host=action.by_host):
+        return True
+    return action.digest in draft.facts.examined
 
 
 def hook_done(draft: Draft, command: HookDone) -> None:
@@ -157,9 +171,16 @@ def start_effect(draft: Draft, ref: EffectRef, attempt: int) -> None:
                 obligations=verdict.obligations,
                 takes=verdict.takes,
                 grants=verdict.grants,
+                step=_step(draft, action),
             )
         )
         warn(draft, verdict.takes)
+
+
+def _step(draft: Draft, action: Action) -> int:
+    """The step of the plan that a call takes; only what starts takes one."""
+    found = draft.facts.examined.get(action.digest)
+    return found.step if found is not None and action.kind is ActionKind.TOOL else 0
 
 
 def cancel_turn(draft: Draft, why: str, by: str = "") -> None:
@@ -309,6 +330,8 @@ def tool_ended(draft: Draft, command: ToolEnded) -> None:
             reason=command.reason,
             metadata=command.metadata,
             settles=settle(effect, duration_ms=command.duration_ms, ran=command.ran),
+            found=None if command.found == NOTHING else command.found,
+            exposes=int(command.exposes),
         )
     )
     warn(draft, effect.takes)

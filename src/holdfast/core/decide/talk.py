@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from holdfast.core.actions import Action, ActionKind
 from holdfast.core.commands import AddMessage, Send
 from holdfast.core.decide.common import Draft, Later
 from holdfast.core.decide.effects import cancel_turn
 from holdfast.core.errors import Busy, Denied, InvalidInput, NotNow
 from holdfast.core.events import Admitted, Refused
+from holdfast.core.inspection import NOTHING
 from holdfast.core.judge import judge
-from holdfast.core.labels import UNTRUSTED
+from holdfast.core.labels import UNTRUSTED, Label
 from holdfast.core.lifecycle import ENDED, WORKING, SessionState
 from holdfast.core.messages import Message, Role, Text, estimate_tokens
 from holdfast.core.settings import QueuePolicy
@@ -81,10 +84,19 @@ def _check_message(message: Message, roles: tuple[Role, ...]) -> None:
 
 
 def _admit(draft: Draft, message: Message, command_id: str, *, turn: bool) -> None:
-    verdict = judge(draft.view, draft.facts, ADMIT, draft.guards)
+    found = draft.facts.inspected
+    model = draft.facts.model
+    action = replace(ADMIT, found=found, to=model.to if model is not None else None)
+    verdict = judge(draft.view, draft.facts, action, draft.guards)
     if isinstance(verdict, Allow):
+        if found is not None:
+            label = message.label.join(Label(sensitivity=found.level))
+            message = replace(message, label=label)
         tokens = estimate_tokens(message)
-        draft.add(Admitted(message=message, tokens=tokens, turn=turn, command=command_id))
+        noted = None if found == NOTHING else found
+        draft.add(
+            Admitted(message=message, tokens=tokens, turn=turn, command=command_id, found=noted)
+        )
         return
     detail = verdict.question if isinstance(verdict, Ask) else verdict.detail
     draft.add(

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 from holdfast.core.errors import InvalidInput, ProviderFailed
+from holdfast.core.labels import Sensitivity
 from holdfast.core.messages import Message, Part, Text, Thinking, ToolUse
 from holdfast.core.quantities import Usage
+from holdfast.core.security import Zone
 from holdfast.core.tools import Nature, ToolSpec
 from holdfast.ports.model import (
     ModelEvent,
@@ -235,6 +237,8 @@ class SimModel:
     model = "sim-1"
     provider = "sim"
     context_tokens = 100_000
+    zone = Zone.LOCAL
+    sees: Sensitivity | None = None
 
     def __init__(
         self, random: Random, ledger: Ledger, wild: set[str], *, eager: bool = False

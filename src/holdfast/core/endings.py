@@ -1,0 +1,34 @@
+"""Events of a session's end, stored in clear and signed (contract 1.8).
+
+Import them from `events`, which has all kinds and their codes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WipeStarted:
+    """Intent to destroy the session's key; stored in clear, signed, without content."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiped:
+    """The session's key is destroyed; stored in clear, signed (contract 1.8).
+
+    Args:
+        destroyed_at_ms: when, milliseconds since 1970.
+        key_epoch: copies of the key store stay readable until this epoch of the
+            installation key is destroyed.
+    """
+
+    destroyed_at_ms: int
+    key_epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """Nothing follows; stored in clear, signed."""
+
+    tombstone: bool = False

@@ -1,0 +1,69 @@
+"""Guard: strangers' words must not steer what has consequences.
+
+Once untrusted content has been read, a call that changes or sends something is
+judged by where it comes from, whatever the content looks like:
+
+- in `strict`, any such call is asked about that was not planned or granted in its
+  very words before;
+- in `provenance`, a call is asked about that is not in the plan, if there is one,
+  or of which a target, an id, an amount, or a link or address within its text was
+  not given by the user or a trusted source. Without a plan a call of which nothing
+  was given by them is asked about as well. What is confined to the workspace has
+  been judged by the boundary guard.
+
+A call that was not examined is denied.
+"""
+
+from __future__ import annotations
+
+from holdfast.core.actions import Action, ActionKind
+from holdfast.core.facts import Facts
+from holdfast.core.flows import UNDECLARED
+from holdfast.core.hearing import granted_literally
+from holdfast.core.labels import Integrity
+from holdfast.core.provenance import Examined, to_be_examined
+from holdfast.core.security import FlowMode
+from holdfast.core.tools import Nature
+from holdfast.core.verdicts import ALLOW, Ask, Deny, Verdict
+from holdfast.core.view import SessionView
+
+NAME = "flow"
+
+
+def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
+    """Judge a tool call by whose words led to it."""
+    if action.kind is not ActionKind.TOOL or not action.known or action.problem:
+        return ALLOW
+    flow, security = action.flow or UNDECLARED, facts.security or view.settings.security
+    if not to_be_examined(security, view.label, flow.sink, by_host=action.by_host):
+        return ALLOW
+    found = facts.examined.get(action.digest)
+    if found is None or found.digest != action.digest:
+        return Deny(NAME, "not_examined", "it was not looked up where its arguments come from")
+    if view.label.integrity is Integrity.TRUSTED or view.settings.unsafe_auto_approve:
+        return ALLOW
+    if granted_literally(view, facts, action):
+        return ALLOW
+    if security.flow is FlowMode.STRICT:
+        return ALLOW if found.step else _influenced(action)
+    if flow.confined:
+        return ALLOW
+    return _by_provenance(view, action, found)
+
+
+def _by_provenance(view: SessionView, action: Action, found: Examined) -> Verdict:
+    if found.uses:
+        told = "; ".join(use.text for use in found.uses[:4])
+        return Ask(NAME, "provenance", f"{action.name}: {told}")
+    if action.nature is Nature.READ_ONLY:  # it changes nothing, and carries nothing away
+        return ALLOW
+    if view.plan_at and not found.step:
+        return Ask(NAME, "not_planned", f"{action.name}: the plan does not foresee this call")
+    if not view.plan_at and not found.grounded:
+        return _influenced(action)
+    return ALLOW
+
+
+def _influenced(action: Action) -> Ask:
+    question = f"{action.name}: the session has read what strangers wrote before it wants this"
+    return Ask(NAME, "influenced", question)

@@ -1,0 +1,48 @@
+"""What the shell found in a text that crosses the boundary, as events keep it.
+
+No value and no place in a text is here: kinds, levels and keyed fingerprints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from holdfast.core.findings import Threat
+from holdfast.core.labels import Sensitivity
+
+KINDS_MAX = 32
+VALUES_MAX = 256
+REASONS_MAX = 8
+WEAK_MAX = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What detectors made of one text.
+
+    Args:
+        level: of the highest raw match.
+        kinds: (kind, how many of its values are new to the session) of all kinds
+            above `Normal`, sorted.
+        values: keyed fingerprints, hex, of the values that became taints.
+        threat, score: of the injection signal; score in hundredths.
+        reasons: `category.rule` of the strongest evidence.
+        weak: why less was looked for than could be.
+    """
+
+    level: Sensitivity = Sensitivity.NORMAL
+    kinds: tuple[tuple[str, int], ...] = ()
+    values: tuple[str, ...] = ()
+    threat: Threat = Threat.CLEAN
+    score: int = 0
+    reasons: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The kinds alone."""
+        return tuple(kind for kind, _ in self.kinds)
+
+
+NOTHING = Inspected()
+"""A text that was looked at and in which nothing was found."""

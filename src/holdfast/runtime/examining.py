@@ -1,0 +1,350 @@
+"""Examining: where the arguments of a call come from, and what they carry.
+
+A call that has consequences is examined before it is judged, off the decision, and
+once for each state of what was said: the guards `flow` and `egress` deny what was
+not. What is looked through is the visible window: a value that stands only in what
+was cleared or rewound away grounds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from holdfast.core.commands import Command, Tick
+from holdfast.core.context import Entry
+from holdfast.core.errors import HoldfastError
+from holdfast.core.events import PlanFixed, PlanStep
+from holdfast.core.flows import UNDECLARED, Flow, Role
+from holdfast.core.ids import EffectRef
+from holdfast.core.labels import Integrity, Sensitivity
+from holdfast.core.messages import Message, Text, ToolResult, ToolUse
+from holdfast.core.messages import Role as Speaker
+from holdfast.core.provenance import USES_MAX, Examined, Source, Use, to_be_examined
+from holdfast.core.security import Security
+from holdfast.core.view import SessionView
+from holdfast.ports.registry import Registry
+from holdfast.runtime.grounding import (
+    TEXT_CHARS_MAX,
+    Said,
+    Value,
+    embedded,
+    fields_of,
+    leaves,
+    value_of,
+)
+from holdfast.runtime.journal import Journal
+from holdfast.runtime.normalise import Prepared
+from holdfast.runtime.tainting import Taints
+from holdfast.runtime.window import Bodies
+
+PREVIEW_CHARS_MAX = 80
+ARGUMENTS_CHARS_MAX = 400_000
+LEAVES_MAX = 2_000
+_log = logging.getLogger("holdfast")
+
+NOBODYS = Value("text", "\0")
+"""A value that nobody can have said: it stands for what cannot be looked through."""
+
+Stamp = tuple[int, ...]
+
+
+class _Seen(Protocol):
+    """A session as far as it is looked through."""
+
+    @property
+    def view(self) -> SessionView:
+        """The fold."""
+
+    @property
+    def bodies(self) -> Bodies:
+        """The visible window."""
+
+    @property
+    def journal(self) -> Journal:
+        """The log."""
+
+
+class _Led(_Seen, Protocol):
+    """What is needed of the engine."""
+
+    def report(self, command: Command) -> None:
+        """Take a report."""
+
+
+class _Calls(Protocol):
+    """Makes calls in their normalised form."""
+
+    def prepared_at(self, ref: EffectRef) -> Prepared | None:
+        """The call that a reference of the running turn names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A session that nobody leads here, as it was read."""
+
+    view: SessionView
+    bodies: Bodies
+    journal: Journal
+
+
+class Examiner:
+    """Looks up where the arguments of a session's calls come from."""
+
+    def __init__(self, seen: _Seen, registry: Registry, taints: Taints) -> None:
+        self._seen = seen
+        self._registry = registry
+        self._taints = taints
+        self._said: dict[int, tuple[Entry, Said]] = {}
+        self._plan: tuple[int, tuple[PlanStep, ...]] = (0, ())
+
+    async def examine(self, prepared: Prepared, label: Sensitivity) -> Examined:
+        """Look up one call.
+
+        Args:
+            label: how sensitive what the model was sent was when it wrote the call.
+        """
+        flow = prepared.action.flow or UNDECLARED
+        step, fixed = await self._step(prepared)
+        trusted = self._trusted()
+        uses: list[Use] = []
+        grounded = 0
+        for argument, role, value, written in _values(prepared, flow):
+            if argument in fixed or trusted.says(value):
+                grounded += 1
+            elif len(uses) < USES_MAX:
+                uses.append(self._use(argument, role, value, written))
+        return Examined(
+            digest=prepared.action.digest,
+            uses=tuple(dict.fromkeys(uses)),
+            grounded=grounded,
+            taints=await self._carried(prepared, flow, trusted),
+            label=label,
+            step=step,
+        )
+
+    async def _carried(
+        self, prepared: Prepared, flow: Flow, trusted: Said
+    ) -> tuple[tuple[str, Sensitivity], ...]:
+        """Registered values in the arguments; what cannot be told counts as the worst.
+
+        A target that the user named is where it goes, not what is carried there.
+        """
+        named = {
+            str(leaf)
+            for argument, value in prepared.arguments.items()
+            if flow.role(argument) is Role.TARGET
+            for leaf in leaves(value)
+            if trusted.says(value_of(leaf))
+        }
+        carried = [
+            str(leaf)
+            for value in prepared.arguments.values()
+            for leaf in leaves(value)
+            if str(leaf) not in named
+        ]
+        try:
+            matches = await self._taints.scan("\n".join(carried)[:ARGUMENTS_CHARS_MAX])
+        except HoldfastError as error:
+            _log.warning("the registered values could not be looked for: %s", error.message)
+            return (("anything", Sensitivity.CRITICAL),)
+        if sum(map(len, carried)) > ARGUMENTS_CHARS_MAX and self._taints.ids:
+            return (("more than can be looked through", Sensitivity.CRITICAL),)
+        return tuple(sorted({(one.kind, one.level) for one in matches}))[:USES_MAX]
+
+    def _use(self, argument: str, role: Role, value: Value, written: str) -> Use:
+        shown = written if len(written) <= PREVIEW_CHARS_MAX else f"{written[:PREVIEW_CHARS_MAX]}…"
+        origin = self._origin(value)
+        return Use(
+            argument=argument,
+            role=role,
+            kind=value.kind,
+            preview="".join(char if char.isprintable() else " " for char in shown),
+            source=Source.UNTRUSTED if origin else Source.MODEL,
+            origin=origin,
+        )
+
+    # --- what was said -------------------------------------------------------------------
+
+    def _trusted(self) -> Said:
+        """All that the user and trusted sources said, as far as it is visible."""
+        said = Said()
+        bodies = self._seen.bodies
+        said.add(bodies.prompt)
+        for entry in bodies.entries:
+            if entry.message.label.integrity is Integrity.TRUSTED:
+                said.join(self._of(entry))
+            else:
+                for value in self._issued(entry):
+                    said.take(value)
+        return said
+
+    def _issued(self, entry: Entry) -> Iterator[object]:
+        """Values of fields that a tool declares to be issued by the service itself."""
+        for part in entry.message.parts:
+            if not isinstance(part, ToolResult) or part.is_error:
+                continue
+            tool = self._registry.get(part.name)
+            names = frozenset(tool.spec.flow.trusted_fields) if tool else frozenset[str]()
+            if not names:
+                continue
+            try:
+                value: object = json.loads(part.content)
+            except (ValueError, RecursionError):
+                continue
+            yield from fields_of(value, names)
+
+    def _origin(self, value: Value) -> str:
+        """Where strangers said it: the newest such place."""
+        for entry in reversed(self._seen.bodies.entries):
+            message = entry.message
+            if message.label.integrity is Integrity.TRUSTED or message.role is Speaker.ASSISTANT:
+                continue
+            if self._of(entry).says(value):
+                part = message.parts[0] if message.parts else None
+                name = part.name if isinstance(part, ToolResult) else "an untrusted message"
+                return f"{name} (event {entry.version})"
+        return ""
+
+    def _of(self, entry: Entry) -> Said:
+        """What one message says; it is taken apart once a turn."""
+        known = self._said.get(id(entry))
+        if known is not None and known[0] is entry:
+            return known[1]
+        found = Said()
+        found.add(_text(entry.message))
+        self._said[id(entry)] = (entry, found)
+        return found
+
+    # --- the plan --------------------------------------------------------------------------
+
+    async def _step(self, prepared: Prepared) -> tuple[int, frozenset[str]]:
+        """The step that a call fits, and the arguments that the plan fixes for it."""
+        view = self._seen.view
+        if not view.plan_at:
+            return 0, frozenset()
+        best, fixed = 0, frozenset[str]()
+        for place, step in enumerate(await self._steps(view.plan_at), start=1):
+            left = view.plan_left[place - 1] if place <= len(view.plan_left) else 0
+            if not left or step.tool.casefold() != prepared.action.name.casefold():
+                continue
+            wanted = json.loads(step.arguments)
+            if any(prepared.arguments.get(name) != value for name, value in wanted.items()):
+                continue
+            if not best or len(wanted) > len(fixed):
+                best, fixed = place, frozenset(wanted)
+        return best, fixed
+
+    async def _steps(self, at: int) -> tuple[PlanStep, ...]:
+        if self._plan[0] != at:
+            event = (await self._seen.journal.event_at(at)).event
+            assert isinstance(event, PlanFixed), "the fold says that the plan is there"
+            self._plan = (at, event.steps)
+        return self._plan[1]
+
+
+class Examining(Examiner):
+    """Examines the calls of one session for its engine.
+
+    Args:
+        spawn: runs side work.
+    """
+
+    def __init__(
+        self,
+        engine: _Led,
+        registry: Registry,
+        taints: Taints,
+        make: _Calls,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
+        super().__init__(engine, registry, taints)
+        self._engine = engine
+        self._make = make
+        self._spawn = spawn
+        self._found: dict[str, tuple[Stamp, Examined]] = {}
+        self._asking: set[tuple[str, Stamp]] = set()
+
+    def current(self, view: SessionView) -> Mapping[str, Examined]:
+        """What was found, as far as it is still true."""
+        if not self._found:
+            return {}
+        stamp = self._stamp(view)
+        return {digest: found for digest, (at, found) in self._found.items() if at == stamp}
+
+    def _stamp(self, view: SessionView) -> Stamp:
+        heard = sum(1 for one in self._engine.bodies.entries if _speaks(one.message))
+        endorsed = view.endorsed[0] if view.endorsed else 0
+        return (len(self._taints.ids), heard, view.plan_at, endorsed, *view.plan_left)
+
+    def look(self, start: tuple[EffectRef, ...], security: Security) -> None:
+        """Examine the calls that are owed and have not been."""
+        view = self._engine.view
+        if view.turn is None:
+            self._found.clear()
+            self._said.clear()
+        for ref in start:
+            prepared = self._make.prepared_at(ref) if ref.ordinal else None
+            if prepared is None or not self.needed(prepared, security):
+                continue
+            stamp = self._stamp(view)
+            key = (prepared.action.digest, stamp)
+            known = self._found.get(key[0])
+            if key not in self._asking and (known is None or known[0] != stamp):
+                self._asking.add(key)
+                self._spawn(self._examine(ref, prepared, key))
+
+    def needed(self, prepared: Prepared, security: Security) -> bool:
+        """Whether a call must be examined."""
+        action = prepared.action
+        if not action.known or action.problem:
+            return False
+        sink = (action.flow or UNDECLARED).sink
+        label = self._engine.view.label
+        return to_be_examined(security, label, sink, by_host=action.by_host)
+
+    async def _examine(self, ref: EffectRef, prepared: Prepared, key: tuple[str, Stamp]) -> None:
+        try:
+            written = self._engine.bodies.message_at(ref.cause)
+            label = written.label.sensitivity if written else Sensitivity.CRITICAL
+            self._found[key[0]] = (key[1], await self.examine(prepared, label))
+        finally:
+            self._asking.discard(key)
+        self._engine.report(Tick())
+
+
+def _speaks(message: Message) -> bool:
+    """Whether a message may say something that grounds a call."""
+    return message.role is not Speaker.ASSISTANT or message.label.integrity is Integrity.TRUSTED
+
+
+def _text(message: Message) -> str:
+    said = []
+    for part in message.parts:
+        if isinstance(part, Text):
+            said.append(part.text)
+        elif isinstance(part, ToolResult):
+            said.append(part.content)
+        elif isinstance(part, ToolUse):
+            said.append(part.arguments)
+    return "\n".join(said)
+
+
+def _values(prepared: Prepared, flow: Flow) -> Iterator[tuple[str, Role, Value, str]]:
+    """The values of a call that must be somebody's, each with its argument and role."""
+    count = 0
+    for argument, given in prepared.arguments.items():
+        role = flow.role(argument)
+        for leaf in leaves(given):
+            count += 1
+            if count > LEAVES_MAX or len(str(leaf)) > TEXT_CHARS_MAX:
+                yield argument, role, NOBODYS, "more than can be looked through"
+                return
+            if role is not Role.PAYLOAD:
+                yield argument, role, value_of(leaf, as_id=role is Role.ID), str(leaf)
+            elif isinstance(leaf, str):
+                for value, written in embedded(leaf):
+                    yield argument, role, value, written

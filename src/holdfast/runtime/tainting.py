@@ -1,0 +1,233 @@
+"""The taint registry of one session: what is sensitive enough to be followed (seed A7).
+
+A value that is at least `Sensitive` is registered by itself. It is kept as a row of
+the store, sealed under the session's key and written in the append of the event that
+brought it; it is gone with the wipe. This process keeps keyed fingerprints; the
+values are with the matcher, which tells places and never values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from holdfast.core.errors import Unavailable, Unreadable
+from holdfast.core.events import Event
+from holdfast.core.findings import TaintMatch
+from holdfast.core.labels import Sensitivity
+from holdfast.ports.store import GrantChange, counter_of, session_scope
+from holdfast.ports.taints import Taint, TaintMatcher
+from holdfast.runtime.envelope import Crypto
+from holdfast.runtime.journal import Journal
+
+TAINTS_MAX = 10_000
+VALUE_CHARS_MAX = 4_096
+_PURPOSE = "taint"
+_log = logging.getLogger("holdfast")
+
+
+def taint_scope(stream: int) -> str:
+    """The scope of the store that a session's taints are kept under; erased with it."""
+    return counter_of(session_scope(stream), "taint")
+
+
+@dataclass(slots=True)
+class Found:
+    """A value that a detector found, before it is registered."""
+
+    kind: str
+    level: Sensitivity
+    value: str = field(repr=False)
+
+
+class Taints:
+    """What one engine knows of its session's taints.
+
+    Attributes:
+        ids: fingerprints of all that are registered, durable or about to be.
+        lost: some rows could not be read, so that nothing can be vouched for.
+    """
+
+    def __init__(self, journal: Journal, matcher: TaintMatcher) -> None:
+        self.ids: set[str] = set()
+        self.lost = False
+        self._journal = journal
+        self._matcher = matcher
+        self._fresh: dict[str, Taint] = {}
+        self._together: dict[str, list[str]] = {}
+        self._durable: list[Taint] = []
+        self._read = False
+        self._order = asyncio.Lock()
+
+    @property
+    def session(self) -> str:
+        """The name under which the matcher keeps this session's values."""
+        return f"{self._journal.stream:016x}"
+
+    def fingerprint(self, kind: str, value: str) -> str:
+        """The keyed digest a value is known by."""
+        crypto = self._journal.crypto
+        assert crypto is not None, "a session that is inspected has its key"
+        return fingerprint(crypto, kind, value)
+
+    def note(self, found: Iterable[Found], *, keep: bool = True) -> list[tuple[str, str, bool]]:
+        """Register values; returns (kind, fingerprint, whether it is new) of each.
+
+        Args:
+            keep: False only counts them.
+        """
+        noted = []
+        fresh: list[str] = []
+        for one in found:
+            id = self.fingerprint(one.kind, one.value)
+            new = id not in self.ids
+            if new and keep and len(self.ids) < TAINTS_MAX:
+                self.ids.add(id)
+                data = bytearray(one.value[:VALUE_CHARS_MAX].encode("utf-8", "replace"))
+                self._fresh[id] = Taint(id=id, kind=one.kind, level=one.level, value=data)
+                fresh.append(id)
+            noted.append((one.kind, id, new))
+        if fresh:
+            self._together[fresh[0]] = fresh
+        return noted
+
+    def rows(self, events: Iterable[Event]) -> tuple[GrantChange, ...]:
+        """The rows that go with the events which brought new values; `written` follows."""
+        crypto = self._journal.crypto
+        if not self._fresh or crypto is None:
+            return ()
+        scope = taint_scope(self._journal.stream)
+        rows = []
+        for id in self._brought(events):
+            taint = self._fresh.get(id)
+            if taint is None:
+                continue
+            rows.append(_row(crypto, scope, taint))
+        return tuple(rows)
+
+    def written(self, events: Iterable[Event]) -> None:
+        """The events are durable, and their rows with them."""
+        for id in self._brought(events):
+            taint = self._fresh.pop(id, None)
+            if taint is not None:
+                self._durable.append(taint)
+            self._together.pop(id, None)
+
+    def _brought(self, events: Iterable[Event]) -> Iterator[str]:
+        """Fingerprints of what these events brought; an event names only the first few."""
+        for event in events:
+            inspected = getattr(event, "found", None)
+            for id in inspected.values[:1] if inspected is not None else ():
+                yield from tuple(self._together.get(id, (id,)))
+
+    async def scan(self, text: str) -> tuple[TaintMatch, ...]:
+        """Find registered values in a text, plain or encoded.
+
+        Raises:
+            Unavailable: it cannot be told; the text is to be taken for tainted.
+        """
+        if not self.ids and self._read:
+            return ()
+        await self._load()
+        if self.lost:
+            raise Unavailable("the session's registered values cannot be read")
+        if not self.ids:
+            return ()
+        return await self._matcher.scan(self.session, text)
+
+    async def reach(self) -> int:
+        """How many characters at a text's end may still become a match."""
+        await self._load()
+        return await self._matcher.reach(self.session) if self.ids else 0
+
+    async def _load(self) -> None:
+        async with self._order:
+            if self._read and self.ids and not await self._matcher.known(self.session):
+                self._read = False  # the matcher was started anew
+            taints: list[Taint] = []
+            if not self._read:
+                taints += await self._stored()
+            taints += [*self._durable, *self._fresh.values()]
+            if taints:
+                await self._matcher.load(self.session, taints)
+            for taint in self._durable:
+                taint.value[:] = bytes(len(taint.value))
+            self._durable.clear()
+            self._read = True
+
+    async def _stored(self) -> list[Taint]:
+        try:
+            taints = await stored_taints(self._journal)
+        except Unreadable as error:
+            self.lost = True
+            _log.warning("a registered value cannot be read: %s", error.message)
+            return []
+        self.ids |= {taint.id for taint in taints}
+        return taints
+
+    async def forget(self) -> None:
+        """Drop everything; on return the matcher holds none of it any more."""
+        for taint in (*self._fresh.values(), *self._durable):
+            taint.value[:] = bytes(len(taint.value))
+        self._fresh.clear()
+        self._together.clear()
+        self._durable.clear()
+        self.ids.clear()
+        await self._matcher.forget(self.session)
+
+
+def fingerprint(crypto: Crypto, kind: str, value: str) -> str:
+    """The keyed digest of a value, hex; how it is spelled does not matter."""
+    plain = "".join(char for char in value.casefold() if char.isalnum()) or value
+    return crypto.digest(b"taint", kind.encode(), plain.encode("utf-8", "replace")).hex()
+
+
+async def stored_taints(journal: Journal) -> list[Taint]:
+    """The values that are registered for a session; none of one that was wiped.
+
+    Raises:
+        Unreadable: a row is not what was written.
+    """
+    crypto = journal.crypto
+    if crypto is None:
+        return []
+    scope = taint_scope(journal.stream)
+    _, rows = await journal.store.grants(scope)
+    return [
+        _taint(row.id.hex(), crypto.open_box(_PURPOSE, (scope, row.id.hex()), row.body))
+        for row in rows
+    ]
+
+
+def inherited(taints: Iterable[Taint], crypto: Crypto, stream: int) -> tuple[GrantChange, ...]:
+    """The rows of a fork or a child for the values of where it comes from."""
+    scope = taint_scope(stream)
+    rows = []
+    for taint in taints:
+        id = fingerprint(crypto, taint.kind, taint.value.decode("utf-8", "replace"))
+        rows.append(_row(crypto, scope, replace(taint, id=id)))
+        taint.value[:] = bytes(len(taint.value))
+    return tuple(rows)
+
+
+def _row(crypto: Crypto, scope: str, taint: Taint) -> GrantChange:
+    text = f"{int(taint.level)}\n{taint.kind}\n".encode() + bytes(taint.value)
+    body = crypto.seal_box(_PURPOSE, (scope, taint.id), text)
+    return GrantChange(scope=scope, id=bytes.fromhex(taint.id), body=body)
+
+
+def _taint(id: str, text: bytes) -> Taint:
+    level, _, rest = text.partition(b"\n")
+    kind, _, value = rest.partition(b"\n")
+    try:
+        found = Sensitivity(int(level))
+    except ValueError:
+        raise Unreadable("a registered value's row is malformed") from None
+    return Taint(id=id, kind=kind.decode(), level=found, value=bytearray(value))
+
+
+def spans_of(matches: Sequence[TaintMatch], above: Sensitivity) -> list[TaintMatch]:
+    """The matches that who is cleared up to a level may not see."""
+    return [match for match in matches if match.level > above]
