@@ -1,0 +1,298 @@
+"""Views: a text read in other ways, as somebody reads it who was told to decode.
+
+Rules
+- A finder must fire first; a text without codes costs the finders alone.
+- A view never grows: decoding shrinks a text, the other views keep its length.
+- Of each code all runs are decoded and read together, so that decoys gain nothing.
+- A stretch of a decoded run has the whole run for its origin.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from holdfast.adapters.detectors.linear import Encoded, Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a view: copied, or decoded from a run of the source.
+
+    Args:
+        at: where it starts in the view.
+        start, end: its place in the source.
+        code: the name of the code, or "" if it was copied.
+    """
+
+    at: int
+    start: int
+    end: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A text read in another way.
+
+    Args:
+        name: the way, as "base64".
+        pieces: in order; none if every character stands for the one of its place,
+            counted from the end if `backwards`.
+        squeezed: whether the gaps between words are gone.
+    """
+
+    name: str
+    text: str
+    pieces: tuple[Piece, ...] = ()
+    backwards: bool = False
+    squeezed: bool = False
+
+    def origin(self, start: int, end: int) -> tuple[int, int, str]:
+        """Return the place in the source of a stretch, and the code it came from.
+
+        The code is "" if the stretch was only copied, so that the source shows it too.
+        """
+        if self.backwards:
+            return len(self.text) - end, len(self.text) - start, self.name
+        if not self.pieces:
+            return start, end, self.name
+        places = [piece.at for piece in self.pieces]
+        first = max(bisect_right(places, start) - 1, 0)
+        last = max(bisect_right(places, max(end - 1, start)) - 1, first)
+        codes = [piece.code for piece in self.pieces[first : last + 1] if piece.code]
+        begin, finish = self.pieces[first], self.pieces[last]
+        source_start = begin.start if begin.code else begin.start + start - begin.at
+        source_end = finish.end if finish.code else finish.start + end - finish.at
+        return source_start, source_end, codes[0] if codes else ""
+
+
+# --- codes that stand for bytes -----------------------------------------------------
+
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r"
+PRINTABLE_SHARE = 0.85
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+
+
+def readable(data: bytes) -> str | None:
+    """Return bytes as text, or None if they are none: of UTF-8 or of UTF-16."""
+    if not data:
+        return None
+    zeros = data.count(0)
+    if zeros:
+        if zeros * 5 < len(data) * 2 or len(data) < 8:
+            return None
+        little = data[1::2].count(0) >= data[0::2].count(0)
+        return data.decode("utf-16-le" if little else "utf-16-be", "replace")
+    strange = len(data.translate(None, _PRINTABLE))
+    if strange > len(data) * (1 - PRINTABLE_SHARE):
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return None
+        return None if _CONTROL.search(text) else text
+    return data.decode(errors="replace")
+
+
+_BASE64 = Linear(
+    r"[A-Za-z0-9+/_-]{16,}(?:\n[A-Za-z0-9+/_-]{16,})*(?:\n[A-Za-z0-9+/_-]{2,}={1,2})?"
+)
+_TO_STANDARD = str.maketrans("-_", "+/", "\n=")
+_HEX = Linear(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[\s:,;-]{0,2}){10,}")
+_HEX_MARKS = re.compile(r"0x|\\x|[\s:,;-]")
+_BINARY = Linear(r"(?:[01]{8}\s?){6,}")
+_BASE32 = Linear(r"[A-Z2-7]{24,}")
+
+
+def _from_base64(run: str) -> str | None:
+    code = run.translate(_TO_STANDARD)
+    if code.islower() or code.isupper() or code.isdigit():
+        return None
+    # The run may start with letters of the text around it: at most three do not matter.
+    for shift in range(4):
+        part = code[shift:]
+        part = part[: len(part) - (len(part) % 4 == 1)]
+        try:
+            text = readable(binascii.a2b_base64(part + "=" * (-len(part) % 4)))
+        except binascii.Error:
+            continue
+        if text is not None:
+            return text
+    return None
+
+
+def _from_hex(run: str) -> str | None:
+    code = _HEX_MARKS.sub("", run)
+    for shift in range(2):
+        part = code[shift:]
+        text = readable(bytes.fromhex(part[: len(part) // 2 * 2]))
+        if text is not None:
+            return text
+    return None
+
+
+def _from_binary(run: str) -> str | None:
+    bits = "".join(run.split())
+    return readable(int(bits, 2).to_bytes(len(bits) // 8, "big"))
+
+
+def _from_base32(run: str) -> str | None:
+    code = run[: len(run) // 8 * 8]
+    return readable(base64.b32decode(code)) if code else None
+
+
+_BYTE_CODES: tuple[tuple[str, Linear, Callable[[str], str | None]], ...] = (
+    ("base64", _BASE64, _from_base64),
+    ("hex", _HEX, _from_hex),
+    ("binary", _BINARY, _from_binary),
+    ("base32", _BASE32, _from_base32),
+)
+RUNS_MAX = 4_000
+
+
+def _decoded_runs(text: Encoded) -> Iterator[View]:
+    """Read together all runs of one code that decode to text."""
+    for name, finder, decode in _BYTE_CODES:
+        parts: list[str] = []
+        pieces: list[Piece] = []
+        at = 0
+        for start, end in finder.spans(text, RUNS_MAX):
+            decoded = decode(text.text[start:end])
+            if decoded is None:
+                continue
+            parts.append(decoded + "\n")
+            pieces.append(Piece(at, start, end, name))
+            at += len(parts[-1])
+        if parts:
+            yield View(name=name, text="".join(parts), pieces=tuple(pieces))
+
+
+# --- codes that stand for single characters -------------------------------------------
+
+_CODES = re.compile(
+    r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)"
+    r"|(?P<html>(?:&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});?)+)"
+    r"|(?P<escape>(?:\\(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}"
+    r"|U[0-9A-Fa-f]{8}|[0-7]{3}|[nrt/\"']))+)"
+)
+_ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]+)\}|[uUx]([0-9A-Fa-f]+)|([0-7]{3})|(.))")
+_CHARACTERS = {"n": "\n", "r": "\n", "t": " "}
+
+
+def _from_percent(run: str) -> str:
+    return bytes.fromhex(run.replace("%", "")).decode(errors="replace")
+
+
+def _from_escapes(run: str) -> str:
+    return _ESCAPE.sub(_escaped, run)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    if found[4]:
+        return _CHARACTERS.get(found[4], found[4])
+    code = int(found[3], 8) if found[3] else int(found[1] or found[2], 16)
+    # Halves of a pair stay lone: what they hide above U+FFFF is no letter of a rule.
+    return chr(code) if code < 0x110000 else "\ufffd"
+
+
+_DECODERS: dict[str, Callable[[str], str]] = {
+    "percent": _from_percent,
+    "html": html.unescape,
+    "escape": _from_escapes,
+}
+
+
+def _decoded_codes(text: str) -> Iterator[View]:
+    """Read codes for single characters in their place, with the text around them."""
+    if "%" not in text and "&" not in text and "\\" not in text:
+        return
+    parts: list[str] = []
+    pieces: list[Piece] = []
+    known: dict[str, str] = {}
+    at = done = 0
+    for found in _CODES.finditer(text):
+        name, run, start = found.lastgroup or "", found[0], found.start()
+        if start > done:
+            parts.append(text[done:start])
+            pieces.append(Piece(at, done, start, ""))
+            at += start - done
+        decoded = known.get(run)
+        if decoded is None:
+            decoded = known[run] = _DECODERS[name](run)
+        done = found.end()
+        parts.append(decoded)
+        pieces.append(Piece(at, start, done, name))
+        at += len(decoded)
+    if not pieces:
+        return
+    parts.append(text[done:])
+    pieces.append(Piece(at, done, len(text), ""))
+    yield View(name="codes", text="".join(parts), pieces=tuple(pieces))
+
+
+# --- other ways of writing ------------------------------------------------------------
+
+_SPACED = Linear(r"(?:[a-z0-9\pL][\s!-/:-@\[-`{-~]{1,3}){7,}[a-z0-9\pL]")
+_GAPS = re.compile(r"[\s!-/:-@\[-`{-~]+")
+_LEET = Linear(r"[a-z][0134578@$|]+[a-z]|\b[0134578@$|]{1,2}[a-z]{1,2}[0134578@$|]|[a-z][0134578@$]{2}\b"
+               r"|\b[0134578@$|][a-z]{3}|[a-z]{3}[0134578@$|]\b")  # fmt: skip
+_LEET_I = str.maketrans("0134578@$|9+", "oieastbasigt")
+_LEET_L = str.maketrans("0134578@$|9+", "oleastbaslgt")
+ROT13 = str.maketrans(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM",
+)
+
+
+def decoded_views(text: Encoded) -> Iterator[View]:
+    """Yield the views that decode a text.
+
+    Args:
+        text: canonical, with its case.
+    """
+    yield from _decoded_codes(text.text)
+    yield from _decoded_runs(text)
+
+
+def rewritten_views(text: Encoded) -> Iterator[View]:
+    """Yield the views of another spelling: letters spaced out, digits for letters.
+
+    Args:
+        text: canonical, in lower case.
+    """
+    spaced = _squeezed(text)
+    if spaced is not None:
+        yield spaced
+    if _LEET.found(text):
+        yield View(name="leet", text=text.text.translate(_LEET_I))
+        if "1" in text.text:
+            yield View(name="leet", text=text.text.translate(_LEET_L))
+
+
+def _squeezed(text: Encoded) -> View | None:
+    """Read the runs of single letters without the gaps between them."""
+    parts: list[str] = []
+    pieces: list[Piece] = []
+    at = 0
+    for start, end in _SPACED.spans(text, RUNS_MAX):
+        parts.append(_GAPS.sub("", text.text[start:end]) + "\n")
+        pieces.append(Piece(at, start, end, "spaced"))
+        at += len(parts[-1])
+    if not parts:
+        return None
+    return View(name="spaced", text="".join(parts), pieces=tuple(pieces), squeezed=True)
+
+
+def rot13_view(text: str) -> View:
+    """Return the view that turns each letter by half the alphabet."""
+    return View(name="rot13", text=text.translate(ROT13))
+
+
+def reversed_view(text: str) -> View:
+    """Return the view from the last character to the first."""
+    return View(name="reversed", text=text[::-1], backwards=True)
