@@ -62,6 +62,12 @@ class Canonical:
         self._starts: list[int] | None = None
         self._ends: list[int] | None = None
 
+    def lower(self) -> Canonical:
+        """Return the same text in lower case (casefold); cheaper than to fold again."""
+        if self.text.isascii():
+            return Canonical(self.text.lower(), self.original, self._table)
+        return canonical(self.original)
+
     @property
     def spans(self) -> Sequence[tuple[int, int]]:
         """The start and end in the original of each canonical character."""

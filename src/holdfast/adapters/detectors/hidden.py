@@ -22,11 +22,16 @@ _WORD = re.compile(f"[{_LETTER}]{{4,40}}")
 _SEAM = re.compile("[A-Za-z][\u0370-\u03ff\u0400-\u052f\u0531-\u0587]"
                    "|[\u0370-\u03ff\u0400-\u052f\u0531-\u0587][A-Za-z]")  # fmt: skip
 WORDS_MAX = 200
+# Any of the characters that the rest looks for: most texts hold none.
+_ANY = re.compile(
+    "[\u200b-\u200f\u202d\u202e\u2060-\u2064\ufeff\ufe00-\ufe0f\u0370-\u03ff\u0400-\u052f"
+    "\u0531-\u0587\U000e0020-\U000e007f]"
+)
 
 
 def hidden_text(text: str) -> Iterator[Evidence]:
     """Yield what hides in a text: at most one piece of evidence of each kind."""
-    if text.isascii():
+    if text.isascii() or _ANY.search(text) is None:
         return
     tags = next((found for found in _TAGS.finditer(text) if found[1]), None)
     if tags is not None:

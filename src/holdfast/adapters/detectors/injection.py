@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ahocorasick_rs import AhoCorasick, Implementation
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from holdfast.adapters.detectors.canonical import Canonical, canonical
 from holdfast.adapters.detectors.hidden import hidden_text
@@ -44,8 +44,7 @@ MENTION_WEIGHT = 0.3
 SURE = 0.995
 RULES: tuple[Rule, ...] = ENGLISH + LANGUAGES
 
-_MARKS = "".join(chr(code) for code in range(0x7F) if not chr(code).isalnum())
-_TO_BLANKS = str.maketrans(dict.fromkeys(_MARKS, " "))
+_TO_BLANKS = bytes(code if code > 0x7E or chr(code).isalnum() else 0x20 for code in range(0x100))
 TRIGGER_CHARS_MIN = 5
 
 _NEGATED = re.compile(r"(?:n't|\bnot|\bnever|\bcannot|\bwithout|\bdont)[\s\W]{1,3}(?:ever |just |simply )?$")
@@ -77,7 +76,7 @@ class _Node:
 class _Engine:
     """The rules compiled for one manner of writing, with the words that call for them."""
 
-    keys: AhoCorasick
+    keys: BytesAhoCorasick
     wanted: tuple[tuple[int, ...], ...]
     marked: tuple[tuple[str, tuple[int, ...]], ...]
     patterns: tuple[Linear, ...]
@@ -132,16 +131,18 @@ class RuleInjectionDetector:
     ) -> list[_Node]:
         """Search one text; return the texts that are read out of it."""
         kept = canonical(node.text, fold_case=False)
-        low = kept if kept.text.islower() else canonical(node.text)
+        low = kept.lower()
         words = Encoded(low.text)
         squeezed = bool(node.steps) and node.steps[-1][0].squeezed
         engine = self._squeezed if squeezed else self._plain
         places = _Places(node, low)
-        hits, turned = _hits(engine, low.text)
+        hits, turned = _hits(engine, words)
         for index in hits:
             evidence = self._judge(engine, index, words, places)
             if evidence is not None:
                 found.append(evidence)
+                if _combined(found) > SURE:
+                    break
         found += places.canaries(marks, kept)
         if node.path and node.path[-1] in ("leet", "spaced"):
             return []
@@ -326,7 +327,7 @@ def _engine(rules: Sequence[Rule], *, squeezed: bool) -> _Engine:
     turned = {} if squeezed else _turned_keys(keys)
     patterns = keys + list(turned)
     return _Engine(
-        keys=AhoCorasick(patterns, implementation=Implementation.DFA),
+        keys=BytesAhoCorasick([key.encode() for key in patterns], implementation=Implementation.DFA),
         wanted=tuple(tuple(wanted[key]) for key in keys),
         marked=tuple((key, tuple(indexes)) for key, indexes in marked.items()),
         patterns=tuple(Linear(source_of(rule.pattern, squeezed)) for rule in rules),
@@ -346,13 +347,13 @@ def _turned_keys(keys: Iterable[str]) -> dict[str, str]:
     return {key: name for key, name in found.items() if key not in set(keys)}
 
 
-def _hits(engine: _Engine, text: str) -> tuple[list[int], set[str]]:
+def _hits(engine: _Engine, text: Encoded) -> tuple[list[int], set[str]]:
     """Return the rules whose keys occur, in their order, and the views that are called for."""
-    words = " ".join(text.translate(_TO_BLANKS).split())
+    words = b" ".join(text.data.translate(_TO_BLANKS).split())
     count = len(engine.wanted)
     seen = {found[0] for found in engine.keys.find_matches_as_indexes(words, overlapping=True)}
     rules = {index for key in seen if key < count for index in engine.wanted[key]}
     for key, indexes in engine.marked:
-        if key in text:
+        if key in text.text:
             rules.update(indexes)
     return sorted(rules), {engine.turned[key - count] for key in seen if key >= count}

@@ -20,20 +20,10 @@ from dataclasses import dataclass
 from holdfast.adapters.detectors.linear import Encoded, Linear
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of a view: copied, or decoded from a run of the source.
-
-    Args:
-        at: where it starts in the view.
-        start, end: its place in the source.
-        code: the name of the code, or "" if it was copied.
-    """
-
-    at: int
-    start: int
-    end: int
-    code: str
+# A stretch of a view: where it starts there, its start and end in the source, and the
+# name of the code it was decoded from, or "" if it was copied. A hostile text holds tens
+# of thousands, so that they are bare tuples.
+Piece = tuple[int, int, int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,21 +52,31 @@ class View:
             return len(self.text) - end, len(self.text) - start, self.name
         if not self.pieces:
             return start, end, self.name
-        places = [piece.at for piece in self.pieces]
-        first = max(bisect_right(places, start) - 1, 0)
-        last = max(bisect_right(places, max(end - 1, start)) - 1, first)
-        codes = [piece.code for piece in self.pieces[first : last + 1] if piece.code]
-        begin, finish = self.pieces[first], self.pieces[last]
-        source_start = begin.start if begin.code else begin.start + start - begin.at
-        source_end = finish.end if finish.code else finish.start + end - finish.at
+        first = self._piece(start)
+        last = max(self._piece(max(end - 1, start)), first)
+        codes = [code for _, _, _, code in self.pieces[first : last + 1] if code]
+        at, source_start, _, code = self.pieces[first]
+        if not code:
+            source_start += start - at
+        at, begin, source_end, code = self.pieces[last]
+        if not code:
+            source_end = begin + end - at
         return source_start, source_end, codes[0] if codes else ""
+
+    def _piece(self, place: int) -> int:
+        return max(bisect_right(self.pieces, place, key=_start_of) - 1, 0)
+
+
+def _start_of(piece: Piece) -> int:
+    return piece[0]
 
 
 # --- codes that stand for bytes -----------------------------------------------------
 
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t\n\r"
 PRINTABLE_SHARE = 0.85
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
+SHORT_CHARS = 24
 
 
 def readable(data: bytes) -> str | None:
@@ -91,11 +91,12 @@ def readable(data: bytes) -> str | None:
         return data.decode("utf-16-le" if little else "utf-16-be", "replace")
     strange = len(data.translate(None, _PRINTABLE))
     if strange > len(data) * (1 - PRINTABLE_SHARE):
+        if min(data) < 0x20 and _CONTROL.search(data):
+            return None
         try:
-            text = data.decode()
+            return data.decode()
         except UnicodeDecodeError:
             return None
-        return None if _CONTROL.search(text) else text
     return data.decode(errors="replace")
 
 
@@ -114,7 +115,7 @@ def _from_base64(run: str) -> str | None:
     if code.islower() or code.isupper() or code.isdigit():
         return None
     # The run may start with letters of the text around it: at most three do not matter.
-    for shift in range(4):
+    for shift in range(4 if len(code) >= SHORT_CHARS else 1):
         part = code[shift:]
         part = part[: len(part) - (len(part) % 4 == 1)]
         try:
@@ -152,7 +153,6 @@ _BYTE_CODES: tuple[tuple[str, Linear, Callable[[str], str | None]], ...] = (
     ("binary", _BINARY, _from_binary),
     ("base32", _BASE32, _from_base32),
 )
-RUNS_MAX = 4_000
 
 
 def _decoded_runs(text: Encoded) -> Iterator[View]:
@@ -161,12 +161,12 @@ def _decoded_runs(text: Encoded) -> Iterator[View]:
         parts: list[str] = []
         pieces: list[Piece] = []
         at = 0
-        for start, end in finder.spans(text, RUNS_MAX):
+        for start, end in finder.spans(text):
             decoded = decode(text.text[start:end])
             if decoded is None:
                 continue
             parts.append(decoded + "\n")
-            pieces.append(Piece(at, start, end, name))
+            pieces.append((at, start, end, name))
             at += len(parts[-1])
         if parts:
             yield View(name=name, text="".join(parts), pieces=tuple(pieces))
@@ -174,11 +174,16 @@ def _decoded_runs(text: Encoded) -> Iterator[View]:
 
 # --- codes that stand for single characters -------------------------------------------
 
+# Each branch starts with a literal: the engine then skips to the next of the three.
+_ENTITY = r"(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});?"
+_ESCAPED = (
+    r"(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}"
+    r"|U[0-9A-Fa-f]{8}|[0-7]{3}|[nrt/\"'])"
+)
 _CODES = re.compile(
-    r"(?P<percent>(?:%[0-9A-Fa-f]{2})+)"
-    r"|(?P<html>(?:&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});?)+)"
-    r"|(?P<escape>(?:\\(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}"
-    r"|U[0-9A-Fa-f]{8}|[0-7]{3}|[nrt/\"']))+)"
+    r"%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*"
+    rf"|&{_ENTITY}(?:&{_ENTITY})*"
+    rf"|\\{_ESCAPED}(?:\\{_ESCAPED})*"
 )
 _ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]+)\}|[uUx]([0-9A-Fa-f]+)|([0-7]{3})|(.))")
 _CHARACTERS = {"n": "\n", "r": "\n", "t": " "}
@@ -200,10 +205,10 @@ def _escaped(found: re.Match[str]) -> str:
     return chr(code) if code < 0x110000 else "\ufffd"
 
 
-_DECODERS: dict[str, Callable[[str], str]] = {
-    "percent": _from_percent,
-    "html": html.unescape,
-    "escape": _from_escapes,
+_DECODERS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "%": ("percent", _from_percent),
+    "&": ("html", html.unescape),
+    "\\": ("escape", _from_escapes),
 }
 
 
@@ -213,25 +218,27 @@ def _decoded_codes(text: str) -> Iterator[View]:
         return
     parts: list[str] = []
     pieces: list[Piece] = []
-    known: dict[str, str] = {}
+    known: dict[str, tuple[str, str]] = {}
     at = done = 0
     for found in _CODES.finditer(text):
-        name, run, start = found.lastgroup or "", found[0], found.start()
+        run = found[0]
+        start, end = found.span()
         if start > done:
             parts.append(text[done:start])
-            pieces.append(Piece(at, done, start, ""))
+            pieces.append((at, done, start, ""))
             at += start - done
-        decoded = known.get(run)
-        if decoded is None:
-            decoded = known[run] = _DECODERS[name](run)
-        done = found.end()
+        if run not in known:
+            name, decode = _DECODERS[run[0]]
+            known[run] = name, decode(run)
+        name, decoded = known[run]
         parts.append(decoded)
-        pieces.append(Piece(at, start, done, name))
+        pieces.append((at, start, end, name))
         at += len(decoded)
+        done = end
     if not pieces:
         return
     parts.append(text[done:])
-    pieces.append(Piece(at, done, len(text), ""))
+    pieces.append((at, done, len(text), ""))
     yield View(name="codes", text="".join(parts), pieces=tuple(pieces))
 
 
@@ -279,9 +286,9 @@ def _squeezed(text: Encoded) -> View | None:
     parts: list[str] = []
     pieces: list[Piece] = []
     at = 0
-    for start, end in _SPACED.spans(text, RUNS_MAX):
+    for start, end in _SPACED.spans(text):
         parts.append(_GAPS.sub("", text.text[start:end]) + "\n")
-        pieces.append(Piece(at, start, end, "spaced"))
+        pieces.append((at, start, end, "spaced"))
         at += len(parts[-1])
     if not parts:
         return None
