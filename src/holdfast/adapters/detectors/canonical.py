@@ -19,6 +19,8 @@ from holdfast.adapters.detectors.lookalikes import LOOKALIKES, folded
 
 MEMORY_MAX = 30_000
 _RUN = re.compile(r"[ \n]{2,}")
+# Stretches in which each character stands for itself: words with single blanks between.
+_EVEN = re.compile(r"[!-~]+(?:[ \n][!-~]+)*")
 # What plain text is made of; anything else of ASCII is folded.
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\n"
 _DOUBLES = (" \n", "\n ", "\n\n")
@@ -117,14 +119,30 @@ def _one_blank(run: re.Match[str]) -> str:
 
 
 def _placed(original: str, table: _Table | None) -> tuple[list[int], list[int]]:
-    """Work the places out again, character by character."""
+    """Work out where each canonical character came from."""
     if table is None:
         return list(range(len(original))), list(range(1, len(original) + 1))
     starts: list[int] = []
     ends: list[int] = []
+    done = 0
+    for stretch in _EVEN.finditer(original):
+        start, end = stretch.span()
+        _place(original, (done, start), table, (starts, ends))
+        starts.extend(range(start, end))
+        ends.extend(range(start + 1, end + 1))
+        done = end
+    _place(original, (done, len(original)), table, (starts, ends))
+    return starts, ends
+
+
+def _place(
+    original: str, span: tuple[int, int], table: _Table, found: tuple[list[int], list[int]]
+) -> None:
+    """Place the characters of a stretch one by one; it starts after none or no blank."""
+    starts, ends = found
     after_blank = False
-    for place, character in enumerate(original):
-        for part in table[ord(character)]:
+    for place in range(*span):
+        for part in table[ord(original[place])]:
             blank = part in " \n"
             if blank and after_blank:
                 ends[-1] = place + 1
@@ -132,4 +150,3 @@ def _placed(original: str, table: _Table | None) -> tuple[list[int], list[int]]:
                 starts.append(place)
                 ends.append(place + 1)
             after_blank = blank
-    return starts, ends

@@ -16,6 +16,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 
 from holdfast.adapters.detectors.linear import Encoded, Linear
 
@@ -32,14 +33,14 @@ class View:
 
     Args:
         name: the way, as "base64".
-        pieces: in order; none if every character stands for the one of its place,
-            counted from the end if `backwards`.
+        pieces: its stretches in order, worked out when first asked for; None if every
+            character stands for the one of its place, counted from the end if `backwards`.
         squeezed: whether the gaps between words are gone.
     """
 
     name: str
     text: str
-    pieces: tuple[Piece, ...] = ()
+    pieces: Callable[[], list[Piece]] | None = None
     backwards: bool = False
     squeezed: bool = False
 
@@ -50,21 +51,27 @@ class View:
         """
         if self.backwards:
             return len(self.text) - end, len(self.text) - start, self.name
-        if not self.pieces:
+        if self.pieces is None:
             return start, end, self.name
-        first = self._piece(start)
-        last = max(self._piece(max(end - 1, start)), first)
-        codes = [code for _, _, _, code in self.pieces[first : last + 1] if code]
-        at, source_start, _, code = self.pieces[first]
+        pieces = self.pieces()
+        first = _piece_at(pieces, start)
+        last = max(_piece_at(pieces, max(end - 1, start)), first)
+        codes = [code for _, _, _, code in pieces[first : last + 1] if code]
+        at, source_start, _, code = pieces[first]
         if not code:
             source_start += start - at
-        at, begin, source_end, code = self.pieces[last]
+        at, begin, source_end, code = pieces[last]
         if not code:
             source_end = begin + end - at
         return source_start, source_end, codes[0] if codes else ""
 
-    def _piece(self, place: int) -> int:
-        return max(bisect_right(self.pieces, place, key=_start_of) - 1, 0)
+
+def _piece_at(pieces: list[Piece], place: int) -> int:
+    return max(bisect_right(pieces, place, key=_start_of) - 1, 0)
+
+
+def _same(pieces: list[Piece]) -> list[Piece]:
+    return pieces
 
 
 def _start_of(piece: Piece) -> int:
@@ -100,8 +107,11 @@ def readable(data: bytes) -> str | None:
     return data.decode(errors="replace")
 
 
-_BASE64 = Linear(
-    r"[A-Za-z0-9+/_-]{16,}(?:\n[A-Za-z0-9+/_-]{16,})*(?:\n[A-Za-z0-9+/_-]{2,}={1,2})?"
+_BASE64 = Linear(r"[A-Za-z0-9+/_-]{16}")
+BASE64_CHARS_MIN = 16
+_BASE64_ONLY = bytes(
+    code if code < 0x7F and (chr(code).isalnum() or chr(code) in "+/_-") else 0x20
+    for code in range(0x100)
 )
 _TO_STANDARD = str.maketrans("-_", "+/", "\n=")
 _HEX = Linear(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[\s:,;-]{0,2}){10,}")
@@ -147,21 +157,48 @@ def _from_base32(run: str) -> str | None:
     return readable(base64.b32decode(code)) if code else None
 
 
-_BYTE_CODES: tuple[tuple[str, Linear, Callable[[str], str | None]], ...] = (
-    ("base64", _BASE64, _from_base64),
-    ("hex", _HEX, _from_hex),
-    ("binary", _BINARY, _from_binary),
-    ("base32", _BASE32, _from_base32),
+def _base64_runs(text: Encoded) -> Iterator[tuple[int, int]]:
+    """Yield the long runs of the alphabet; those of neighbouring lines are one."""
+    if not _BASE64.found(text):
+        return
+    data = text.data
+    at = seen = place = 0
+    waiting: tuple[int, int] | None = None
+    for run in data.translate(_BASE64_ONLY).split():
+        if len(run) < BASE64_CHARS_MIN:
+            continue
+        start = data.index(run, at)
+        at = start + len(run)
+        place += text.count(seen, start)
+        if waiting and start == seen + 1 and data[seen] == 0x0A:
+            waiting = waiting[0], place + len(run)
+        else:
+            if waiting:
+                yield waiting
+            waiting = place, place + len(run)
+        place += len(run)
+        seen = at
+    if waiting:
+        yield waiting
+
+
+_BYTE_CODES: tuple[
+    tuple[str, Callable[[Encoded], Iterator[tuple[int, int]]], Callable[[str], str | None]], ...
+] = (
+    ("base64", _base64_runs, _from_base64),
+    ("hex", _HEX.spans, _from_hex),
+    ("binary", _BINARY.spans, _from_binary),
+    ("base32", _BASE32.spans, _from_base32),
 )
 
 
 def _decoded_runs(text: Encoded) -> Iterator[View]:
     """Read together all runs of one code that decode to text."""
-    for name, finder, decode in _BYTE_CODES:
+    for name, runs, decode in _BYTE_CODES:
         parts: list[str] = []
         pieces: list[Piece] = []
         at = 0
-        for start, end in finder.spans(text):
+        for start, end in runs(text):
             decoded = decode(text.text[start:end])
             if decoded is None:
                 continue
@@ -169,7 +206,7 @@ def _decoded_runs(text: Encoded) -> Iterator[View]:
             pieces.append((at, start, end, name))
             at += len(parts[-1])
         if parts:
-            yield View(name=name, text="".join(parts), pieces=tuple(pieces))
+            yield View(name=name, text="".join(parts), pieces=partial(_same, pieces))
 
 
 # --- codes that stand for single characters -------------------------------------------
@@ -216,30 +253,34 @@ def _decoded_codes(text: str) -> Iterator[View]:
     """Read codes for single characters in their place, with the text around them."""
     if "%" not in text and "&" not in text and "\\" not in text:
         return
-    parts: list[str] = []
+    known = _Known()
+    decoded = _CODES.sub(lambda found: known[found[0]], text)
+    if known:
+        pieces = cache(partial(_code_pieces, text, known))
+        yield View(name="codes", text=decoded, pieces=pieces)
+
+
+class _Known(dict[str, str]):
+    """Runs of codes and what they stand for."""
+
+    def __missing__(self, run: str) -> str:
+        decoded = self[run] = _DECODERS[run[0]][1](run)
+        return decoded
+
+
+def _code_pieces(text: str, known: _Known) -> list[Piece]:
     pieces: list[Piece] = []
-    known: dict[str, tuple[str, str]] = {}
     at = done = 0
     for found in _CODES.finditer(text):
-        run = found[0]
         start, end = found.span()
         if start > done:
-            parts.append(text[done:start])
             pieces.append((at, done, start, ""))
             at += start - done
-        if run not in known:
-            name, decode = _DECODERS[run[0]]
-            known[run] = name, decode(run)
-        name, decoded = known[run]
-        parts.append(decoded)
-        pieces.append((at, start, end, name))
-        at += len(decoded)
+        pieces.append((at, start, end, _DECODERS[text[start]][0]))
+        at += len(known[found[0]])
         done = end
-    if not pieces:
-        return
-    parts.append(text[done:])
     pieces.append((at, done, len(text), ""))
-    yield View(name="codes", text="".join(parts), pieces=tuple(pieces))
+    return pieces
 
 
 # --- other ways of writing ------------------------------------------------------------
@@ -292,7 +333,7 @@ def _squeezed(text: Encoded) -> View | None:
         at += len(parts[-1])
     if not parts:
         return None
-    return View(name="spaced", text="".join(parts), pieces=tuple(pieces), squeezed=True)
+    return View(name="spaced", text="".join(parts), pieces=partial(_same, pieces), squeezed=True)
 
 
 def rot13_view(text: str) -> View:
