@@ -344,6 +344,7 @@ def _turned_keys(keys: Iterable[str]) -> dict[str, str]:
             found[longest[::-1]] = "reversed"
             if longest.isascii():
                 found[longest.translate(ROT13)] = "rot13"
+                found[longest[::-1].translate(ROT13)] = "rot13"
     return {key: name for key, name in found.items() if key not in set(keys)}
 
 

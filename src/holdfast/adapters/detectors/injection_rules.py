@@ -69,23 +69,31 @@ def _words(*words: str) -> str:
 # --- English ---------------------------------------------------------------------------
 
 _DISREGARD = _words(
-    "ignor(?:e|ing)", "disregard(?:ing)?", "forget(?:ting)?", "overlook", "neglect", "discard", "bypass",
-    "override", "overrule", "abandon", "erase", "unlearn", "supersede", "pay no attention to", "stop following",
-    "(?:do not|don't|dont|never|no longer) (?:follow|obey|listen to|adhere to)", "set aside",
-    "skip", "cancel", "delete", "drop",
+    "ignor(?:e|ing)", "disregard(?:ing)?", "forget(?:ting)?", "overlook", "neglect", "discard", "bypass", "unlearn",
+    "override", "pay no attention to", "stop following", "set aside",
+    "(?:do not|don't|dont|never|no longer) (?:follow|obey|listen to|adhere to)",
+)  # fmt: skip
+# Machines and contracts do these things too.
+_REPLACE = _words(
+    "overrule", "abandon", "erase", "supersede", "skip", "cancel", "delete", "drop", "override", "ignore", "disregard",
+    "forget", "discard",
 )  # fmt: skip
 _DISREGARD_KEYS = (
-    "ignor", "disregard", "forget", "overlook", "neglect", "discard", "bypass", "overrid", "overrule", "abandon",
-    "erase", "unlearn", "supersede", "pay no", "following", "follow", "obey", "listen", "adhere",
-    "set aside", "skip", "cancel", "delete", "drop",
+    "ignor", "disregard", "forget", "overlook", "neglect", "discard", "bypass", "override", "unlearn", "pay no",
+    "stop following", "follow", "obey", "listen", "adhere", "set aside",
+)  # fmt: skip
+_REPLACE_KEYS = (
+    "overrule", "abandon", "erase", "supersede", "skip", "cancel", "delete", "drop", "override", "ignore", "disregard",
+    "forget", "discard",
 )  # fmt: skip
 _PRIOR = _words(
-    "previous(?:ly)?", "prior", "above", "preceding", "earlier", "past", "foregoing", "existing", "original",
-    "initial", "former", "system", "old", "last",
+    "previous(?:ly)?", "prior", "above", "preceding", "earlier", "foregoing", "original", "initial", "system",
 )  # fmt: skip
 _ORDERS = _words(
-    "instructions?", "instrucions?", "prompts?", "directives?", "directions?", "commands?", "orders?", "guidelines?",
-    "rules?", "programming", "constraints?", "restrictions?", "guidance", "training", "safeguards?",
+    "instructions?", "instrucions?", "prompts?", "directives?", "directions?", "guidelines?", "programming", "guidance",
+)  # fmt: skip
+_RULES = _words(
+    "commands?", "orders?", "rules?", "constraints?", "restrictions?", "training", "safeguards?", "instructions?", "prompts?",
 )  # fmt: skip
 _SECRET = _words("system", "initial", "hidden", "original", "secret", "internal", "base", "pre", "root", "confidential", "first")
 _TELL = _words(
@@ -103,6 +111,12 @@ _STATE = _words("say", "state", "respond", "reply", "answer", "claim", "tell", "
 _PHRASES = (
     Rule(id="override.prior", category=ROLE, weight=0.9, keys=_DISREGARD_KEYS,
          pattern=rf"\b{_DISREGARD} <3>{_PRIOR} <2>{_ORDERS}\b"),
+    Rule(id="override.rules", category=ROLE, weight=0.6,
+         keys=("ignor", "disregard", "forget", "stop following", "follow", "obey", "listen", "adhere", "unlearn"),
+         pattern=rf"\b(?:ignor(?:e|ing)|disregard(?:ing)?|forget(?:ting)?|unlearn|stop following|(?:do not|don't|never) (?:follow|obey|listen to|adhere to)) "
+                 rf"(?:about )?(?:all |any |the |of |your |those )*{_PRIOR} {_RULES}\b"),
+    Rule(id="override.replaced", category=ROLE, weight=0.3, keys=_REPLACE_KEYS,
+         pattern=rf"\b{_REPLACE} <3>(?:previous|prior|earlier|existing|original|initial|former|old|last|past) <1>{_RULES}\b"),
     Rule(id="override.given", category=ROLE, weight=0.85, keys=_DISREGARD_KEYS,
          pattern=rf"\b{_DISREGARD} <3>{_ORDERS} <2>"
                  r"(?:above|before|earlier|previously|so far|(?:you|i) (?:were|was|have|had|are|been)|given|(?:from|in) the (?:system|developer))\b"),
@@ -127,8 +141,8 @@ _PHRASES = (
                  r"(?:text|content|context|conversations?|messages?|requests?|tasks?|information|data|inputs?|questions?|chats?|statements?)\b"),
     Rule(id="override.and_state", category=ROLE, weight=0.6, keys=("ignore", "disregard"),
          pattern=rf"\b(?:ignore|disregard) (?:the|this|that|all|these) <2>(?:and|then|instead) (?:instead |just |simply )?(?:say|state|respond|reply|claim|admit|tell (?:the|them))\b"),
-    Rule(id="override.regardless", category=ROLE, weight=0.5, keys=("regardless of", "irrespective of", "instead of"),
-         pattern=rf"\b(?:regardless|irrespective|instead) of (?:all |any |the |your |my )*{_PRIOR} (?:tasks?|instructions?|prompts?|commands?|directives?|orders)\b"),
+    Rule(id="override.regardless", category=ROLE, weight=0.5, keys=("regardless of", "irrespective of"),
+         pattern=rf"\b(?:regardless|irrespective) of (?:all |any |the |your |my )*{_PRIOR} (?:tasks?|instructions?|prompts?|commands?|directives?|orders)\b"),
     Rule(id="override.new", category=ROLE, weight=0.6, keys=("instructions", "directive", "objective", "task"),
          pattern=r"\b(?:your|the following are your|here are your) (?:new|real|actual|true|only|updated) (?:instructions|directives?|objective|primary task|mission|orders) (?:is|are|follow)\b"),
     Rule(id="override.new_head", category=ROLE, weight=0.35, keys=("new instructions", "updated instructions", "new system prompt", "new task", "new directive"),
@@ -189,8 +203,14 @@ _PHRASES = (
          pattern=r"\b(?:bypass|disable|turn off|deactivate|circumvent|switch off) (?:all |any |the |of )*(?:ai |model )?(?:safety (?:filters?|guidelines|protocols|features|measures|mechanisms|restrictions)|content (?:filters?|moderation|polic(?:y|ies)|restrictions)|guardrails|ethical guidelines)\b"),
     Rule(id="bypass.without", category=BYPASS, weight=0.7, keys=("without",),
          pattern=rf"\b(?:respond|answer|reply|speak|comply|generate <2>|write <2>|act|operate|responses?|answers?) <2>without (?:any |all |the |your |any of the )?(?:(?:ethical|moral|legal|content|safety|usual|typical|kind of|form of) )*(?:filter(?:s|ing)?|restrictions?|limitations?|censorship|guidelines|constraints|moral(?:s|ity|izing)?|ethic(?:s|al)?|safeguards|guardrails|refus(?:al|ing))\b"),
-    Rule(id="bypass.have_no", category=BYPASS, weight=0.7, keys=("have no", "has no", "not bound", "no longer bound", "longer restricted", "not restricted", "not limited", "isn t bound", "is not bound", "not have to abide", "don t have to abide", "not have to follow", "not subject", "not required to"),
-         pattern=rf"\b(?:you|dan|it|he|she|they|who|which|ai|gpt|chatgpt|{_MODEL}) (?:(?:now )?ha(?:ve|s) (?:absolutely )?no (?:ethical |moral |content |legal |any )*(?:restrictions|rules|limits|limitations|guidelines|filters|morals|ethics|boundaries|moral compass)\b|(?:are|is|isn't|aren't|am) (?:no longer|not)? ?(?:bound|restricted|constrained|limited|governed) by (?:any |the |your |openai'?s? |its )*(?:<2>)(?:restrictions|rules|limits|limitations|guidelines|filters|polic(?:y|ies)|ethics|morals?|laws|content)|(?:do|does) not have to (?:abide|follow|obey|comply|adhere) (?:by|to|with)? ?(?:the |any |your )*(?:<1>)(?:rules|guidelines|restrictions|polic(?:y|ies)))"),
+    Rule(id="bypass.have_no", category=BYPASS, weight=0.3, keys=("have no", "has no", "have absolutely", "has absolutely"),
+         pattern=rf"\b(?:you|it|he|she|they|who|which|that) (?:now )?ha(?:ve|s) (?:absolutely )?no (?:any )*{_LIMITS}\b"),
+    Rule(id="bypass.model_has_no", category=BYPASS, weight=0.65, keys=("have no", "has no", "have absolutely", "has absolutely"),
+         pattern=rf"\b(?:{_MODEL}|dan) (?:now )?ha(?:ve|s) (?:absolutely )?no (?:ethical |moral |content |legal |any )*{_LIMITS}\b"
+                 r"|\b(?:you|he|she|it|they|who|which|that) (?:now )?ha(?:ve|s) (?:absolutely )?no (?:(?:ethical|moral|content|legal|ethics|morals)(?: and| or)? )+(?:restrictions|rules|limits|limitations|guidelines|filters|boundaries|compass|whatsoever|constraints)"),
+    Rule(id="bypass.unbound", category=BYPASS, weight=0.65, keys=("bound", "restricted", "constrained", "governed", "abide", "not have to follow", "don t have to follow"),
+         pattern=rf"\b(?:you|dan|it|he|she|{_MODEL}) (?:(?:are|is|isn't|aren't|am) (?:no longer|not)? ?(?:bound|restricted|constrained|governed) by (?:any |the |your |openai'?s? |its )*<2>(?:restrictions|rules|limits|limitations|guidelines|filters|polic(?:y|ies)|ethics|morals?|laws|content)"
+                 r"|(?:do|does) not have to (?:abide|follow|obey|comply|adhere) (?:by|to|with)? ?(?:the |any |your )*<1>(?:rules|guidelines|restrictions|polic(?:y|ies)))"),
     Rule(id="bypass.no_ethics", category=BYPASS, weight=0.3, keys=("ethical", "moral", "legality", "legal"),
          pattern=r"\b(?:without|no|free (?:of|from)|ignor(?:e|ing|es)|regardless of|disregard(?:ing|s)?|devoid of|lacks?|any) (?:any |all |the |of )*(?:ethical|moral|legal)(?:ity)?(?: (?:and|or|and or|,) (?:ethical|moral|legal)(?:ity)?)* (?:guidelines|constraints|restrictions|limitations|considerations|boundaries|principles|concerns|rules|implications|compass|obligations|standards)\b"),
     Rule(id="bypass.never_refuse", category=BYPASS, weight=0.55, keys=("refuse", "reject", "decline", "say no"),
@@ -204,7 +224,8 @@ _PHRASES = (
     Rule(id="extract.yours", category=EXTRACTION, weight=0.85, keys=("prompt", "instruction", "system message", "configuration", "guideline", "directive", "rules"),
          pattern=rf"\b{_TELL} (?:me |us |back |out |all |everything (?:in|from|of) )*(?:(?:all|any|each|the (?:full|exact|entire|complete|first|text|contents?|words?)) (?:of |from |in )?)*your <1>{_SECRET} <1>(?:prompts?|instructions?|messages?|rules|configuration|directives?|guidelines)\b"),
     Rule(id="extract.system_prompt", category=EXTRACTION, weight=0.8, keys=("prompt",),
-         pattern=rf"\b{_TELL} (?:me |us |back |out |all |everything (?:in|from|of) )*(?:(?:full|exact|entire|complete|text|contents?|verbatim|words?|copy) |(?:of |from |in )|the )*(?:(?:system|initial|hidden|secret|internal) )+prompt\b"),
+         pattern=r"\b(?:show|reveal|print|output|repeat|display|leak|expose|disclose|dump|recite|echo|(?:tell|give|send) (?:me|us)) (?:me |us |back |out )*(?:all |everything )?"
+                 r"(?:(?:full|exact|entire|complete|text|contents?|verbatim|words?|copy) |(?:of |from |in )|the )*(?:(?:system|initial|hidden|secret|internal) )+prompt\b"),
     Rule(id="extract.your_prompt", category=EXTRACTION, weight=0.8, keys=("your prompt", "your instructions", "your rules", "your guidelines", "your system message", "your full", "your exact", "your original", "your entire", "your complete"),
          pattern=r"\b(?:show|reveal|print|output|repeat|display|leak|expose|disclose|dump|recite|echo|tell|give) (?:me |us |back |out |all (?:of )?)*your (?:full |exact |entire |complete |own |original )*(?:prompt|instructions|rules|guidelines|system message)(?:[.!?,;:\"'\n`)*\]]|$| and | verbatim| in full| word for word| to me| above| exactly| now| as | then)"),
     Rule(id="extract.ask_yours", category=EXTRACTION, weight=0.6, keys=("system prompt", "system message", "initial prompt", "hidden prompt", "system instructions", "initial instructions", "original instructions", "secret instructions", "hidden instructions"),
@@ -224,7 +245,7 @@ _PHRASES = (
     Rule(id="exfiltrate.append", category=EXTRACTION, weight=0.6, keys=("query", "parameter", "url", "image", "link"),
          pattern=r"\b(?:append|include|encode|embed|insert|add|put) <6>(?:conversation|chat history|user'?s? data|secrets?|api key|password|system prompt|personal (?:data|information)) <6>(?:url|link|image|query|parameter)s?\b"),
     Rule(id="decode.obey", category=ENCODING, weight=0.7, keys=("decode", "decrypt", "decipher"),
-         pattern=r"\b(?:decode|decrypt|decipher) <8>(?:and|then) (?:then )?(?:follow|execute|obey|do|run|comply|carry out|perform) (?:it|the|what|its|them|those|these|whatever|that|exactly)\b"),
+         pattern=r"\b(?:decode|decrypt|decipher) <8>(?:and|then) (?:then )?(?:follow|execute|obey|do|run|comply|carry out|perform) (?:it|what|its|them|those|these|whatever|that|exactly|the (?:instructions?|commands?|orders?|message|text|result|output))\b"),
     Rule(id="fence.end", category=DELIMITER, weight=0.45, keys=("end of", "begin", "start of", "end "),
          pattern=r"[-=#*<\[]{2,} ?/?(?:end|begin|start)(?:ing)? (?:of )?(?:the )?(?:system prompt|system message|system instructions|user (?:input|prompt|query|data)|untrusted (?:input|data|content)|prompt|instructions? (?:to|from)|hidden instructions?)\b"),
 )  # fmt: skip
