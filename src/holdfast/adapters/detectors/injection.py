@@ -50,15 +50,14 @@ TRIGGER_CHARS_MIN = 5
 _NEGATED = re.compile(r"(?:n't|\bnot|\bnever|\bcannot|\bwithout|\bdont)[\s\W]{1,3}(?:ever |just |simply )?$")
 _ABOUT = re.compile(
     r"inject|jailbreak|attack|adversar|malicious|red[ -]team|vulnerab|owasp|phrase|such as|for example"
-    r"|e\.g\.|exploit|security|detect|classif|\bfilter|token(?:izer|s\b)|guardrail|payload|mitigat|the words"
-    r"|\bregex|pattern|rule"
-)  # fmt: skip
+    r"|e\.g\.|exploit|detector|detects|classif|filters? look|tokenizer|\btokens?\b|guardrail|payload|mitigat"
+    r"|the words|regex|pattern"
+)
 _QUOTED_BEFORE = re.compile(r"[\"'`(>][^\"'`\n]{0,40}$")
 _QUOTED_AFTER = re.compile(r"[^\"'`\n]{0,60}[\"'`)<]")
 _REPORTED = re.compile(
-    r"(?:\b(?:to|that|may|might|can|could|would|will|who|which|they|it|users?|attackers?|text|models?|and|or|not|from|by|of)"
-    r"[\s\W]{1,3})(?:simply |just |then )?$"
-)  # fmt: skip
+    r"\b(?:to|that|may|might|would|who|which|attackers?|users?|models?|it)[\s\W]{1,3}(?:simply |just |then )?$"
+)
 _ADDRESSED = re.compile(r"\b(?:you|i want|please|must|need|have|should|ordered|required|asked)\b[^.!?\n]{0,16}$")
 CONTEXT_CHARS = 200
 
