@@ -17,7 +17,8 @@ from collections.abc import Sequence
 
 from holdfast.adapters.detectors.lookalikes import LOOKALIKES, folded
 
-MEMORY_MAX = 30_000
+# More than a text of 100 KB can hold, so that one text empties the memory once at most.
+MEMORY_MAX = 50_000
 _RUN = re.compile(r"[ \n]{2,}")
 # Stretches in which each character stands for itself: words with single blanks between.
 _EVEN = re.compile(r"[!-~]+(?:[ \n][!-~]+)*")

@@ -70,6 +70,18 @@ class _Node:
     path: tuple[str, ...]
     steps: tuple[tuple[View, Canonical], ...]
 
+    def is_new(self, view: View, base: Canonical) -> bool:
+        """Say whether a view decodes anything that the node before does not show too."""
+        # Codes for single characters were all decoded on the step before: these are new.
+        if not self.steps or view.pieces is None or view.name == "codes":
+            return True
+        before = self.steps[-1][0]
+        return any(
+            before.origin(*base.origin(start, end))[2]
+            for _, start, end, code in view.pieces()
+            if code
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Engine:
@@ -143,21 +155,19 @@ class RuleInjectionDetector:
                 if _combined(found) > SURE:
                     break
         found += places.canaries(marks, kept)
-        if node.path and node.path[-1] in ("leet", "spaced"):
-            return []
-        views: list[tuple[View, Canonical]] = [(view, kept) for view in decoded_views(Encoded(kept.text))]
-        if len(node.path) >= DEPTH_MAX:
-            if any(view.name != "codes" for view, _ in views):
-                found.append(places.evidence(ENCODING, "codes.too_deep", 0.5, (0, len(low.text))))
-            return []
-        views += [(view, low) for view in rewritten_views(words)]
-        if "rot13" in turned:
-            views.append((rot13_view(kept.text), kept))
-        if "reversed" in turned:
-            views.append((reversed_view(kept.text), kept))
-        return [_Node(view.text, (*node.path, view.name), (*node.steps, (view, base)))
-                for view, base in views
-                if view.name not in node.path or view.pieces]  # fmt: skip
+        views = _turned_views(kept, turned)
+        if not node.path or node.path[-1] not in _REWRITTEN:
+            decoded = [view for view in decoded_views(Encoded(kept.text)) if node.is_new(view, kept)]
+            if decoded and len(node.path) >= DEPTH_MAX:
+                found.append(places.whole(ENCODING, "codes.too_deep", 0.5))
+                return []
+            views += [(view, kept) for view in decoded]
+            views += [(view, low) for view in rewritten_views(words)]
+        return [
+            _Node(view.text, (*node.path, view.name), (*node.steps, (view, base)))
+            for view, base in views
+            if view.name not in _REWRITTEN or view.name not in node.path
+        ]
 
     def _judge(
         self, engine: _Engine, index: int, words: Encoded, places: _Places
@@ -224,6 +234,13 @@ class _Places:
         return Evidence(
             category=category, rule=rule, weight=weight, start=start, end=end, view=view_name
         )
+
+    def whole(self, category: str, rule: str, weight: float) -> Evidence:
+        """Return evidence for all of the text, whatever part of it is only copied."""
+        span = (0, len(self._low.text))
+        found = self.evidence(category, rule, weight, span)
+        assert found is not None, "a view decodes something"
+        return found
 
     def canaries(self, marks: Sequence[tuple[str, str]], kept: Canonical) -> list[Evidence]:
         """Find the canaries: `(form, view)` as of `_canary_forms`."""
@@ -303,6 +320,19 @@ def _combined(evidence: Iterable[Evidence]) -> float:
 
 def _too_much(rule: str, length: int) -> Evidence:
     return Evidence(category=ENCODING, rule=rule, weight=0.5, start=0, end=length, view="codes")
+
+
+# Letters that stand for letters: what is read so is not decoded further.
+_REWRITTEN = ("rot13", "reversed", "leet", "spaced")
+
+
+def _turned_views(kept: Canonical, turned: set[str]) -> list[tuple[View, Canonical]]:
+    views: list[tuple[View, Canonical]] = []
+    if "rot13" in turned:
+        views.append((rot13_view(kept.text), kept))
+    if "reversed" in turned:
+        views.append((reversed_view(kept.text), kept))
+    return views
 
 
 # --- which rules to try ------------------------------------------------------------------

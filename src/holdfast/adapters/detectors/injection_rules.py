@@ -130,7 +130,7 @@ _PHRASES = (
          keys=("ignore", "disregard", "forget", "overlook"),
          pattern=r"\b(?:ignore|disregard|forget|overlook) (?:about )?(?:everything|everthing|anything|all|what) (?:that )?"
                  r"(?:(?:i|we|they|openai|anthropic) )?(?:(?:you|you've|i|i've)(?: have|'ve|'ve| were| are| had)? )?(?:just |ever |been |learned or |have been )*"
-                 r"(?:told|taught|instructed|said|trained|learned|learnt|above|(?:you )?(?:were|have been) (?:told|taught|instructed)|before this|prior to this)\b"),
+                 r"(?:told|taught|instructed|said|trained|above|(?:you )?(?:were|have been) (?:told|taught|instructed)|before this|prior to this)\b"),
     Rule(id="override.above", category=ROLE, weight=0.85, keys=("ignore", "disregard", "forget"),
          pattern=r"\b(?:ignore|disregard|forget) (?:everything |all )?(?:of )?(?:the )?(?:above|previous|preceding|prior)(?: (?:text|content|context|conversation|messages?|everything|tasks?|requests?))?"
                  r" (?:and|then|but)? ?(?:instead |now |just |please |simply )?(?:say|state|respond|reply|answer|tell|translate|give|do|write|output|print|follow|act|send|reveal|show|repeat|execute|run|call|use)\b"),

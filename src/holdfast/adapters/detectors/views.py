@@ -212,7 +212,7 @@ def _decoded_runs(text: Encoded) -> Iterator[View]:
 # --- codes that stand for single characters -------------------------------------------
 
 # Each branch starts with a literal: the engine then skips to the next of the three.
-_ENTITY = r"(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});?"
+_ENTITY = r"(?:\#[0-9]{1,7};?|\#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z]{2,8};)"
 _ESCAPED = (
     r"(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}"
     r"|U[0-9A-Fa-f]{8}|[0-7]{3}|[nrt/\"'])"
@@ -255,7 +255,7 @@ def _decoded_codes(text: str) -> Iterator[View]:
         return
     known = _Known()
     decoded = _CODES.sub(lambda found: known[found[0]], text)
-    if known:
+    if decoded != text:
         pieces = cache(partial(_code_pieces, text, known))
         yield View(name="codes", text=decoded, pieces=pieces)
 
@@ -276,8 +276,10 @@ def _code_pieces(text: str, known: _Known) -> list[Piece]:
         if start > done:
             pieces.append((at, done, start, ""))
             at += start - done
-        pieces.append((at, start, end, _DECODERS[text[start]][0]))
-        at += len(known[found[0]])
+        run = found[0]
+        name = _DECODERS[run[0]][0] if known[run] != run else ""
+        pieces.append((at, start, end, name))
+        at += len(known[run])
         done = end
     pieces.append((at, done, len(text), ""))
     return pieces
