@@ -22,8 +22,9 @@ from holdfast.adapters.detectors.linear import Encoded, Linear
 
 
 # A stretch of a view: where it starts there, its start and end in the source, and the
-# name of the code it was decoded from, or "" if it was copied. A hostile text holds tens
-# of thousands, so that they are bare tuples.
+# name of the code it was decoded from, or "" if it was copied; "=" before a name says
+# that each character stands for one. A hostile text holds tens of thousands of them, so
+# that they are bare tuples.
 Piece = tuple[int, int, int, str]
 
 
@@ -58,12 +59,12 @@ class View:
         last = max(_piece_at(pieces, max(end - 1, start)), first)
         codes = [code for _, _, _, code in pieces[first : last + 1] if code]
         at, source_start, _, code = pieces[first]
-        if not code:
+        if code[:1] in ("", "="):
             source_start += start - at
         at, begin, source_end, code = pieces[last]
-        if not code:
-            source_end = begin + end - at
-        return source_start, source_end, codes[0] if codes else ""
+        if code[:1] in ("", "="):
+            source_end = min(begin + end - at, source_end)
+        return source_start, source_end, codes[0].lstrip("=") if codes else ""
 
 
 def _piece_at(pieces: list[Piece], place: int) -> int:
@@ -291,6 +292,7 @@ _SPACED = Linear(r"(?:[a-z0-9\pL][\s!-/:-@\[-`{-~]{1,3}){7,}[a-z0-9\pL]")
 _GAPS = re.compile(r"[\s!-/:-@\[-`{-~]+")
 _LEET = Linear(r"[a-z][0134578@$|]+[a-z]|\b[0134578@$|]{1,2}[a-z]{1,2}[0134578@$|]|[a-z][0134578@$]{2}\b"
                r"|\b[0134578@$|][a-z]{3}|[a-z]{3}[0134578@$|]\b")  # fmt: skip
+LEET_AROUND = 80
 _LEET_I = str.maketrans("0134578@$|9+", "oieastbasigt")
 _LEET_L = str.maketrans("0134578@$|9+", "oleastbaslgt")
 ROT13 = str.maketrans(
@@ -318,10 +320,9 @@ def rewritten_views(text: Encoded) -> Iterator[View]:
     spaced = _squeezed(text)
     if spaced is not None:
         yield spaced
-    if _LEET.found(text):
-        yield View(name="leet", text=text.text.translate(_LEET_I))
-        if "1" in text.text:
-            yield View(name="leet", text=text.text.translate(_LEET_L))
+    leet = _leet(text)
+    if leet is not None:
+        yield leet
 
 
 def _squeezed(text: Encoded) -> View | None:
@@ -336,6 +337,30 @@ def _squeezed(text: Encoded) -> View | None:
     if not parts:
         return None
     return View(name="spaced", text="".join(parts), pieces=partial(_same, pieces), squeezed=True)
+
+
+def _leet(text: Encoded) -> View | None:
+    """Read digits as letters, in and around the words that hold both."""
+    windows: list[tuple[int, int]] = []
+    for start, end in _LEET.spans(text):
+        first, last = max(0, start - LEET_AROUND), min(len(text.text), end + LEET_AROUND)
+        if windows and first <= windows[-1][1]:
+            windows[-1] = windows[-1][0], last
+        else:
+            windows.append((first, last))
+    if not windows:
+        return None
+    parts: list[str] = []
+    pieces: list[Piece] = []
+    at = 0
+    for first, last in windows:
+        window = text.text[first:last]
+        # A one may be an i or an l.
+        for alphabet in (_LEET_I, _LEET_L) if "1" in window else (_LEET_I,):
+            parts.append(window.translate(alphabet) + "\n")
+            pieces.append((at, first, last, "=leet"))
+            at += len(parts[-1])
+    return View(name="leet", text="".join(parts), pieces=partial(_same, pieces))
 
 
 def rot13_view(text: str) -> View:
