@@ -293,6 +293,8 @@ _GAPS = re.compile(r"[\s!-/:-@\[-`{-~]+")
 _LEET = Linear(r"[a-z][0134578@$|]+[a-z]|\b[0134578@$|]{1,2}[a-z]{1,2}[0134578@$|]|[a-z][0134578@$]{2}\b"
                r"|\b[0134578@$|][a-z]{3}|[a-z]{3}[0134578@$|]\b")  # fmt: skip
 LEET_AROUND = 80
+# With more such words than this the whole text is read so.
+LEET_WORDS_MAX = 100
 _LEET_I = str.maketrans("0134578@$|9+", "oieastbasigt")
 _LEET_L = str.maketrans("0134578@$|9+", "oleastbaslgt")
 ROT13 = str.maketrans(
@@ -342,12 +344,14 @@ def _squeezed(text: Encoded) -> View | None:
 def _leet(text: Encoded) -> View | None:
     """Read digits as letters, in and around the words that hold both."""
     windows: list[tuple[int, int]] = []
-    for start, end in _LEET.spans(text):
+    for number, (start, end) in enumerate(_LEET.spans(text)):
+        if number == LEET_WORDS_MAX:
+            windows = [(0, len(text.text))]
+            break
         first, last = max(0, start - LEET_AROUND), min(len(text.text), end + LEET_AROUND)
         if windows and first <= windows[-1][1]:
-            windows[-1] = windows[-1][0], last
-        else:
-            windows.append((first, last))
+            first = windows.pop()[0]
+        windows.append((first, last))
     if not windows:
         return None
     parts: list[str] = []
