@@ -204,7 +204,8 @@ def _decoded_runs(text: Encoded) -> Iterator[View]:
             if decoded is None:
                 continue
             parts.append(decoded + "\n")
-            pieces.append((at, start, end, name))
+            padding = 0 if text.text[end : end + 1] != "=" else 1 + (text.text[end + 1 : end + 2] == "=")
+            pieces.append((at, start, end + padding, name))
             at += len(parts[-1])
         if parts:
             yield View(name=name, text="".join(parts), pieces=partial(_same, pieces))
