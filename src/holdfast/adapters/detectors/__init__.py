@@ -1,0 +1,1 @@
+"""Detectors: engines that look at a text and say what they see."""
