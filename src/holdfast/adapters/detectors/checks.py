@@ -59,7 +59,6 @@ _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = (
 _LUHN_DOUBLE = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-_CARD_DIGITS_MIN, _CARD_DIGITS_MAX = 12, 19
 
 
 def digits_of(value: str) -> str:
@@ -71,22 +70,23 @@ def luhn(digits: str) -> bool:
     """Whether the last digit is the Luhn check digit of the others."""
     if not digits.isascii() or not digits.isdigit():
         return False
-    total = 0
-    for place, char in enumerate(reversed(digits)):
-        digit = ord(char) - 48
-        total += _LUHN_DOUBLE[digit] if place % 2 else digit
-    return total % 10 == 0
+    ones = digits.encode()
+    total = sum(ones[-1::-2]) - 48 * len(ones[-1::-2])
+    return (total + sum([_LUHN_DOUBLE[one - 48] for one in ones[-2::-2]])) % 10 == 0
 
 
 def is_card(digits: str) -> bool:
     """Whether digits are a card number: an issuer's range, its length, and Luhn."""
-    length = len(digits)
-    if not _CARD_DIGITS_MIN <= length <= _CARD_DIGITS_MAX or not luhn(digits):
-        return False
-    return any(
-        length in lengths and first <= digits[: len(first)] <= last
-        for first, last, lengths in _ISSUERS
-    )
+    return len(digits) in _lengths_of(digits) and luhn(digits)
+
+
+def _lengths_of(digits: str) -> set[int]:
+    """The lengths that cards have which begin so."""
+    found: set[int] = set()
+    for first, last, lengths in _ISSUERS:
+        if first <= digits[: len(first)] <= last:
+            found |= lengths
+    return found
 
 
 def card_length(value: str) -> int:
@@ -95,10 +95,16 @@ def card_length(value: str) -> int:
     The groups must be as cards are printed: one; fours with a shorter last one;
     4-6-5 or 4-6-4; or single digits. Groups that follow are cut off.
     """
+    digits = digits_of(value)
+    lengths = _lengths_of(digits)
+    if not lengths:
+        return 0
     ends, sizes = _groups(value)
-    for count in range(len(sizes), 0, -1):
-        if _printed_as_card(sizes[:count]) and is_card(digits_of(value[: ends[count - 1]])):
-            return ends[count - 1]
+    count = len(digits)
+    for at in range(len(sizes) - 1, -1, -1):
+        if count in lengths and _printed_as_card(sizes[: at + 1]) and luhn(digits[:count]):
+            return ends[at]
+        count -= sizes[at]
     return 0
 
 

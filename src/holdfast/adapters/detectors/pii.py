@@ -20,8 +20,8 @@ from holdfast.adapters.detectors.rulesets import Candidate, Rule
 # Not more than a few words, or the value belongs to something else.
 LINK = r"(?:[ \t]{0,3}(?:numbers?|nos?\.?|nr\.?|num|id|is|was|of|are|code|date|on|[:#=(\-]|->|=>)){0,5}[ \t\"'`]{0,3}"
 
-_CARD_WORDS = ("card", "visa", "mastercard", "maestro", "amex", "credit", "debit", "cc")
-_SSN_WORDS = ("ssn", "social sec", "social-sec", "social_sec", "soc sec", "tax id", "tin", "itin")
+_CARD_WORDS = (b"card", b"visa", b"maestro", b"amex", b"credit", b"debit")
+_SSN_WORDS = (b"ssn", b"social sec", b"social-sec", b"social_sec", b"soc sec", b"tax id")
 _FENCE = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyz")
 _VERSION = re.compile(rb"(?:\bv|version|release|build|rev)[ .:=-]{0,2}$")
 _LONG_CARD = 14
@@ -32,15 +32,27 @@ def _card(candidate: Candidate) -> int:
     before, after = candidate.before(2), candidate.after(2)
     if before[-1:] == b"." and before[:1].isdigit():
         return 0
-    kept = checks.card_length(candidate.value)
+    kept = checks.card_length(candidate.value) or _any_issuer(candidate)
     if kept == 0 or (candidate.end - candidate.start == kept and _goes_on(after)):
         return 0
     short = len(checks.digits_of(candidate.value[:kept])) < _LONG_CARD
-    if short and not any(word.encode() in candidate.before(60) for word in _CARD_WORDS):
-        return 0
-    if _in_code(candidate, kept):
+    if (short and not _says_card(candidate)) or _in_code(candidate, kept):
         return 0
     return kept
+
+
+def _says_card(candidate: Candidate) -> bool:
+    before = candidate.before(60)
+    return any(word in before for word in _CARD_WORDS)
+
+
+def _any_issuer(candidate: Candidate) -> int:
+    """A number of no issuer that is known is a card where words say so and Luhn agrees."""
+    digits = checks.digits_of(candidate.value)
+    plausible = _LONG_CARD < len(digits) <= 19 and len(set(digits)) > 2 and digits[0] in "23456"
+    if plausible and _says_card(candidate) and checks.luhn(digits):
+        return candidate.end - candidate.start
+    return 0
 
 
 def _goes_on(after: bytes) -> bool:
@@ -68,7 +80,7 @@ def _ssn(candidate: Candidate) -> int:
         return 0
     if candidate.before(2)[-1:] in (b"-", b".") and candidate.before(2)[:1].isdigit():
         return 0
-    if "-" in value or any(word.encode() in candidate.before(60) for word in _SSN_WORDS):
+    if "-" in value or any(word in candidate.before(60) for word in _SSN_WORDS):
         return len(value)
     return 0
 
@@ -186,7 +198,7 @@ _FORMS = (
         id="pii.url",
         kind="url",
         keywords=("http://", "https://", "ftp://", "www."),
-        pattern=r"(?i)\b(?:(?:https?|ftp)://|www\.)[^\s<>\"'`)\]}\x00-\x20]{3,1000}",
+        pattern=r"(?i)\b(?:(?:https?|ftp)://|www\.)[^\s<>\"'`)\]}\x00-\x20]{3}[^\s<>\"'`)\]}\x00-\x20]*",
         confidence=0.99,
     ),
     Rule(
@@ -270,7 +282,7 @@ _CONTEXT = (
     Rule(
         id="pii.address",
         kind="address",
-        keywords=("address", "live", "living", "reside", "ship to", "deliver to", "mail to"),
+        keywords=("address", "i live ", "m living ", "reside", "residing", "ship to", "deliver to", "mail to"),
         pattern=(
             r"(?i)\b(?:(?:home|mailing|street|postal|billing|shipping|my|our|his|her)[ _]address"
             r"|address|i(?:'m)? liv(?:e|ing) (?:at|in|on)|resid(?:es?|ing) at"
@@ -283,7 +295,7 @@ _CONTEXT = (
     Rule(
         id="pii.street",
         kind="address",
-        keywords=("street", "avenue", "boulevard", " road", " lane", " drive", " st", " ave", " rd", " blvd"),
+        keywords=("street", "avenue", "boulevard", " road", " lane", " drive", " st.", " st,", " st ", " ave", " rd.", " rd,", " rd ", " blvd"),
         pattern=(
             r"(?:\b)(\d{1,5}[A-Za-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z'\x80-\xff]+ ){1,3}(?i:" + _STREET + r")"
             r"(?:,? (?:Apt|Suite|Unit|Ste|Flat)\.? #?\w{1,6})?)"

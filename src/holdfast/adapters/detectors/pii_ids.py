@@ -40,11 +40,11 @@ _IDS = (
     _Id("br_cpf", "stdnum.br.cpf", r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b", ("cpf",), False),
     _Id("br_cpf_bare", "stdnum.br.cpf", r"\b\d{11}\b", ("cpf",)),
     _Id("br_cnpj", "stdnum.br.cnpj", r"\b\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}\b", ("cnpj",), False),
-    _Id("ca_sin", "stdnum.ca.sin", r"\b\d{3}[ \-]?\d{3}[ \-]?\d{3}\b", ("sin", "social insurance")),
+    _Id("ca_sin", "stdnum.ca.sin", r"\b\d{3}[ \-]?\d{3}[ \-]?\d{3}\b", (" sin ", " sin:", " sin#", "social insurance")),
     _Id("ch_ssn", "stdnum.ch.ssn", r"\b756\.?\d{4}\.?\d{4}\.?\d{2}\b", ("ahv", "avs"), False),
     _Id("cl_rut", "stdnum.cl.rut", r"\b\d{1,2}\.\d{3}\.\d{3}-[\dKk]\b", ("rut", "run"), False),
-    _Id("cz_rc", "stdnum.cz.rc", r"\b\d{6}/\d{3,4}\b", ("rodn", "birth number", "rc")),
-    _Id("de_idnr", "stdnum.de.idnr", r"\b\d{2} ?\d{3} ?\d{3} ?\d{3}\b", ("steuer", "idnr", "tax id")),
+    _Id("cz_rc", "stdnum.cz.rc", r"\b\d{6}/\d{3,4}\b", ("rodn", "birth number")),
+    _Id("de_idnr", "stdnum.de.idnr", r"\b\d{2} ?\d{3} ?\d{3} ?\d{3}\b", ("steuer", "idnr", "german tax id")),
     _Id("dk_cpr", "stdnum.dk.cpr", r"\b\d{6}-?\d{4}\b", ("cpr", "personnummer")),
     _Id("es_dni", "stdnum.es.dni", r"\b\d{8}-?[A-Za-z]\b", ("dni", "nif"), False),
     _Id("es_nie", "stdnum.es.nie", r"\b[XYZxyz]-?\d{7}-?[A-Za-z]\b", ("nie",), False),
@@ -64,12 +64,13 @@ _IDS = (
     _Id("ro_cnp", "stdnum.ro.cnp", r"\b[1-8]\d{12}\b", ("cnp",)),
     _Id("se_personnummer", "stdnum.se.personnummer", r"\b(?:19|20)?\d{6}[+\-]\d{4}\b", ("personnummer", "personal number", "personal identity")),
     _Id("tr_tckimlik", "stdnum.tr.tckimlik", r"\b[1-9]\d{10}\b", ("kimlik", "tckn")),
-    _Id("us_itin", "stdnum.us.itin", r"\b9\d{2}-?[5-9]\d-?\d{4}\b", ("itin", "taxpayer", "tax id")),
-    _Id("us_ein", "stdnum.us.ein", r"\b\d{2}-\d{7}\b", ("ein", "employer id"), True, "vat_number"),
+    _Id("us_itin", "stdnum.us.itin", r"\b9\d{2}-?[5-9]\d-?\d{4}\b", (" itin", "itin:", "taxpayer id", "tax id")),
+    _Id("us_ein", "stdnum.us.ein", r"\b\d{2}-\d{7}\b", (" ein ", " ein:", "ein number", "employer id"), True, "vat_number"),
     _Id("za_idnr", "stdnum.za.idnr", r"\b\d{13}\b", ("id number", "south african id", "rsa id")),
 )  # fmt: skip
 
 _NINO = r"\b[A-CEGHJ-PR-TW-Za-ceghj-pr-tw-z][A-CEGHJ-NPR-TW-Za-ceghj-npr-tw-z] ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d]\b"
+_NINO_WORDS = ("nino", "national insurance", "ni number", "ni no", "insurance number")
 _NINO_REFUSED = ("bg", "gb", "kn", "nk", "nt", "tn", "zz")
 
 
@@ -101,7 +102,8 @@ _OWN = (
         pattern=_NINO,
         check=_nino,
         validator="nino",
-        near=("nino", "national insurance", "ni number", "ni no", "insurance number"),
+        keywords=_NINO_WORDS,
+        near=_NINO_WORDS,
     ),
     Rule(
         id="pii.id.us_npi",

@@ -13,7 +13,6 @@ Rules
 
 from __future__ import annotations
 
-import codecs
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -24,49 +23,55 @@ Canonical = Callable[[str], tuple[str, Sequence[int] | None]]
 text as given, or None if every character kept its place."""
 
 PLACEHOLDER = b"\xff"
-_FOLDS_MAX = 20_000
-_DASHES = frozenset("\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d")
-# Zero-width, joiners, directions, variation selectors, tags: what is not seen.
-_UNSEEN = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e007f]"
-)
+_TABLE_MAX = 20_000
+_DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d")
+# Zero-width, soft hyphens, joiners, directions, variation selectors, tags: what is not seen.
+_UNSEEN = frozenset(
+    chr(code)
+    for first, last in (
+        (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5),
+        (0x180B, 0x180E), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x2064),
+        (0x2066, 0x206F), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xE0000, 0xE007F),
+    )
+    for code in range(first, last + 1)
+)  # fmt: skip
+_NOT_ASCII = re.compile("[^\x00-\x7f]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-class _Folds(dict[int, int]):
-    """What single characters are folded to, found on first sight."""
+class _Table(dict[int, int | None]):
+    """What single characters become, found when one is first seen."""
 
-    def __missing__(self, code: int) -> int:
-        folded = _fold(chr(code)) if code > 127 else code
-        if len(self) < _FOLDS_MAX:
-            self[code] = folded
-        return folded
+    def __init__(self, become: Callable[[int], int | None]) -> None:
+        super().__init__()
+        self._become = become
+
+    def __missing__(self, code: int) -> int | None:
+        found = self._become(code)
+        if len(self) < _TABLE_MAX:
+            self[code] = found
+        return found
 
 
-def _fold(char: str) -> int:
+def _fold(code: int) -> int:
+    char = chr(code)
+    if code < 128:
+        return code
     if char in _DASHES:
         return ord("-")
+    if 0xD800 <= code <= 0xDFFF:
+        return 0xFFFD
     if char.isspace():
         return ord("\n") if char in "\u0085\u2028\u2029" else ord(" ")
     digit = unicodedata.decimal(char, None)
     if digit is not None:
         return ord("0") + digit
-    if 0xFF01 <= ord(char) <= 0xFF5E:
-        return ord(char) - 0xFEE0
-    return ord(char)
+    return code - 0xFEE0 if 0xFF01 <= code <= 0xFF5E else code
 
 
-_FOLDS = _Folds()
-
-
-def _placeholders(error: UnicodeError) -> tuple[bytes, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    return PLACEHOLDER * (error.end - error.start), error.end
-
-
-codecs.register_error("holdfast.placeholder", _placeholders)
+_JOINED = _Table(lambda code: None if chr(code) in _UNSEEN else _fold(code))
+_PARTED = _Table(lambda code: ord(" ") if chr(code) in _UNSEEN else _fold(code))
+_ONE_BYTE = _Table(lambda code: min(code, PLACEHOLDER[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +97,20 @@ class View:
         return self.places[start], self.places[end - 1] + 1
 
 
+def _translate(text: str, table: _Table) -> str:
+    """Put what a table says in the place of each character; ASCII stays."""
+    others = len(text) - len(text.encode("ascii", "ignore"))
+    if others * 8 > len(text):
+        return text.translate(table)
+    return _NOT_ASCII.sub(lambda run: run[0].translate(table), text)
+
+
 def fold(text: str) -> tuple[str, Sequence[int] | None]:
     """Fold a text as the views need it at least (a `Canonical`)."""
-    folded = text.translate(_FOLDS)
-    if not _UNSEEN.search(text):
+    folded = _translate(text, _JOINED)
+    if len(folded) == len(text):
         return folded, None
-    gone = {match.start() for match in _UNSEEN.finditer(text)}
-    places = [place for place in range(len(text)) if place not in gone]
-    return "".join([folded[place] for place in places]), places
+    return folded, [place for place, char in enumerate(text) if char not in _UNSEEN]
 
 
 def views_of(text: str, canonical: Canonical = fold) -> tuple[View, ...]:
@@ -115,10 +126,12 @@ def views_of(text: str, canonical: Canonical = fold) -> tuple[View, ...]:
     first = _view(folded, places)
     if places is None:
         return (first,)
-    parted = _UNSEEN.sub(" ", text).translate(_FOLDS)
+    parted = _translate(text, _PARTED)
     return first, _view(parted, None)
 
 
 def _view(text: str, places: Sequence[int] | None) -> View:
-    raw = text.encode("latin-1", "holdfast.placeholder")
-    return View(_SURROGATES.sub("\ufffd", text), raw, raw.lower(), places)
+    if _SURROGATES.search(text):
+        text = _SURROGATES.sub("\ufffd", text)
+    raw = _translate(text, _ONE_BYTE).encode("latin-1")
+    return View(text, raw, raw.lower(), places)

@@ -29,7 +29,7 @@ from holdfast.adapters.detectors.plainview import View
 from holdfast.core.findings import Finding
 from holdfast.core.labels import Sensitivity
 
-CANDIDATES_MAX = 1000
+CANDIDATES_MAX = 500
 UNCHECKED = "unchecked"
 _UNCHECKED_CONFIDENCE = 0.3
 _SET_MEMORY = 32 * 1024 * 1024

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 
+import re2
+
 from holdfast.adapters.detectors.checks import entropy
 
 SECRET_LENGTH_MIN = 8
 PASSWORD_LENGTH_MIN = 4
 _DISTINCT_MIN = 5
+_MIXED_MIN = 16
 _ENTROPY_SHORT, _ENTROPY_LONG = 2.5, 3.0
 
 # What is written where a secret would stand. Whole values, in lower case.
@@ -28,13 +31,13 @@ _EMPTY_WORDS = frozenset(
     " token123 accesstoken access_token not never the and hash hashed encrypted plaintext".split()
 )
 # Parts of values that are there to be replaced.
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = re2.compile(
     r"your[-_ ]?|[-_]here\b|(?:^|[-_./@])example|placeholder|change[-_]?me|replace|redacted|insert[-_]|dummy"
     r"|[xX]{4}|\*{3}|\.{3}|0{8}|\$\{|\$\(|\{\{|<[^>]*>|%\(|%[sd]\b|\bxxx\b|todo|fixme|fake[-_]"
     r"|sample[-_]|test[-_]?(?:key|token|secret|pass)|my[-_](?:secret|token|key|api|password)"
     r"|process\.env|os\.environ|getenv|secrets?\.|vault:|env:|file:|keyring:"
 )
-_FORM_PLACEHOLDER = re.compile(r"[xX]{6}|\*{3}|\.{3}|your[-_]|[-_]here\b|placeholder|(?:0{12})|<|\{")
+_FORM_PLACEHOLDER = re2.compile(r"[xX]{6}|\*{3}|\.{3}|your[-_]|[-_]here\b|placeholder|(?:0{12})|<|\{")
 _SEGMENTS = re.compile(r"[-_./:+@,|]+")
 _WORD_SEGMENT = re.compile(r"[A-Za-z]*\d{0,4}|\d{1,4}[a-z]{0,3}")
 _VARIABLE = re.compile(r"[$%&@*(\[{<]")
@@ -59,7 +62,15 @@ def is_empty_form(value: str) -> bool:
 
 def is_slug(value: str) -> bool:
     """Whether a value is words, short numbers and what joins them: a name or a path."""
-    return all(_WORD_SEGMENT.fullmatch(part) for part in _SEGMENTS.split(value))
+    return all(
+        _WORD_SEGMENT.fullmatch(part) and not _mixed(part) for part in _SEGMENTS.split(value)
+    )
+
+
+def _mixed(part: str) -> bool:
+    """Whether letters are mixed as no words are, CamelCase included."""
+    capitals = sum(char.isupper() for char in part)
+    return len(part) >= _MIXED_MIN and 0.3 <= capitals / len(part) <= 0.7
 
 
 def is_path(value: str) -> bool:

@@ -18,8 +18,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 
+import re2
+
 from holdfast.adapters.detectors import checks, secrets_gates
-from holdfast.adapters.detectors.rulesets import Candidate, Rule
+from holdfast.adapters.detectors.rulesets import Candidate, Rule, options
 from holdfast.core.labels import Sensitivity
 
 _END = r"(?:[^A-Za-z0-9_]|$)"
@@ -30,8 +32,11 @@ _SAYS_SECRET = (
     b"pat", b"pat_", b"dsn", b"account", b"webhook", b"license", b"sid", b"client",
 )  # fmt: skip
 _PEM_MAX = 20_000
-_TOKEN = re.compile(rb"[A-Za-z0-9_\-.+/=~]*")
-_VALUE_REST = re.compile(rb"[^\s\"'`,;&<>]*")
+_VALUE_MAX = 64
+_RUN_MAX = 4096
+_TOKEN = re2.compile(rb"[A-Za-z0-9_\-.+/=~]*", options())
+_VALUE_REST = re2.compile(rb"[^\s\"'`,;&<>]*", options())
+_PEM_BODY = re2.compile(rb"[A-Za-z0-9+/=\s\\:,\-]*", options())
 _PORT = re.compile(r"\d{1,5}(?:/|$)")
 
 
@@ -123,9 +128,9 @@ def _named_pattern(names: tuple[str, ...], value: str) -> str:
 # --- forms of their own -----------------------------------------------------------
 
 
-def _run(candidate: Candidate, pattern: re.Pattern[bytes]) -> int:
-    """How long a candidate is with all that follows of the same run."""
-    match = pattern.match(candidate.view.raw, candidate.end)
+def _run(candidate: Candidate, pattern: re2.Pattern) -> int:
+    """How long a candidate is with what follows of the same run."""
+    match = pattern.match(candidate.view.raw, candidate.end, candidate.end + _RUN_MAX)
     return (match.end() if match else candidate.end) - candidate.start
 
 
@@ -134,7 +139,7 @@ def _pem(candidate: Candidate) -> int:
     end = raw.find(b"-----END", candidate.end, start + _PEM_MAX)
     if end < 0:
         # Without its end the key is all that could be one.
-        match = re.compile(rb"[A-Za-z0-9+/=\s\\:,\-]*").match(raw, candidate.end, start + _PEM_MAX)
+        match = _PEM_BODY.match(raw, candidate.end, start + _PEM_MAX)
         return (match.end() if match else candidate.end) - start
     closing = raw.find(b"-----", end + 8, end + 80)
     return (closing + 5 if closing >= 0 else end + 8) - start
@@ -154,11 +159,10 @@ def _connection(candidate: Candidate) -> int:
 
 
 def _bearer(candidate: Candidate) -> int:
-    kept = _run(candidate, _TOKEN)
-    value = candidate.view.raw[candidate.start : candidate.start + kept].decode("latin-1")
+    value = candidate.value
     if secrets_gates.is_placeholder(value) or secrets_gates.is_slug(value):
         return 0
-    return kept if any(char.isdigit() for char in value) else 0
+    return _run(candidate, _TOKEN) if any(char.isdigit() for char in value) else 0
 
 
 def _basic(candidate: Candidate) -> int:
@@ -218,7 +222,7 @@ _FORMS = (
         id="secret.basic",
         kind="password",
         keywords=("basic ",),
-        pattern=r"(?i)\bbasic[ \t]{1,4}([A-Za-z0-9+/]{8,512}={0,2})",
+        pattern=r"(?i)\bbasic[ \t]{1,4}([A-Za-z0-9+/]{8,200}={0,2})",
         check=_basic,
         validator="base64",
     ),
@@ -267,19 +271,19 @@ _PASSWORD_NAMES = r"pass(?:word|wd|phrase|code)?|pwd|passw"
 
 
 def _assigned(candidate: Candidate) -> int:
-    kept = _run(candidate, _VALUE_REST)
-    raw = candidate.view.raw
-    value = raw[candidate.start : candidate.start + kept].decode("latin-1").rstrip(".)]}:")
-    if raw[candidate.start + len(value) : candidate.start + len(value) + 1] in (b"(", b"["):
+    value = candidate.value.rstrip(".)]}:")
+    if "(" in value or not secrets_gates.is_secret(value):
         return 0
-    return len(value) if "(" not in value and secrets_gates.is_secret(value) else 0
+    if candidate.end - candidate.start < _VALUE_MAX:
+        return len(value)
+    return _run(candidate, _VALUE_REST)
 
 
 def _assigned_password(candidate: Candidate) -> int:
     before = candidate.view.raw[max(0, candidate.start - 1) : candidate.start]
     if before in (b'"', b"'", b"`"):
         return _quoted_password(candidate, before)
-    value = candidate.value.rstrip(".)]},;")
+    value = candidate.value.rstrip(".)]},;:")
     if "(" in value or "[" in value:
         return 0
     if _env_line(candidate) and not secrets_gates.is_placeholder(value):
@@ -312,7 +316,7 @@ _ASSIGNMENTS = (
         id="secret.assigned",
         kind="secret",
         keywords=_SECRET_KEYWORDS,
-        pattern=rf"(?i)(?:{_SECRET_NAMES}){_ASSIGN}(?:[bru]?[\"'`]|\\\"|&quot;)?([^\s\"'`,;&<>\\]{{8,256}})",
+        pattern=rf"(?i)(?:{_SECRET_NAMES}){_ASSIGN}(?:[bru]?[\"'`]|\\\"|&quot;)?([^\s\"'`,;&<>\\]{{8,64}})",
         check=_assigned,
         validator="entropy",
         confidence=0.8,

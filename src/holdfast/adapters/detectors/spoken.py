@@ -60,7 +60,8 @@ _OF_SOMEBODY = re.compile(rb"\b(?:my|our|here(?:'s| is)|his|her|their|is)\b")
 _STRONG = re.compile(r"\d|[^A-Za-z0-9\-'\x80-\xff]|[a-z][A-Z]")
 _WORDS = re.compile(r"[A-Za-z\x80-\xff]+(?:[-'][A-Za-z]+)*")
 
-_LINK = r"(?:[ \t]{1,4}(?:is|was|are)(?:[ \t]{0,3}[:=])?|[ \t]{0,3}[:=]|'s)(?:[ \t]{1,4}(?:still|now|just|simply|actually))?"
+_LINK = r"(?:[ \t]{1,4}(?:is|was|are)(?:[ \t]{0,3}[:=])?|[ \t]{0,3}:|'s)(?:[ \t]{1,4}(?:still|now|just|simply|actually))?"
+_IS = r"[ \t]{1,4}(?:is|was|are)[ \t]{0,3}[:=]?"
 _QUOTE = r"[\s]{0,40}[\"'`\x91-\x94\xab]?"
 
 
@@ -103,6 +104,8 @@ def _password(candidate: Candidate) -> int:
             value = view.raw[candidate.start : end].decode("latin-1")
         else:
             quoted = False
+    if not quoted and ("(" in value or "[" in value):
+        return 0  # a call or an index: code
     after = view.lower[candidate.start + len(value) : candidate.start + len(value) + 12]
     score = score_password(
         value,
@@ -165,6 +168,15 @@ _ILLNESSES = (
     r"|hypertension|high blood pressure|a stroke|kidney disease|cirrhosis|copd|endometriosis"
 )
 
+# Every alternative of the pattern above holds one of these.
+_ILLNESS_KEYS = (
+    "hiv", "aids", "cancer", "leuk", "lymphoma", "tumo", "diabet", "depression", "bipolar",
+    "schizophrenia", "epilepsy", "hepatitis", "asthma", "ptsd", "adhd", "autism", "anorexia",
+    "bulimia", "dementia", "alzheimer", "parkinson", "sclerosis", "crohn", "lupus", "tubercul",
+    "syphilis", "gonorr", "chlamydia", "herpes", "miscarriage", "abortion", "eating disorder",
+    "heart disease", "heart failure", "hypertension", "blood pressure", "stroke", "kidney disease",
+    "cirrhosis", "copd", "endometriosis",
+)  # fmt: skip
 _PASSWORD_KEYS = ("password", "passcode", "passwd", "pwd", "pass ")
 
 SPOKEN: tuple[Rule, ...] = (
@@ -210,7 +222,7 @@ SPOKEN: tuple[Rule, ...] = (
     Rule(
         id="spoken.pin",
         kind="password",
-        keywords=("pin", "otp", "verification code", "one-time code", "security pin"),
+        keywords=("pin ", "pin:", "pin=", "otp", "verification code", "one-time code", "security pin"),
         pattern=(
             r"(?i)\b(?:pin(?: code| number)?|otp|verification code|one-time code)" + _LINK + r"[\s\"']{0,4}(\d{4,8})\b"
         ),
@@ -222,7 +234,7 @@ SPOKEN: tuple[Rule, ...] = (
         keywords=("key", "token", "secret"),
         pattern=(
             r"(?i)\b(?:api[ _\-]?key|api[ _\-]?token|access[ _\-]?(?:key|token)|secret[ _\-]?key|auth[ _\-]?token"
-            r"|license key|client secret|token|secret|key)" + _LINK + _QUOTE + r"([^\s\"'`\x91-\x94]{6,256})"
+            r"|license key|client secret|token|secret|key)" + _IS + _QUOTE + r"([^\s\"'`\x91-\x94]{6,128})"
         ),
         check=_secret,
         confidence=0.9,
@@ -270,7 +282,7 @@ SPOKEN: tuple[Rule, ...] = (
     Rule(
         id="medical.has",
         kind="medical",
-        keywords=(" have ", " has ", " had ", "suffer", "positive for", "living with", " am ", "'m "),
+        keywords=_ILLNESS_KEYS,
         pattern=(
             r"(?i)\b" + _WHO + r" (?:have|has|had|suffers? from|suffered from|tested positive for"
             r"|(?:am|is|are) living with|am|is)(?: (?:been|got|stage \w+|type [12]|severe|chronic|clinical|a|an))?"
