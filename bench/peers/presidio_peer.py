@@ -32,9 +32,7 @@ def main() -> None:
     task = json.loads(Path(sys.argv[1]).read_text())
     registry = RecognizerRegistry()
     registry.load_predefined_recognizers(languages=["en"])
-    engine = AnalyzerEngine(
-        nlp_engine=BlankEngine(), registry=registry, supported_languages=["en"]
-    )
+    engine = AnalyzerEngine(nlp_engine=BlankEngine(), registry=registry, supported_languages=["en"])
     spans = [
         [[one.entity_type, one.start, one.end] for one in engine.analyze(text=text, language="en")]
         for text in task["texts"]

@@ -174,9 +174,7 @@ def chinese_id(value: str) -> bool:
         return False
     if not "11" <= value[:2] <= "91" or not _is_day(value[6:14]):
         return False
-    total = sum(
-        int(char) * pow(2, 17 - place, 11) for place, char in enumerate(value[:17])
-    )
+    total = sum(int(char) * pow(2, 17 - place, 11) for place, char in enumerate(value[:17]))
     return value[17] == "10X98765432"[total % 11]
 
 

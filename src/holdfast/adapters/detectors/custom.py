@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import re2
-
+from holdfast.adapters.detectors.linear import BadPattern, Pattern, compile_text
 from holdfast.adapters.detectors.plainview import View
 from holdfast.adapters.detectors.rulesets import CANDIDATES_MAX, UNCHECKED, Seen
 from holdfast.core.errors import InvalidInput
@@ -56,7 +55,7 @@ class CustomRule:
 class _Loaded:
     rule: CustomRule
     level: Sensitivity
-    program: re2.Pattern
+    program: Pattern[str]
     group: int
 
 
@@ -75,7 +74,7 @@ def read_level(level: Sensitivity | str, where: str) -> Sensitivity:
     return found
 
 
-def load_custom(rule: CustomRule) -> tuple[Sensitivity, re2.Pattern]:
+def load_custom(rule: CustomRule) -> tuple[Sensitivity, Pattern[str]]:
     """Validate a rule; its level and its program.
 
     Raises:
@@ -90,7 +89,7 @@ def load_custom(rule: CustomRule) -> tuple[Sensitivity, re2.Pattern]:
     return level, compile_pattern(rule.pattern, where, case_sensitive=rule.case_sensitive)
 
 
-def compile_pattern(pattern: str, where: str, *, case_sensitive: bool = True) -> re2.Pattern:
+def compile_pattern(pattern: str, where: str, *, case_sensitive: bool = True) -> Pattern[str]:
     """Compile a pattern that somebody else wrote.
 
     Raises:
@@ -100,17 +99,10 @@ def compile_pattern(pattern: str, where: str, *, case_sensitive: bool = True) ->
         raise InvalidInput(f"{where}: the pattern is empty")
     if len(pattern) > PATTERN_CHARS_MAX:
         raise InvalidInput(f"{where}: the pattern is over {PATTERN_CHARS_MAX} characters")
-    options = re2.Options()
-    options.log_errors = False
-    options.case_sensitive = case_sensitive
     try:
-        program = re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0] if error.args else b""
-        said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        raise InvalidInput(f"{where}: the pattern is no RE2: {_kind_of(said)}") from None
-    except UnicodeEncodeError:
-        raise InvalidInput(f"{where}: the pattern holds a lone surrogate") from None
+        program = compile_text(pattern, case_sensitive=case_sensitive)
+    except BadPattern as error:
+        raise InvalidInput(f"{where}: the pattern is no RE2: {error}") from None
     if program.programsize > _PROGRAM_SIZE_MAX:
         raise InvalidInput(f"{where}: the pattern is too large when it is compiled")
     if program.match("") is not None or any(
@@ -118,11 +110,6 @@ def compile_pattern(pattern: str, where: str, *, case_sensitive: bool = True) ->
     ):
         raise InvalidInput(f"{where}: the pattern matches the empty text")
     return program
-
-
-def _kind_of(message: str) -> str:
-    """What was wrong, without the piece of the pattern."""
-    return message.partition(":")[0].replace("\n", " ")[:80]
 
 
 class CustomRules:
@@ -172,5 +159,7 @@ class CustomRules:
                 )
             )
             if full:
-                seen.weak.append(f"custom.{one.rule.name}: only {CANDIDATES_MAX} matches told apart")
+                seen.weak.append(
+                    f"custom.{one.rule.name}: only {CANDIDATES_MAX} matches told apart"
+                )
                 return

@@ -77,8 +77,12 @@ class FastClassifier:
             self._custom.find(view, seen)
         found = seen.findings
         if not found:
-            return Classification(weak=(*self._weak, *seen.weak)) if seen.weak or self._weak else NOTHING
-        level = max(Sensitivity.NORMAL, max(finding.level for finding in found))
+            return (
+                Classification(weak=(*self._weak, *seen.weak))
+                if seen.weak or self._weak
+                else NOTHING
+            )
+        level = max(Sensitivity.NORMAL, *(finding.level for finding in found))
         findings = _told_once(found) if len(views) > 1 else found
         findings.sort(key=_place)
         result = Classification(

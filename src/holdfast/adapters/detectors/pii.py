@@ -18,7 +18,10 @@ from holdfast.adapters.detectors.rulesets import Candidate, Rule
 
 # Between a word that names a value and the value: "number", "is", ":", "no.", "#".
 # Not more than a few words, or the value belongs to something else.
-LINK = r"(?:[ \t]{0,3}(?:numbers?|nos?\.?|nr\.?|num|id|is|was|of|are|code|date|on|[:#=(\-]|->|=>)){0,5}[ \t\"'`]{0,3}"
+LINK = (
+    r"(?:[ \t]{0,3}(?:numbers?|nos?\.?|nr\.?|num|id|is|was|of|are|code|date|on|[:#=(\-]|->|=>)){0,5}"
+    r"[ \t\"'`]{0,3}"
+)
 
 _CARD_WORDS = (b"card", b"visa", b"maestro", b"amex", b"credit", b"debit")
 _SSN_WORDS = (b"ssn", b"social sec", b"social-sec", b"social_sec", b"soc sec", b"tax id")
@@ -65,7 +68,7 @@ def _in_code(candidate: Candidate, kept: int) -> bool:
     after = candidate.view.lower[candidate.start + kept : candidate.start + kept + 2]
     left = len(before) == 2 and before[1:] in (b"-", b"_") and before[0] in _FENCE
     right = len(after) == 2 and after[:1] in (b"-", b"_") and after[1] in b"abcdef"
-    return left and before[0] in b"abcdef" or right
+    return (left and before[0] in b"abcdef") or right
 
 
 def _iban(candidate: Candidate) -> int:
@@ -88,7 +91,11 @@ def _ssn(candidate: Candidate) -> int:
 def _email(candidate: Candidate) -> int:
     # user:password@host.example is a connection string, not an address.
     before = candidate.before(1)
-    if before in (b":", b"/") and b"://" in candidate.before(80) and candidate.before(7) != b"mailto:":
+    if (
+        before in (b":", b"/")
+        and b"://" in candidate.before(80)
+        and candidate.before(7) != b"mailto:"
+    ):
         return 0
     return candidate.end - candidate.start
 
@@ -219,7 +226,9 @@ _FORMS = (
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _DAY = (
-    r"(?:\d{1,4}[/.\-]\d{1,2}[/.\-]\d{1,4}|\d{1,2}(?:st|nd|rd|th)?(?: of)? " + _MONTH + r",? \d{2,4}"
+    r"(?:\d{1,4}[/.\-]\d{1,2}[/.\-]\d{1,4}|\d{1,2}(?:st|nd|rd|th)?(?: of)? "
+    + _MONTH
+    + r",? \d{2,4}"
     r"|" + _MONTH + r" \d{1,2}(?:st|nd|rd|th)?(?:,? \d{2,4})?|(?:19|20)\d{6})"
 )
 _STREET = (
@@ -254,7 +263,9 @@ _CONTEXT = (
         kind="driver_licence",
         keywords=("licen",),
         pattern=(
-            r"(?i)\b(?:driver'?s?|driving|dl)[ _\-]?licen[cs]e" + LINK + r"([A-Z0-9](?:[ \-]?[A-Z0-9]){4,18})\b"
+            r"(?i)\b(?:driver'?s?|driving|dl)[ _\-]?licen[cs]e"
+            + LINK
+            + r"([A-Z0-9](?:[ \-]?[A-Z0-9]){4,18})\b"
         ),
         check=_with_digit,
         confidence=0.85,
@@ -282,11 +293,21 @@ _CONTEXT = (
     Rule(
         id="pii.address",
         kind="address",
-        keywords=("address", "i live ", "m living ", "reside", "residing", "ship to", "deliver to", "mail to"),
+        keywords=(
+            "address",
+            "i live ",
+            "m living ",
+            "reside",
+            "residing",
+            "ship to",
+            "deliver to",
+            "mail to",
+        ),
         pattern=(
             r"(?i)\b(?:(?:home|mailing|street|postal|billing|shipping|my|our|his|her)[ _]address"
             r"|address|i(?:'m)? liv(?:e|ing) (?:at|in|on)|resid(?:es?|ing) at"
-            r"|(?:ship|deliver|mail) to)" + LINK
+            r"|(?:ship|deliver|mail) to)"
+            + LINK
             + r"((?:apt\.? |flat |unit |suite )?\d{1,6}[A-Za-z]?,? [A-Za-z0-9'.\x80-\xff \-]{3,60}"
             r"(?:, ?[A-Za-z0-9'.\x80-\xff \-]{2,40}){0,4})"
         ),
@@ -295,9 +316,26 @@ _CONTEXT = (
     Rule(
         id="pii.street",
         kind="address",
-        keywords=("street", "avenue", "boulevard", " road", " lane", " drive", " st.", " st,", " st ", " ave", " rd.", " rd,", " rd ", " blvd"),
+        keywords=(
+            "street",
+            "avenue",
+            "boulevard",
+            " road",
+            " lane",
+            " drive",
+            " st.",
+            " st,",
+            " st ",
+            " ave",
+            " rd.",
+            " rd,",
+            " rd ",
+            " blvd",
+        ),
         pattern=(
-            r"(?:\b)(\d{1,5}[A-Za-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z'\x80-\xff]+ ){1,3}(?i:" + _STREET + r")"
+            r"(?:\b)(\d{1,5}[A-Za-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z'\x80-\xff]+ ){1,3}(?i:"
+            + _STREET
+            + r")"
             r"(?:,? (?:Apt|Suite|Unit|Ste|Flat)\.? #?\w{1,6})?)"
         ),
         confidence=0.7,

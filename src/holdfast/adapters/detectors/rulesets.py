@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import ahocorasick_rs
-import re2
 
 from holdfast.adapters.detectors.kinds import level_of
+from holdfast.adapters.detectors.linear import AnyOf, Pattern, compile_bytes
 from holdfast.adapters.detectors.plainview import View
 from holdfast.core.findings import Finding
 from holdfast.core.labels import Sensitivity
@@ -32,8 +32,6 @@ from holdfast.core.labels import Sensitivity
 CANDIDATES_MAX = 500
 UNCHECKED = "unchecked"
 _UNCHECKED_CONFIDENCE = 0.3
-_SET_MEMORY = 32 * 1024 * 1024
-_RULE_MEMORY = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +101,6 @@ class Seen:
     weak: list[str]
 
 
-def options(memory: int = _RULE_MEMORY) -> re2.Options:
-    """The options of every pattern: bytes as Latin-1, nothing logged, memory bounded."""
-    chosen = re2.Options()
-    chosen.encoding = re2.Options.Encoding.LATIN1
-    chosen.log_errors = False
-    chosen.max_mem = memory
-    return chosen
-
-
 class _Compiled:
     """A rule and its program, which is made when it is first needed."""
 
@@ -122,12 +111,12 @@ class _Compiled:
         self.level = level_of(rule.kind) if rule.level is None else rule.level
         self.near = tuple(word.encode("latin-1") for word in rule.near)
         self.group = 0
-        self._program: re2.Pattern | None = None
+        self._program: Pattern[bytes] | None = None
 
     @property
-    def program(self) -> re2.Pattern:
+    def program(self) -> Pattern[bytes]:
         if self._program is None:
-            self._program = re2.compile(self.rule.pattern.encode("latin-1"), options())
+            self._program = compile_bytes(self.rule.pattern)
             self.group = 1 if self._program.groups else 0
         return self._program
 
@@ -156,7 +145,8 @@ class RuleSet:
         self._by_keyword: list[tuple[int, ...]] = []
         self._words = self._keywords()
         self._always = [at for at, one in enumerate(self._rules) if not one.rule.keywords]
-        self._set = self._prefilter() if self._always else None
+        patterns = [self._rules[at].rule.pattern for at in self._always]
+        self._set = AnyOf(patterns) if patterns else None
 
     @property
     def rules(self) -> Sequence[Rule]:
@@ -182,14 +172,6 @@ class RuleSet:
         words = [word.encode("latin-1") for word in owners]
         return ahocorasick_rs.BytesAhoCorasick(words) if words else None
 
-    def _prefilter(self) -> re2.Set:
-        found = re2.Set.SearchSet(options(_SET_MEMORY))
-        found.Add(b"")  # the pattern that always matches
-        for at in self._always:
-            found.Add(self._rules[at].rule.pattern.encode("latin-1"))
-        found.Compile()
-        return found
-
     def _wanted(self, view: View, seen: Seen) -> set[int]:
         wanted: set[int] = set()
         if self._words is not None:
@@ -197,11 +179,11 @@ class RuleSet:
             for word in {hit[0] for hit in hits}:
                 wanted.update(self._by_keyword[word])
         if self._set is not None:
-            matched = self._set.Match(view.raw)
-            if not matched:
+            matched = self._set.matching(view.raw)
+            if matched is None:
                 seen.weak.append("rules: the prefilter gave up")
-                matched = range(len(self._always) + 1)
-            wanted.update(self._always[one - 1] for one in matched if one)
+                return wanted.union(self._always)
+            wanted.update(self._always[one] for one in matched)
         return wanted
 
     def _run(self, one: _Compiled, view: View, seen: Seen) -> None:

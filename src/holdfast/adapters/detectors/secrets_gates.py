@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-import re2
-
 from holdfast.adapters.detectors.checks import entropy
+from holdfast.adapters.detectors.linear import compile_text
 
 SECRET_LENGTH_MIN = 8
 PASSWORD_LENGTH_MIN = 4
@@ -18,26 +17,37 @@ _DISTINCT_MIN = 5
 _MIXED_MIN = 16
 _ENTROPY_SHORT, _ENTROPY_LONG = 2.5, 3.0
 
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text that are divided by blanks."""
+    return frozenset(text.split())
+
+
 # What is written where a secret would stand. Whole values, in lower case.
-_EMPTY_WORDS = frozenset(
-    "password passwd pass pwd passphrase secret token key apikey api_key api-key none null nil true"
-    " false undefined string str text bytes int bool optional any required optional input prompt"
-    " hidden masked redacted removed default value empty user username admin_password test123"
-    " mypassword my_password my-password yourpassword foo bar baz foobar changeme change_me"
-    " change-me changeit replaceme password1 passw0rd_here todo tbd unset disabled enabled env"
-    " self args kwargs data result response request config settings options params function"
-    " return import lambda class async await yes no on off n/a na example sample dummy"
-    " secretkey secret_key secret-key mysecret my_secret my-secret mytoken my_token my-token"
-    " token123 accesstoken access_token not never the and hash hashed encrypted plaintext".split()
+_EMPTY_WORDS = words(
+    """
+    password passwd pass pwd passphrase secret token key apikey api_key api-key none null nil true
+    false undefined string str text bytes int bool optional any required input prompt hidden
+    masked redacted removed default value empty user username admin_password test123 mypassword
+    my_password my-password yourpassword foo bar baz foobar changeme change_me change-me changeit
+    replaceme password1 passw0rd_here todo tbd unset disabled enabled env self args kwargs data
+    result response request config settings options params function return import lambda class
+    async await yes no on off n/a na example sample dummy secretkey secret_key secret-key mysecret
+    my_secret my-secret mytoken my_token my-token token123 accesstoken access_token not never the
+    and hash hashed encrypted plaintext
+    """
 )
 # Parts of values that are there to be replaced.
-_PLACEHOLDER = re2.compile(
-    r"your[-_ ]?|[-_]here\b|(?:^|[-_./@])example|placeholder|change[-_]?me|replace|redacted|insert[-_]|dummy"
+_PLACEHOLDER = compile_text(
+    r"your[-_ ]?|[-_]here\b|(?:^|[-_./@])example|placeholder|change[-_]?me|replace|redacted"
+    r"|insert[-_]|dummy"
     r"|[xX]{4}|\*{3}|\.{3}|0{8}|\$\{|\$\(|\{\{|<[^>]*>|%\(|%[sd]\b|\bxxx\b|todo|fixme|fake[-_]"
     r"|sample[-_]|test[-_]?(?:key|token|secret|pass)|my[-_](?:secret|token|key|api|password)"
     r"|process\.env|os\.environ|getenv|secrets?\.|vault:|env:|file:|keyring:"
 )
-_FORM_PLACEHOLDER = re2.compile(r"[xX]{6}|\*{3}|\.{3}|your[-_]|[-_]here\b|placeholder|(?:0{12})|<|\{")
+_FORM_PLACEHOLDER = compile_text(
+    r"[xX]{6}|\*{3}|\.{3}|your[-_]|[-_]here\b|placeholder|(?:0{12})|<|\{"
+)
 _SEGMENTS = re.compile(r"[-_./:+@,|]+")
 _WORD_SEGMENT = re.compile(r"[A-Za-z]*\d{0,4}|\d{1,4}[a-z]{0,3}")
 _VARIABLE = re.compile(r"[$%&@*(\[{<]")
@@ -75,7 +85,10 @@ def _mixed(part: str) -> bool:
 
 def is_path(value: str) -> bool:
     """Whether a value is a path or an address of something."""
-    return value.startswith(("/", "./", "../", "~/", "http:", "https:", "arn:", "C:\\")) or "://" in value
+    return (
+        value.startswith(("/", "./", "../", "~/", "http:", "https:", "arn:", "C:\\"))
+        or "://" in value
+    )
 
 
 def is_secret(value: str) -> bool:

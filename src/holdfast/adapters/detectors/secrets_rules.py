@@ -18,10 +18,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 
-import re2
-
 from holdfast.adapters.detectors import checks, secrets_gates
-from holdfast.adapters.detectors.rulesets import Candidate, Rule, options
+from holdfast.adapters.detectors.linear import Pattern, compile_bytes
+from holdfast.adapters.detectors.rulesets import Candidate, Rule
 from holdfast.core.labels import Sensitivity
 
 _END = r"(?:[^A-Za-z0-9_]|$)"
@@ -34,9 +33,9 @@ _SAYS_SECRET = (
 _PEM_MAX = 20_000
 _VALUE_MAX = 64
 _RUN_MAX = 4096
-_TOKEN = re2.compile(rb"[A-Za-z0-9_\-.+/=~]*", options())
-_VALUE_REST = re2.compile(rb"[^\s\"'`,;&<>]*", options())
-_PEM_BODY = re2.compile(rb"[A-Za-z0-9+/=\s\\:,\-]*", options())
+_TOKEN = compile_bytes(r"[A-Za-z0-9_\-.+/=~]*")
+_VALUE_REST = compile_bytes(r"[^\s\"'`,;&<>]*")
+_PEM_BODY = compile_bytes(r"[A-Za-z0-9+/=\s\\:,\-]*")
 _PORT = re.compile(r"\d{1,5}(?:/|$)")
 
 
@@ -120,7 +119,8 @@ def _provider_rules() -> Iterator[Rule]:
 def _named_pattern(names: tuple[str, ...], value: str) -> str:
     said = "|".join(re.escape(name).replace(r"\ ", " ") for name in names)
     return (
-        rf"(?i:{said})[\w .\-/\"'\[\](){{}}\\]{{0,48}}?(?:=>|:=|[:=,]|(?i:\bis\b|\bkey\b|\btoken\b|\bsecret\b))"
+        rf"(?i:{said})[\w .\-/\"'\[\](){{}}\\]{{0,48}}?"
+        r"(?:=>|:=|[:=,]|(?i:\bis\b|\bkey\b|\btoken\b|\bsecret\b))"
         rf"[\s\"'`(\\]{{0,5}}((?:{value}))" + _END
     )
 
@@ -128,7 +128,7 @@ def _named_pattern(names: tuple[str, ...], value: str) -> str:
 # --- forms of their own -----------------------------------------------------------
 
 
-def _run(candidate: Candidate, pattern: re2.Pattern) -> int:
+def _run(candidate: Candidate, pattern: Pattern[bytes]) -> int:
     """How long a candidate is with what follows of the same run."""
     match = pattern.match(candidate.view.raw, candidate.end, candidate.end + _RUN_MAX)
     return (match.end() if match else candidate.end) - candidate.start
@@ -231,30 +231,30 @@ _FORMS = (
         kind="password",
         keywords=("curl", "wget", "--user"),
         pattern=r"(?:-u|--user)[ =][\"']?[\w.@\-]{1,64}:([^\s\"'$]{3,128})",
-        check=lambda candidate: 0
-        if secrets_gates.is_placeholder(candidate.value)
-        else len(candidate.value),
+        check=lambda candidate: (
+            0 if secrets_gates.is_placeholder(candidate.value) else len(candidate.value)
+        ),
     ),
     Rule(
         id="secret.aws_pair",
         kind="api_key",
         keywords=("akia", "asia"),
         pattern=r"\b(?:AKIA|ASIA)[A-Z0-9]{16}[^A-Za-z0-9/+][^\n]{0,60}?\n?[^\n]{0,60}?[\s\"'=:,]([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)",
-        check=lambda candidate: len(candidate.value)
-        if secrets_gates.is_secret(candidate.value)
-        else 0,
+        check=lambda candidate: (
+            len(candidate.value) if secrets_gates.is_secret(candidate.value) else 0
+        ),
     ),
 )
 
 
 # --- assignments ------------------------------------------------------------------
 
-_SECRET_NAMES = (
+_KEY_WORDS = (
     r"(?:api|app|access|auth|secret|private|signing|encryption|master|service|account|storage"
     r"|subscription|license|session|consumer|client|deploy|admin|shared|webhook)[ _\-.]?keys?"
     r"|secret|token|credentials?|client[_\-.]?secret|bearer|webhook[_\-]?url|dsn|jwt"
 )
-_SECRET_KEYWORDS = (
+_KEY_KEYWORDS = (
     "api_key", "api-key", "api key", "apikey", "api.key", "app_key", "app key", "app-key", "appkey",
     "access_key", "access-key", "access key", "accesskey", "auth_key", "auth-key", "authkey",
     "private_key", "private-key", "privatekey", "signing_key", "signing-key", "signingkey",
@@ -267,7 +267,7 @@ _SECRET_KEYWORDS = (
     "secret", "token", "credential", "bearer", "webhook_url", "dsn", "jwt",
 )  # fmt: skip
 _ASSIGN = r"[\w\-]{0,24}[\"'\])]{0,2}[ \t]{0,8}(?:=>|:=|\|\|=|[:=]|->)[ \t]{0,8}"
-_PASSWORD_NAMES = r"pass(?:word|wd|phrase|code)?|pwd|passw"
+_PW_WORDS = r"pass(?:word|wd|phrase|code)?|pwd|passw"
 
 
 def _assigned(candidate: Candidate) -> int:
@@ -315,8 +315,8 @@ _ASSIGNMENTS = (
     Rule(
         id="secret.assigned",
         kind="secret",
-        keywords=_SECRET_KEYWORDS,
-        pattern=rf"(?i)(?:{_SECRET_NAMES}){_ASSIGN}(?:[bru]?[\"'`]|\\\"|&quot;)?([^\s\"'`,;&<>\\]{{8,64}})",
+        keywords=_KEY_KEYWORDS,
+        pattern=rf"(?i)(?:{_KEY_WORDS}){_ASSIGN}(?:[bru]?[\"'`]|\\\"|&quot;)?([^\s\"'`,;&<>\\]{{8,64}})",
         check=_assigned,
         validator="entropy",
         confidence=0.8,
@@ -325,7 +325,7 @@ _ASSIGNMENTS = (
         id="secret.assigned_password",
         kind="password",
         keywords=("pass", "pwd"),
-        pattern=rf"(?i)(?:{_PASSWORD_NAMES}){_ASSIGN}(?:[bru]?[\"'`])?([^\s\"'`,;&<>]{{4,128}})",
+        pattern=rf"(?i)(?:{_PW_WORDS}){_ASSIGN}(?:[bru]?[\"'`])?([^\s\"'`,;&<>]{{4,128}})",
         check=_assigned_password,
         confidence=0.85,
     ),
@@ -333,10 +333,11 @@ _ASSIGNMENTS = (
         id="secret.option_password",
         kind="password",
         keywords=("--pass", "--pwd", "--token", "--secret", "--api-key"),
-        pattern=r"(?i)--(?:password|passwd|pass|pwd|token|secret|api-key)[ =][\"']?([^\s\"'`$<\[{-][^\s\"'`]{3,128})",
-        check=lambda candidate: len(candidate.value)
-        if secrets_gates.is_password(candidate.value, quoted=False)
-        else 0,
+        pattern=r"(?i)--(?:password|passwd|pass|pwd|token|secret|api-key)[ =][\"']?"
+        r"([^\s\"'`$<\[{-][^\s\"'`]{3,128})",
+        check=lambda candidate: (
+            len(candidate.value) if secrets_gates.is_password(candidate.value, quoted=False) else 0
+        ),
         confidence=0.8,
     ),
 )

@@ -18,6 +18,7 @@ import re
 from holdfast.adapters.detectors import secrets_gates
 from holdfast.adapters.detectors.checks import digits_of
 from holdfast.adapters.detectors.rulesets import Candidate, Rule
+from holdfast.adapters.detectors.secrets_gates import words
 from holdfast.core.labels import Sensitivity
 
 SCORE_MIN = 0.3
@@ -26,41 +27,50 @@ VALUE_MAX = 128
 _TRIM = ".,;:)]}>?"
 
 # What follows "the password is" without being one.
-_NOT_VALUES = frozenset(
-    "a an the this that these those it its my your our his her their not no never always also"
-    " already still just only very too so quite rather now then here there in on at by for from of"
-    " to with without within via and or but if when while until unless because as than like same"
-    " different required needed necessary optional mandatory missing empty blank wrong right"
-    " correct incorrect invalid valid expired expiring old new weak strong secure insecure safe"
-    " unsafe long short simple complex easy hard hidden visible masked secret private public shared"
-    " known unknown stored saved kept sent given shown displayed asked set unset reset changed"
-    " updated created generated entered typed used reused hashed salted encrypted encoded decoded"
-    " protected checked verified validated compared rejected accepted refused forgotten lost stolen"
-    " leaked compromised exposed cached printed logged passed returned provided supplied specified"
-    " defined chosen selected case sensitive insensitive based being been going getting about after"
-    " before during between under over above below up down out off all any some each every both"
-    " either neither none null nothing something anything what which who where why how one two"
-    " three four five six seven eight nine ten first last next previous current default temporary"
-    " permanent unique important good bad great fine ok okay okey working broken available"
-    " unavailable enabled disabled active inactive locked unlocked matching mismatched identical"
-    " equal longer shorter stronger weaker must should would could can cannot may might will shall"
-    " is was are were be has have had does did do makes made gets got least more less most many few"
-    " several enough another other random plain plaintext text string number word phrase value"
-    " field key file variable parameter argument option input output base64 base64-encoded sha1"
-    " sha256 sha512 md5 bcrypt scrypt argon2 utf-8 utf8 case-sensitive case-insensitive"
-    " user-defined auto-generated one-time write-only read-only up-to-date well-known".split()
+_NOT_VALUES = words(
+    """
+    a an the this that these those it its my your our his her their not no never always also
+    already still just only very too so quite rather now then here there in on at by for from of
+    to with without within via and or but if when while until unless because as than like same
+    different required needed necessary optional mandatory missing empty blank wrong right correct
+    incorrect invalid valid expired expiring old new weak strong secure insecure safe unsafe long
+    short simple complex easy hard hidden visible masked secret private public shared known
+    unknown stored saved kept sent given shown displayed asked set unset reset changed updated
+    created generated entered typed used reused hashed salted encrypted encoded decoded protected
+    checked verified validated compared rejected accepted refused forgotten lost stolen leaked
+    compromised exposed cached printed logged passed returned provided supplied specified defined
+    chosen selected case sensitive insensitive based being been going getting about after before
+    during between under over above below up down out off all any some each every both either
+    neither none null nothing something anything what which who where why how one two three four
+    five six seven eight nine ten first last next previous current default temporary permanent
+    unique important good bad great fine ok okay okey working broken available unavailable enabled
+    disabled active inactive locked unlocked matching mismatched identical equal longer shorter
+    stronger weaker must should would could can cannot may might will shall is was are were be has
+    have had does did do makes made gets got least more less most many few several enough another
+    other random plain plaintext text string number word phrase value field key file variable
+    parameter argument option input output base64 base64-encoded sha1 sha256 sha512 md5 bcrypt
+    scrypt argon2 utf-8 utf8 case-sensitive case-insensitive user-defined auto-generated one-time
+    write-only read-only up-to-date well-known
+    """
 )
-_NO_PHRASE = frozenset(
-    "a an the required needed not never no used stored your for to in on by and or if of that only"
-    " too very what which optional case".split()
+_NO_PHRASE = words(
+    """
+    a an the required needed not never no used stored your for to in on by and or if of that only
+    too very what which optional case
+    """
 )
 _WORDY_END = re.compile(r"(?:ed|ing|ly|able|ible|ful|less|ness|tion|ment|ive|ous|ically)$")
-_CLAUSE_END = re.compile(rb"[\"'`)\]]?(?:$|[.,;!?\n]| (?:and|but|so|or|for|please|thanks|if|can|plz)\b|  )")
+_CLAUSE_END = re.compile(
+    rb"[\"'`)\]]?(?:$|[.,;!?\n]| (?:and|but|so|or|for|please|thanks|if|can|plz)\b|  )"
+)
 _OF_SOMEBODY = re.compile(rb"\b(?:my|our|here(?:'s| is)|his|her|their|is)\b")
 _STRONG = re.compile(r"\d|[^A-Za-z0-9\-'\x80-\xff]|[a-z][A-Z]")
 _WORDS = re.compile(r"[A-Za-z\x80-\xff]+(?:[-'][A-Za-z]+)*")
 
-_LINK = r"(?:[ \t]{1,4}(?:is|was|are)(?:[ \t]{0,3}[:=])?|[ \t]{0,3}:|'s)(?:[ \t]{1,4}(?:still|now|just|simply|actually))?"
+_LINK = (
+    r"(?:[ \t]{1,4}(?:is|was|are)(?:[ \t]{0,3}[:=])?|[ \t]{0,3}:|'s)"
+    r"(?:[ \t]{1,4}(?:still|now|just|simply|actually))?"
+)
 _IS = r"[ \t]{1,4}(?:is|was|are)[ \t]{0,3}[:=]?"
 _QUOTE = r"[\s]{0,40}[\"'`\x91-\x94\xab]?"
 
@@ -121,7 +131,7 @@ def _bare_password(candidate: Candidate) -> int:
     value = _trimmed(candidate)
     letters = any(char.isalpha() for char in value)
     digits = any("0" <= char <= "9" for char in value)
-    if not (letters and digits and 5 <= len(value)) or value.lower() in _NOT_VALUES:
+    if not (letters and digits and len(value) >= 5) or value.lower() in _NOT_VALUES:
         return 0
     if "(" in value or secrets_gates.is_path(value) or secrets_gates.is_placeholder(value):
         return 0
@@ -130,11 +140,11 @@ def _bare_password(candidate: Candidate) -> int:
 
 def _passphrase(candidate: Candidate) -> int:
     value = _trimmed(candidate).rstrip()
-    words = value.split()
-    if len(words) == 1:
+    told = value.split()
+    if len(told) == 1:
         return _password(candidate)
-    told = 3 <= len(words) <= 12 and words[0].lower() not in _NO_PHRASE
-    return len(value) if told else 0
+    phrase = 3 <= len(told) <= 12 and told[0].lower() not in _NO_PHRASE
+    return len(value) if phrase else 0
 
 
 def _secret(candidate: Candidate) -> int:
@@ -155,14 +165,21 @@ def _illness(candidate: Candidate) -> int:
     return 0 if first in _NOT_ILL or not value else len(value)
 
 
-_NOT_ILL = frozenset("the this that it what which how or and but whatever something anything".split())
+_NOT_ILL = words(
+    """
+    the this that it what which how or and but whatever something anything
+    """
+)
 _WHO = (
-    r"(?:i|i've|he|she|we|they|patient|(?:my|his|her|our|the) [a-z]{2,15}|mr\.? [a-z]+|mrs\.? [a-z]+"
+    r"(?:i|i've|he|she|we|they|patient|(?:my|his|her|our|the) [a-z]{2,15}|mr\.? [a-z]+"
+    r"|mrs\.? [a-z]+"
     r"|ms\.? [a-z]+)"
 )
 _ILLNESSES = (
-    r"hiv|aids|cancer|leuk[a]?emia|lymphoma|tumou?r|diabetes|diabetic|depression|bipolar(?: disorder)?"
-    r"|schizophrenia|epilepsy|hepatitis(?: [abc])?|asthma|ptsd|adhd|autism|anorexia|bulimia|dementia"
+    r"hiv|aids|cancer|leuk[a]?emia|lymphoma|tumou?r|diabetes|diabetic|depression|bipolar"
+    r"(?: disorder)?"
+    r"|schizophrenia|epilepsy|hepatitis(?: [abc])?|asthma|ptsd|adhd|autism|anorexia|bulimia"
+    r"|dementia"
     r"|alzheimer'?s|parkinson'?s|multiple sclerosis|crohn'?s|lupus|tuberculosis|syphilis|gonorrh?ea"
     r"|chlamydia|herpes|a miscarriage|an abortion|an eating disorder|heart disease|heart failure"
     r"|hypertension|high blood pressure|a stroke|kidney disease|cirrhosis|copd|endometriosis"
@@ -222,9 +239,10 @@ SPOKEN: tuple[Rule, ...] = (
     Rule(
         id="spoken.pin",
         kind="password",
-        keywords=("pin ", "pin:", "pin=", "otp", "verification code", "one-time code", "security pin"),
+        keywords=("pin ", "pin:", "otp", "verification code", "one-time code"),
         pattern=(
-            r"(?i)\b(?:pin(?: code| number)?|otp|verification code|one-time code)" + _LINK + r"[\s\"']{0,4}(\d{4,8})\b"
+            r"(?i)\b(?:pin(?: code| number)?|otp|verification code"
+            r"|one-time code)" + _LINK + r"[\s\"']{0,4}(\d{4,8})\b"
         ),
         confidence=0.85,
     ),
@@ -233,8 +251,10 @@ SPOKEN: tuple[Rule, ...] = (
         kind="secret",
         keywords=("key", "token", "secret"),
         pattern=(
-            r"(?i)\b(?:api[ _\-]?key|api[ _\-]?token|access[ _\-]?(?:key|token)|secret[ _\-]?key|auth[ _\-]?token"
-            r"|license key|client secret|token|secret|key)" + _IS + _QUOTE + r"([^\s\"'`\x91-\x94]{6,128})"
+            r"(?i)\b(?:api[ _\-]?key|api[ _\-]?token|access[ _\-]?(?:key|token)"
+            r"|secret[ _\-]?key|auth[ _\-]?token"
+            r"|license key|client secret|token|secret"
+            r"|key)" + _IS + _QUOTE + r"([^\s\"'`\x91-\x94]{6,128})"
         ),
         check=_secret,
         confidence=0.9,
@@ -244,7 +264,8 @@ SPOKEN: tuple[Rule, ...] = (
         kind="recovery_phrase",
         keywords=("seed", "recovery", "mnemonic", "backup phrase", "secret phrase"),
         pattern=(
-            r"(?i)\b(?:seed|recovery|mnemonic|backup|secret)(?: (?:phrase|words?))?[^\n]{0,24}?[:\s\"']{1,3}"
+            r"(?i)\b(?:seed|recovery|mnemonic|backup|secret)(?: (?:phrase"
+            r"|words?))?[^\n]{0,24}?[:\s\"']{1,3}"
             r"((?:[a-z]{3,8}[ ,]{1,2}){11,23}[a-z]{3,8})\b"
         ),
         confidence=0.85,
@@ -262,8 +283,10 @@ SPOKEN: tuple[Rule, ...] = (
         kind="medical",
         keywords=("diagnosed",),
         pattern=(
-            r"(?i)\b" + _WHO + r"(?:'s|'ve)? (?:was |were |am |is |are |has |have |had |been |got |just |recently |also"
-            r" |being ){0,4}diagnosed (?:with|as(?: having)?) ((?:[A-Za-z0-9'\x80-\xff\-]{1,24} ?){1,5})"
+            r"(?i)\b" + _WHO + r"(?:'s|'ve)? (?:was |were |am |is |are |has |have |had "
+                               r"|been |got |just |recently |also"
+            r" |being ){0,4}diagnosed (?:with|as(?: having)?) ("
+            r"(?:[A-Za-z0-9'\x80-\xff\-]{1,24} ?){1,5})"
         ),
         check=_illness,
         confidence=0.85,
@@ -273,7 +296,8 @@ SPOKEN: tuple[Rule, ...] = (
         kind="medical",
         keywords=("diagnosis", "prescription", "medical condition"),
         pattern=(
-            r"(?i)\b(?:my|his|her|patient'?s?|patient) (?:diagnosis|prescription|medical condition)" + _LINK
+            r"(?i)\b(?:my|his|her|patient'?s?|patient) (?:diagnosis|prescription"
+            r"|medical condition)" + _LINK
             + r"[\s\"']{0,4}((?:[A-Za-z0-9'\x80-\xff\-]{1,24} ?){1,5})"
         ),
         check=_illness,
@@ -285,7 +309,8 @@ SPOKEN: tuple[Rule, ...] = (
         keywords=_ILLNESS_KEYS,
         pattern=(
             r"(?i)\b" + _WHO + r" (?:have|has|had|suffers? from|suffered from|tested positive for"
-            r"|(?:am|is|are) living with|am|is)(?: (?:been|got|stage \w+|type [12]|severe|chronic|clinical|a|an))?"
+            r"|(?:am|is|are) living with|am|is)(?: (?:been|got|stage \w+|type [12]|severe"
+            r"|chronic|clinical|a|an))?"
             r" ((?:type [12] )?(?:" + _ILLNESSES + r"))\b"
         ),
         confidence=0.8,
@@ -294,7 +319,8 @@ SPOKEN: tuple[Rule, ...] = (
         id="medical.hiv",
         kind="medical",
         keywords=("positive",),
-        pattern=r"(?i)\b" + _WHO + r" (?:am|is|are|was|tested) (hiv[ \-]positive|positive for [a-z0-9\-]{2,24})",
+        pattern=r"(?i)\b" + _WHO + r" (?:am|is|are|was|tested) (hiv[ \-]positive"
+                                   r"|positive for [a-z0-9\-]{2,24})",
         confidence=0.85,
     ),
     Rule(
@@ -312,7 +338,9 @@ SPOKEN: tuple[Rule, ...] = (
         kind="medical",
         level=Sensitivity.SENSITIVE,
         keywords=("blood",),
-        pattern=r"(?i)\bblood (?:type|group)" + _LINK + r"[\s\"']{0,4}((?:AB|A|B|O)(?:[+\-]| ?(?:rh )?(?:positive|negative|pos|neg)\b))",
+        pattern=r"(?i)\bblood (?:type|group)" + _LINK + r"[\s\"']{0,4}((?:AB|A|B|O)(?:[+\-]"
+                                                        r"| ?(?:rh )?(?:positive|negative"
+                                                        r"|pos|neg)\b))",
     ),
     Rule(
         id="medical.record_number",
