@@ -10,7 +10,7 @@ import pytest
 from holdfast.adapters.detectors.canonical import canonical
 from holdfast.adapters.detectors.injection import RULES, RuleInjectionDetector
 from holdfast.adapters.detectors.injection_rules import ENGLISH, Rule, source_of
-from holdfast.adapters.detectors.linear import Encoded, Linear
+from holdfast.adapters.detectors.spans import Encoded, Linear
 from injectionkit import benign
 
 DETECTOR = RuleInjectionDetector()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.adapters.detectors.canonical import canonical
-from holdfast.adapters.detectors.linear import Encoded
+from holdfast.adapters.detectors.spans import Encoded
 from holdfast.adapters.detectors.views import (
     View,
     decoded_views,

@@ -24,7 +24,7 @@ from holdfast.adapters.detectors.canonical import Canonical, canonical
 from holdfast.adapters.detectors.hidden import hidden_text
 from holdfast.adapters.detectors.injection_languages import LANGUAGES
 from holdfast.adapters.detectors.injection_rules import ENCODING, ENGLISH, Rule, source_of
-from holdfast.adapters.detectors.linear import Encoded, Linear
+from holdfast.adapters.detectors.spans import Encoded, Linear
 from holdfast.adapters.detectors.views import (
     ROT13,
     View,

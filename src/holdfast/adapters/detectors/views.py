@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 
-from holdfast.adapters.detectors.linear import Encoded, Linear
+from holdfast.adapters.detectors.spans import Encoded, Linear
 
 
 # A stretch of a view: where it starts there, its start and end in the source, and the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.adapters.detectors.linear import Encoded, Linear
+from holdfast.adapters.detectors.spans import Encoded, Linear
 
 
 def test_places_are_counted_in_characters() -> None:
