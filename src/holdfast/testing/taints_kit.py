@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import codecs
 import gzip
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -26,7 +27,7 @@ def taint(
 ) -> Taint:
     """Make a value to look for."""
     return Taint(
-        id=id or value.encode().hex()[:16], kind=kind, level=level, value=bytearray(value.encode())
+        id=id or hashlib.sha256(value.encode()).hexdigest()[:16], kind=kind, level=level, value=bytearray(value.encode())
     )
 
 

@@ -75,6 +75,11 @@ class TaintEngine:
             self._count -= len(registry.entries)
             registry.wipe()
 
+    def clear(self) -> None:
+        """Drop the values of all sessions."""
+        for session in tuple(self._sessions):
+            self.forget(session)
+
     def scan(self, session: str, text: str) -> tuple[TaintMatch, ...]:
         """Find a session's values in a text, ordered by start."""
         registry = self._sessions.get(session)
