@@ -50,17 +50,15 @@ class Segment:
     exact: bool = False
 
 
-# What a decoder that is out of step makes is rubbish, and nearly all of it is dropped
-# at once: a value stands in a stretch of characters, each perhaps with a zero after it
-# (UTF-16), or in a packed stream.
+# What a decoder that is out of step makes is rubbish, and is blanked at once: a value
+# stands in a stretch of characters, each perhaps with a zero after it (UTF-16).
 _LATIN1 = re2.Options()
 _LATIN1.encoding = re2.Options.Encoding.LATIN1
-_STREAM_HEADS = rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]"
 _CHARS: tuple[Literal[6, 8], ...] = (6, 8)
-_PLAUSIBLE = {
+_STRETCH = {
     chars: re2.compile(
         rb"(?:(?:[\t\n\r\x20-\x7e]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf][\x80-\xbf]"
-        rb"|[\xf0-\xf4][\x80-\xbf][\x80-\xbf][\x80-\xbf])\x00?){%d}|" % chars + _STREAM_HEADS,
+        rb"|[\xf0-\xf4][\x80-\xbf][\x80-\xbf][\x80-\xbf])\x00?){%d,}" % chars,
         _LATIN1,
     )
     for chars in _CHARS
@@ -88,9 +86,22 @@ class Least:
         """Digits of hex."""
         return self.chars * 2
 
-    def plausible(self, data: bytes) -> bool:
-        """Whether anything could be hidden in decoded bytes."""
-        return _PLAUSIBLE[self.chars].search(data) is not None
+    def sifted(self, data: bytes) -> bytes:
+        """Decoded bytes with all blanked that can hold no value; b"" if nothing is left."""
+        pieces: list[bytes] = []
+        at = 0
+        for found in _STRETCH[self.chars].finditer(data):
+            start, end = found.span()
+            pieces += (bytes(start - at), data[start:end])
+            at = end
+        return b"".join((*pieces, bytes(len(data) - at))) if pieces else b""
+
+
+def _decoded(name: str, data: bytes, locate: Locate, least: Least) -> Iterator[Segment]:
+    """Yield what decoded bytes can hold, and what is packed in them."""
+    if sifted := least.sifted(data):
+        yield Segment(name, sifted, locate)
+    yield from _unpacked(name, data, locate)
 
 
 # --- runs -------------------------------------------------------------------------
@@ -201,14 +212,11 @@ def _base64(runs: _Runs, least: Least) -> Iterator[Segment]:
     joined = runs.joined()
     for skipped in range(4):
         whole = joined[skipped : len(joined) - (4 - skipped if skipped else 0)]
-        decoded = binascii.a2b_base64(whole)
-        if not least.plausible(decoded):
-            continue
 
         def locate(start: int, end: int, skipped: int = skipped) -> Place:
             return runs.locate(start * 4 // 3 + skipped, -(-end * 4 // 3) + skipped)
 
-        yield Segment("base64", decoded, locate)
+        yield from _decoded("base64", binascii.a2b_base64(whole), locate, least)
 
 
 # By RE2, because it looks at a long line once, not once from every character on.
@@ -237,7 +245,7 @@ def _unwrapped(data: bytes, least: Least) -> Iterator[Segment]:
                 begin, end = inner(first, last)
                 return start + kept()[begin], start + kept()[max(begin, end - 1)] + 1
 
-            yield Segment("base64", segment.data, locate)
+            yield Segment(segment.name, segment.data, locate)
 
 
 def base32_segments(data: bytes, least: Least) -> Iterator[Segment]:
@@ -250,15 +258,13 @@ def base32_segments(data: bytes, least: Least) -> Iterator[Segment]:
         number = int(joined.translate(_BASE32_DIGITS), 32)
         size = len(joined) * 5 // 8 + 1
         for shift in range(8):
-            decoded = (number << shift).to_bytes(size, "big")
-            if not least.plausible(decoded):
-                continue
 
             def locate(start: int, end: int, shift: int = shift, runs: _Runs = runs) -> Place:
                 first, last = start * 8 - 8 + shift, end * 8 - 8 + shift
                 return runs.locate(max(first, 0) // 5, -(-last // 5))
 
-            yield Segment("base32", decoded, locate)
+            decoded = (number << shift).to_bytes(size, "big")
+            yield from _decoded("base32", decoded, locate, least)
 
 
 def hex_segments(folded: bytes, unfold: Locate, least: Least) -> Iterator[Segment]:
@@ -272,14 +278,12 @@ def hex_segments(folded: bytes, unfold: Locate, least: Least) -> Iterator[Segmen
     runs = _Runs(folded, folded.translate(_HEX_RUNS), least.hex, group=2, fill=b"0")
     joined = runs.joined()
     for skipped in range(2):
-        decoded = binascii.unhexlify(joined[skipped : len(joined) - skipped])
-        if not least.plausible(decoded):
-            continue
 
         def locate(start: int, end: int, skipped: int = skipped) -> Place:
             return unfold(*runs.locate(start * 2 + skipped, end * 2 + skipped))
 
-        yield Segment("hex", decoded, locate)
+        decoded = binascii.unhexlify(joined[skipped : len(joined) - skipped])
+        yield from _decoded("hex", decoded, locate, least)
 
 
 # --- escapes ----------------------------------------------------------------------
@@ -340,6 +344,7 @@ def escape_segments(data: bytes) -> Iterator[Segment]:
         return _from(escapes(), start), _from(escapes(), end - 1, last=1)
 
     yield Segment("escaped", made, locate, exact=True)
+    yield from _unpacked("escaped", made, locate)
 
 
 def _escape_map(data: bytes) -> tuple[list[int], list[int], list[int]]:
@@ -368,30 +373,31 @@ def _from(escapes: tuple[list[int], list[int], list[int]], at: int, last: int = 
 
 # --- packed streams ---------------------------------------------------------------
 
-_STREAM = re.compile(_STREAM_HEADS)
+_STREAM = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
 
 
-def unpacked_segments(data: bytes) -> Iterator[Segment]:
+def _unpacked(name: str, data: bytes, outer: Locate) -> Iterator[Segment]:
     """Unpack gzip and zlib streams that begin anywhere in decoded bytes."""
     at = tried = 0
-    while tried < STREAMS_MAX and (found := _STREAM.search(data, at)):
+    left = UNPACKED_BYTES_MAX
+    while tried < STREAMS_MAX and left > 0 and (found := _STREAM.search(data, at)):
         tried += 1
         start = found.start()
-        made, used = _unpack(data, start)
+        made, used = _unpack(data, start, left)
         at = start + max(used, 1) if made else start + 1
+        left -= len(made)
         if made:
 
             def locate(_start: int, _end: int, place: Place = (start, start + used)) -> Place:
-                return place
+                return outer(*place)
 
-            yield Segment("gzip", made, locate)
+            yield Segment(f"{name}>gzip", made, locate)
 
 
-def _unpack(data: bytes, start: int) -> tuple[bytes, int]:
+def _unpack(data: bytes, start: int, left: int) -> tuple[bytes, int]:
     """Unpack what begins there; what came before damage counts. Also how much it took."""
     packed = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     pieces: list[bytes] = []
-    left = UNPACKED_BYTES_MAX
     at = start
     try:
         while at < len(data) and left > 0 and not packed.eof:

@@ -14,7 +14,7 @@ from holdfast.adapters.taints import likeness
 from holdfast.adapters.taints.decoding import Place
 from holdfast.adapters.taints.folding import fold, is_word
 from holdfast.adapters.taints.levels import Level, levels
-from holdfast.adapters.taints.registry import Automaton, Entry, How, Pattern, Registry, edges
+from holdfast.adapters.taints.registry import Automaton, How, Pattern, Registry, edges
 from holdfast.core.errors import TooLarge
 from holdfast.core.findings import TaintMatch
 from holdfast.ports.taints import Taint
@@ -111,18 +111,35 @@ def _hits(registry: Registry, level: Level) -> Iterator[_Hit]:
 
 
 def _in_fold(registry: Registry, level: Level, automaton: Automaton) -> Iterator[_Hit]:
-    patterns = automaton.patterns
+    patterns, entries = automaton.patterns, registry.entries
     seeds: dict[tuple[int, int], tuple[Pattern, int]] = {}
+    runs: dict[int, list[tuple[int, int]]] = {}
     for index, start, end in automaton.find(level.folded):
         pattern = patterns[index]
         if pattern.seed_at >= 0:
             seeds.setdefault((pattern.entry, (start - pattern.seed_at) // 4), (pattern, start))
-            continue
-        first, last = level.unfold(start, end)
-        entry = registry.entries[pattern.entry]
-        if not entry.digits or _is_number(level, start, end):
-            yield pattern, *_with_edges(level.data, entry, pattern.view, (first, last))
-    for pattern, at in islice(seeds.values(), LIKENESS_CHECKS_MAX):
+        elif not entries[pattern.entry].digits or _is_number(level, start, end):
+            run = runs.setdefault(index, [(start, end)])
+            # Of one pattern they come in order; those that overlap are one.
+            if start < run[-1][1]:
+                run[-1] = (run[-1][0], end)
+            else:
+                run.append((start, end))
+    for index, run in runs.items():
+        entry = entries[patterns[index].entry]
+        around = edges(bytes(entry.value))
+        if patterns[index].view == "reversed":
+            around = around[1][::-1], around[0][::-1]
+        for start, end in run:
+            yield patterns[index], *_with_edges(level.data, around, level.unfold(start, end))
+    yield from _changed(registry, level, seeds.values())
+
+
+def _changed(
+    registry: Registry, level: Level, seeds: Iterable[tuple[Pattern, int]]
+) -> Iterator[_Hit]:
+    """Yield the long values a few characters of which were changed, from pieces of them."""
+    for pattern, at in islice(seeds, LIKENESS_CHECKS_MAX):
         folded = fold(bytes(registry.entries[pattern.entry].value))
         place = likeness.alike(folded, level.folded, pattern.seed_at, at)
         if place is not None:
@@ -131,11 +148,9 @@ def _in_fold(registry: Registry, level: Level, automaton: Automaton) -> Iterator
                 yield pattern, first, last
 
 
-def _with_edges(data: bytes, entry: Entry, view: str, place: Place) -> Place:
+def _with_edges(data: bytes, around: tuple[bytes, bytes], place: Place) -> Place:
     """Widen a place by the signs the value begins and ends with, as far as they are there."""
-    before, after = edges(bytes(entry.value))
-    if view == "reversed":
-        before, after = after[::-1], before[::-1]
+    before, after = around
     start, end = place
     for code in reversed(before):
         at = _sign(data, code, start - 1, -1)

@@ -35,6 +35,7 @@ from holdfast.core.findings import TaintMatch
 from holdfast.ports.taints import Taint
 
 ANSWER_SECONDS_MAX = 10.0
+BUILD_SECONDS_PER_VALUE = 0.001  # what a scan may take more, for it may have to build
 EXIT_SECONDS_MAX = 10.0
 BUFFER_BYTES = 1024 * 1024
 _ROOT = str(Path(__file__).resolve().parents[3])
@@ -84,7 +85,8 @@ class WorkerTaintMatcher:
     """Implements `ports.taints.TaintMatcher` with a process of its own.
 
     Args:
-        answer_seconds_max: how long an answer may take before the process is ended.
+        answer_seconds_max: how long an answer may take before the process is ended; a
+            millisecond is added for each value of the largest session.
     """
 
     def __init__(self, *, answer_seconds_max: float = ANSWER_SECONDS_MAX) -> None:
@@ -178,11 +180,12 @@ class WorkerTaintMatcher:
         return await asyncio.shield(asyncio.ensure_future(self._exchange(frame)))
 
     async def _exchange(self, frame: bytearray) -> object:
+        building = BUILD_SECONDS_PER_VALUE * max(self._loaded.values(), default=0)
         async with self._turn:
             try:
                 if self._worker is None:
                     self._worker = _Worker()
-                async with asyncio.timeout(self._seconds):
+                async with asyncio.timeout(self._seconds + building):
                     told, content = read_answer(await _talk(self._worker.line, frame))
             except (OSError, EOFError, ValueError, TimeoutError) as error:
                 await self._end()

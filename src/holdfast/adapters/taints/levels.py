@@ -20,7 +20,6 @@ from holdfast.adapters.taints.decoding import (
     base64_segments,
     escape_segments,
     hex_segments,
-    unpacked_segments,
 )
 from holdfast.adapters.taints.folding import fold, positions, width
 
@@ -93,7 +92,6 @@ class Level:
 
     def _below(self, least: Least, limit: int) -> Level | None:
         """All that can be decoded from this level, or None."""
-        streams = unpacked_segments(self.data) if self.depth else iter(())
         segments: list[Segment] = []
         left = limit
         for segment in chain(
@@ -101,7 +99,6 @@ class Level:
             base64_segments(self.data, least),
             hex_segments(self.folded, self.unfold, least),
             base32_segments(self.data, least),
-            streams,
         ):
             left -= len(segment.data) + len(GAP)
             if left < 0:

@@ -71,6 +71,8 @@ def alike(folded: bytes, text: bytes, seed_at: int, at: int) -> tuple[int, int] 
     allowed = changes_max(len(folded))
     first = max(at - seed_at - allowed, 0)
     window = text[first : at - seed_at + len(folded) + allowed]
+    if len(folded.translate(None, window)) > allowed:
+        return None  # too many of its characters are nowhere around
     found = nearest(folded, window)
     if not 0 < found.changes <= allowed:
         return None
