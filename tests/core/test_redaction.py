@@ -6,7 +6,7 @@ import hashlib
 import hmac
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.core.findings import Finding, TaintMatch
@@ -112,6 +112,7 @@ def test_kinds_cannot_break_out_of_a_marker() -> None:
 TEXTS = st.text(st.characters(codec=None), max_size=60)
 
 
+@settings(max_examples=60)
 @given(TEXTS, st.lists(st.tuples(st.integers(-5, 70), st.integers(-5, 70)), max_size=8))
 def test_any_text_and_places(text: str, places: list[tuple[int, int]]) -> None:
     """What lies outside all places stays, in order; the rest is gone; it is idempotent."""

@@ -18,7 +18,13 @@ from holdfast.runtime.redacting import DESTINATIONS_MAX, RING_CHARS, OutputGuard
 from holdfast.testing.taints_kit import ENCODINGS, hide, pieces_left, taint
 
 MARK = "[REDACTED:SECRET]"
-VALUES = ("kD8-wq2.Lm4_zT9x", "4111-1111-1111-1111", "secret123", "correct horse battery", "hunter2")
+VALUES = (
+    "kD8-wq2.Lm4_zT9x",
+    "4111-1111-1111-1111",
+    "secret123",
+    "correct horse battery",
+    "hunter2",
+)
 PROSE = "It was agreed, after a long talk, that nobody is to blame for what happened then. "
 
 
@@ -170,9 +176,7 @@ def outputs(*texts: str, to: tuple[str, ...] = ("d",)) -> list[str]:
 
     async def use() -> list[str]:
         guard = OutputGuard(KNOWING, "s")
-        return [
-            await guard.redact(to[number % len(to)], text) for number, text in enumerate(texts)
-        ]
+        return [await guard.redact(to[number % len(to)], text) for number, text in enumerate(texts)]
 
     return asyncio.run(use())
 

@@ -23,12 +23,26 @@ from holdfast.testing.taints_kit import ENCODINGS, hide, pieces_left, taint
 Make = Callable[[], TaintMatcher]
 Check = Callable[[Make], Awaitable[None]]
 
-VALUES = ("kD8-wq2.Lm4_zT9x", "4111-1111-1111-1111", "secret123", "correct horse battery", "hunter2")
+VALUES = (
+    "kD8-wq2.Lm4_zT9x",
+    "4111-1111-1111-1111",
+    "secret123",
+    "correct horse battery",
+    "hunter2",
+)
 PROSE = (
     "The committee met on 2024-05-13 at 12:34 and agreed, after long deliberation, that an "
     "extraordinarily international characterisation of https://example.org/a/b?c=%20d was due."
 )
-HOSTILE = ("\ud800\x00\udfff", "%" * 999, "\\u12", "&#;&#x;", "A" * 9_999, "\U000e0041" * 99, "=" * 99)
+HOSTILE = (
+    "\ud800\x00\udfff",
+    "%" * 999,
+    "\\u12",
+    "&#;&#x;",
+    "A" * 9_999,
+    "\U000e0041" * 99,
+    "=" * 99,
+)
 
 
 @asynccontextmanager

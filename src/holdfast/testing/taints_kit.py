@@ -27,7 +27,10 @@ def taint(
 ) -> Taint:
     """Make a value to look for."""
     return Taint(
-        id=id or hashlib.sha256(value.encode()).hexdigest()[:16], kind=kind, level=level, value=bytearray(value.encode())
+        id=id or hashlib.sha256(value.encode()).hexdigest()[:16],
+        kind=kind,
+        level=level,
+        value=bytearray(value.encode()),
     )
 
 

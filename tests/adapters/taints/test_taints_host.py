@@ -159,7 +159,9 @@ def test_it_takes_large_texts_and_many_values() -> None:
     """Frames larger than the line's buffer go through whole."""
 
     async def use(matcher: WorkerTaintMatcher) -> None:
-        many = [taint(f"{number:05d}" + "q8w-" * 50 + "x", id=f"n{number}") for number in range(6_000)]
+        many = [
+            taint(f"{number:05d}" + "q8w-" * 50 + "x", id=f"n{number}") for number in range(6_000)
+        ]
         await matcher.load("s", many)
         assert await matcher.known("s") == 6_001
         (match, *_) = await matcher.scan("s", "word " * 300_000 + "secret123")

@@ -124,9 +124,7 @@ _BASE32_RUNS = (_only(_BASE32), _only(_BASE32.lower(), _BASE32))
 _BASE32_DIGITS = bytes.maketrans(_BASE32, b"0123456789abcdefghijklmnopqrstuv")
 _HEX_RUNS = _only(_DIGITS + b"abcdef")
 # Rare in prose and quickly ruled out; base64 runs are not, any long word is one.
-_HEX_SEEN = {
-    chars: re2.compile(rb"[0-9a-f]{%d}" % Least(chars).hex, _LATIN1) for chars in _CHARS
-}
+_HEX_SEEN = {chars: re2.compile(rb"[0-9a-f]{%d}" % Least(chars).hex, _LATIN1) for chars in _CHARS}
 _BASE32_SEEN = {
     chars: tuple(
         re2.compile(rb"[%b2-7]{%d}" % (letters, Least(chars).base32), _LATIN1)

@@ -24,9 +24,7 @@ def seeds(folded: bytes) -> list[tuple[int, bytes]]:
     """Cut a fold into pieces, with the place of each."""
     count = changes_max(len(folded)) + 1
     cuts = [index * len(folded) // count for index in range(count + 1)]
-    return [
-        (first, folded[first:last]) for first, last in zip(cuts, cuts[1:], strict=False)
-    ]
+    return [(first, folded[first:last]) for first, last in zip(cuts, cuts[1:], strict=False)]
 
 
 @dataclass(frozen=True, slots=True)

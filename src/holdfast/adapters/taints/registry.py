@@ -5,7 +5,7 @@ How a value is looked for
   it has nothing else; the fold itself, reversed, and rot13;
 - literally, but for case, in every level: from 8 characters on that are mostly signs;
 - literally with word boundaries, in the text and its resolved escapes: from 4
-  letters and digits on; 
+  letters and digits on;
 - never, if it is shorter: it would be found everywhere.
 
 The automata are built when next needed and hold all values that came since the last
