@@ -71,7 +71,7 @@ class Pseudonyms:
         return len(self._values)
 
     def name(self, value: str, kind: str) -> str:
-        """Return what stands for a value: the name it has, a new one, or a marker if all are used."""
+        """Return what stands for a value: its name, or a marker if there are no more names."""
         spoken = _spoken(kind)
         known = self._names.get((spoken, value))
         if known is not None:

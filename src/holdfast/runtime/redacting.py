@@ -108,8 +108,8 @@ class StreamRedactor:
         """What has to go; beside an earlier output the new one also counts by itself."""
         found = list(await self._matcher.scan(self._session, text))
         if 0 < self._earlier < len(text):
-            for match in await self._matcher.scan(self._session, text[self._earlier :]):
-                found.append(_moved(match, self._earlier))
+            alone = await self._matcher.scan(self._session, text[self._earlier :])
+            found += (_moved(match, self._earlier) for match in alone)
         return [match for match in found if match.level > self._clearance]
 
 

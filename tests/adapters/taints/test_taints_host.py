@@ -32,6 +32,21 @@ def test_contract(check: Check) -> None:
     asyncio.run(check(WorkerTaintMatcher))
 
 
+def process(pid: int | None) -> Path:
+    """What the system shows of a process."""
+    return Path(f"/proc/{pid}")
+
+
+def is_there(pid: int | None) -> bool:
+    """Whether a process is, or was not yet waited for."""
+    return process(pid).exists()
+
+
+def read(pid: int | None, name: str) -> bytes:
+    """A file of a process."""
+    return (process(pid) / name).read_bytes()
+
+
 def with_secret(use: Callable[[WorkerTaintMatcher], Awaitable[None]]) -> None:
     """Use a matcher with one value in session "s"."""
 
@@ -109,7 +124,7 @@ def test_a_worker_that_does_not_answer_is_ended() -> None:
         with pytest.raises(Unavailable, match="TimeoutError"):
             await matcher.scan("s", "text")
         assert matcher.pid is None
-        assert not Path(f"/proc/{pid}").exists()
+        assert not is_there(pid)
 
     with_secret(use)
 
@@ -119,9 +134,9 @@ def test_forget_returns_when_the_process_is_gone() -> None:
 
     async def use(matcher: WorkerTaintMatcher) -> None:
         pid = matcher.pid
-        assert pid and Path(f"/proc/{pid}").exists()
+        assert pid and is_there(pid)
         await matcher.forget("s")
-        assert not Path(f"/proc/{pid}").exists()
+        assert not is_there(pid)
 
     with_secret(use)
 
@@ -144,12 +159,12 @@ def test_values_are_not_to_be_seen_from_outside() -> None:
     """Neither the command line nor the environment holds a value; memory cannot be read."""
 
     async def use(matcher: WorkerTaintMatcher) -> None:
-        seen = Path(f"/proc/{matcher.pid}/cmdline").read_bytes()
+        seen = read(matcher.pid, "cmdline")
         assert b"secret123" not in seen
         assert b"taints.worker" in seen
         if os.geteuid() != 0:  # root may look anyway
             with pytest.raises(OSError, match="ermission"):
-                Path(f"/proc/{matcher.pid}/environ").read_bytes()
+                read(matcher.pid, "environ")
 
     with_secret(use)
 

@@ -22,7 +22,7 @@ from functools import cache, partial
 from html.entities import html5
 from typing import Literal
 
-import re2
+import re2  # type: ignore[import-untyped]  # it has no type hints
 
 Place = tuple[int, int]
 Locate = Callable[[int, int], Place]
@@ -296,7 +296,8 @@ _ESCAPE = re.compile(
     rb"|[\\%]u(?P<four>[0-9A-Fa-f]{4})"
     rb"|\\[uU]\{(?P<braced>[0-9A-Fa-f]{1,8})\}"
     rb"|\\U(?P<eight>[0-9A-Fa-f]{8})"
-    rb"|(?:\\x|0x)(?P<byte>[0-9A-Fa-f]{2})(?![0-9A-Fa-f])[, ]*"
+    rb"|\\x(?P<byte>[0-9A-Fa-f]{2})"
+    rb"|0x(?P<listed>[0-9A-Fa-f]{2})(?![0-9A-Fa-f])(?:[, ]+(?=0x))?"
     rb"|\\(?P<octal>[0-3][0-7]{2})"
     rb"|\\(?P<plain>[nrtbf\"'/\\])"
 )
@@ -311,7 +312,7 @@ def _resolved(found: re.Match[bytes]) -> bytes:
     kind = found.lastgroup or ""
     given: bytes = found[kind]
     match kind:
-        case "percent" | "byte":
+        case "percent" | "byte" | "listed":
             return bytes((int(given, 16),))
         case "decimal":
             return _character(int(given))

@@ -37,7 +37,7 @@ class Level:
         self, data: bytes, above: Level | None = None, segments: tuple[Segment, ...] = ()
     ) -> None:
         self.data = data
-        self.depth = above.depth + 1 if above else 0
+        self.depth: int = above.depth + 1 if above else 0
         self._above = above
         self._segments = segments
         self._folded: bytes | None = None

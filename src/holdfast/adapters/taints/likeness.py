@@ -9,6 +9,7 @@ arithmetic that takes a few steps per character (Myers' bit vectors).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 CHARS_MIN = 16
 CHARS_MAX = 256
@@ -24,7 +25,7 @@ def seeds(folded: bytes) -> list[tuple[int, bytes]]:
     """Cut a fold into pieces, with the place of each."""
     count = changes_max(len(folded)) + 1
     cuts = [index * len(folded) // count for index in range(count + 1)]
-    return [(first, folded[first:last]) for first, last in zip(cuts, cuts[1:], strict=False)]
+    return [(first, folded[first:last]) for first, last in pairwise(cuts)]
 
 
 @dataclass(frozen=True, slots=True)

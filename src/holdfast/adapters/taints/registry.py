@@ -22,8 +22,8 @@ from typing import Literal
 from ahocorasick_rs import BytesAhoCorasick
 
 from holdfast.adapters.taints import likeness
-from holdfast.adapters.taints.folding import fold, positions, reversed_fold, rot13_fold, width
 from holdfast.adapters.taints.decoding import Least
+from holdfast.adapters.taints.folding import fold, positions, reversed_fold, rot13_fold, width
 from holdfast.core.labels import Sensitivity
 from holdfast.ports.taints import Taint
 
