@@ -55,7 +55,7 @@ def test_answers_arrive() -> None:
 @pytest.mark.parametrize("frame", [b"", b"\x09null", b"\x01", b"\x01{"])
 def test_what_is_no_answer_is_an_error(frame: bytes) -> None:
     """Another program's words are not taken for ours."""
-    with pytest.raises(ValueError, match="not a valid Told|Expecting"):
+    with pytest.raises(ValueError, match=r"not a valid Told|Expecting"):
         read_answer(frame)
 
 

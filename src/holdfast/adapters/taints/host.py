@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -37,6 +38,7 @@ from holdfast.ports.taints import Taint
 ANSWER_SECONDS_MAX = 10.0
 BUILD_SECONDS_PER_VALUE = 0.001  # what a scan may take more, for it may have to build
 EXIT_SECONDS_MAX = 10.0
+LINGER_MS = 1
 BUFFER_BYTES = 1024 * 1024
 _ROOT = str(Path(__file__).resolve().parents[3])
 _START = (
@@ -220,10 +222,22 @@ async def _talk(line: socket.socket, frame: bytearray) -> bytearray:
     else:
         await loop.sock_sendall(line, HEADER.pack(len(frame)))
         await loop.sock_sendall(line, frame)
+    _linger(line)
     (size,) = HEADER.unpack(await _receive(line, HEADER.size))
     if not 0 < size <= FRAME_BYTES_MAX:
         raise ValueError("an answer has a length")
     return await _receive(line, size)
+
+
+def _linger(line: socket.socket) -> None:
+    """Wait a moment for the answer, right here.
+
+    Most come at once, and a turn of the loop would cost more than the wait; it is as
+    long as a scan in this process would keep the loop.
+    """
+    waiting = select.poll()
+    waiting.register(line, select.POLLIN)
+    waiting.poll(LINGER_MS)
 
 
 async def _receive(line: socket.socket, size: int) -> bytearray:
