@@ -27,7 +27,7 @@ import re2  # type: ignore[import-untyped]  # it has no type hints
 Place = tuple[int, int]
 Locate = Callable[[int, int], Place]
 
-GAP = b"\n"
+GAP = b"\0"
 UNPACKED_BYTES_MAX = 256 * 1024
 STREAMS_MAX = 64
 _FEED_BYTES = 512
@@ -50,7 +50,7 @@ class Segment:
     exact: bool = False
 
 
-# What a decoder that is out of step makes is rubbish, and is blanked at once: a value
+# What a decoder that is out of step makes is rubbish, and nearly all of it is dropped at once: a value
 # stands in a stretch of characters, each perhaps with a zero after it (UTF-16).
 _LATIN1 = re2.Options()
 _LATIN1.encoding = re2.Options.Encoding.LATIN1
@@ -86,21 +86,19 @@ class Least:
         """Digits of hex."""
         return self.chars * 2
 
-    def sifted(self, data: bytes) -> bytes:
-        """Decoded bytes with all blanked that can hold no value; b"" if nothing is left."""
-        pieces: list[bytes] = []
-        at = 0
-        for found in _STRETCH[self.chars].finditer(data):
-            start, end = found.span()
-            pieces += (bytes(start - at), data[start:end])
-            at = end
-        return b"".join((*pieces, bytes(len(data) - at))) if pieces else b""
+    def stretches(self, data: bytes) -> list[Place]:
+        """Where in decoded bytes a value could stand."""
+        return [found.span() for found in _STRETCH[self.chars].finditer(data)]
 
 
 def _decoded(name: str, data: bytes, locate: Locate, least: Least) -> Iterator[Segment]:
-    """Yield what decoded bytes can hold, and what is packed in them."""
-    if sifted := least.sifted(data):
-        yield Segment(name, sifted, locate)
+    """Yield what of decoded bytes can hold a value, and what is packed in them."""
+    for first, last in least.stretches(data):
+
+        def within(start: int, end: int, first: int = first) -> Place:
+            return locate(first + start, first + end)
+
+        yield Segment(name, data[first:last], within)
     yield from _unpacked(name, data, locate)
 
 
@@ -122,12 +120,11 @@ _BASE64_RUNS = _only(_BASE64 + b"-_", _BASE64 + b"+/")
 _BASE32 = _UPPER + b"234567"
 _BASE32_RUNS = (_only(_BASE32), _only(_BASE32.lower(), _BASE32))
 _BASE32_DIGITS = bytes.maketrans(_BASE32, b"0123456789abcdefghijklmnopqrstuv")
-_HEX_RUNS = _only(_DIGITS + b"abcdef")
 # Rare in prose and quickly ruled out; base64 runs are not, any long word is one.
-_HEX_SEEN = {chars: re2.compile(rb"[0-9a-f]{%d}" % Least(chars).hex, _LATIN1) for chars in _CHARS}
+_HEX_SEEN = {chars: re2.compile(rb"[0-9a-f]{%d,}" % Least(chars).hex, _LATIN1) for chars in _CHARS}
 _BASE32_SEEN = {
     chars: tuple(
-        re2.compile(rb"[%b2-7]{%d}" % (letters, Least(chars).base32), _LATIN1)
+        re2.compile(rb"[%b2-7]{%d,}" % (letters, Least(chars).base32), _LATIN1)
         for letters in (b"A-Z", b"a-z")
     )
     for chars in _CHARS
@@ -140,8 +137,8 @@ class _Runs:
 
     Args:
         level: where they were found.
-        translated: the level with all other characters made spaces.
-        least: how long a run must be.
+        translated: the same with characters made those of the alphabet.
+        tokens: the runs in `translated`, in order.
         group: characters in a whole number of bytes.
         fill: a character whose bits are zero.
     """
@@ -149,9 +146,9 @@ class _Runs:
     __slots__ = ("_fill", "_group", "_level", "_table", "_translated", "tokens")
 
     def __init__(
-        self, level: bytes, translated: bytes, least: int, *, group: int, fill: bytes
+        self, level: bytes, translated: bytes, tokens: list[bytes], *, group: int, fill: bytes
     ) -> None:
-        self.tokens = [token for token in translated.split() if len(token) >= least]
+        self.tokens = tokens
         self._level = level
         self._translated = translated
         self._group = group
@@ -198,17 +195,21 @@ class _Runs:
 
 def base64_segments(data: bytes, least: Least) -> Iterator[Segment]:
     """Decode runs of base64, standard or url-safe, at all four alignments."""
-    runs = _Runs(data, data.translate(_BASE64_RUNS), least.base64, group=4, fill=b"A")
-    if not runs.tokens:
-        return
-    yield from _base64(runs, least)
-    if max(map(len, runs.tokens)) >= WRAPPED_RUN_MIN and b"\n" in data:
+    yield from _base64(_base64_runs(data, least), least)
+    if b"\n" in data and _LONG_RUN.search(data) is not None:
         yield from _unwrapped(data, least)
+
+
+def _base64_runs(data: bytes, least: Least) -> _Runs:
+    translated = data.translate(_BASE64_RUNS)
+    # Any long word is such a run: splitting is quicker than looking for each.
+    tokens = [token for token in translated.split() if len(token) >= least.base64]
+    return _Runs(data, translated, tokens, group=4, fill=b"A")
 
 
 def _base64(runs: _Runs, least: Least) -> Iterator[Segment]:
     joined = runs.joined()
-    for skipped in range(4):
+    for skipped in range(4) if joined else ():
         whole = joined[skipped : len(joined) - (4 - skipped if skipped else 0)]
 
         def locate(start: int, end: int, skipped: int = skipped) -> Place:
@@ -221,6 +222,7 @@ def _base64(runs: _Runs, least: Least) -> Iterator[Segment]:
 _WRAPPED = re2.compile(
     rb"[A-Za-z0-9+/_-]{%d,}(?:\r?\n[ \t]*[A-Za-z0-9+/_-]+)+=*" % WRAPPED_RUN_MIN, _LATIN1
 )
+_LONG_RUN = re2.compile(rb"[A-Za-z0-9+/_-]{%d}\r?\n" % WRAPPED_RUN_MIN, _LATIN1)
 _BREAKS = b"\r\n\t "
 
 
@@ -232,7 +234,7 @@ def _unwrapped(data: bytes, least: Least) -> Iterator[Segment]:
     """Decode base64 that was broken into lines, as if it were not."""
     for found in _WRAPPED.finditer(data):
         block, start = found[0].translate(None, _BREAKS), found.start()
-        runs = _Runs(block, block.translate(_BASE64_RUNS), least.base64, group=4, fill=b"A")
+        runs = _base64_runs(block, least)
         kept = cache(partial(_unbroken, found[0]))
         for segment in _base64(runs, least):
 
@@ -249,9 +251,9 @@ def _unwrapped(data: bytes, least: Least) -> Iterator[Segment]:
 def base32_segments(data: bytes, least: Least) -> Iterator[Segment]:
     """Decode runs of base32 in one case at all eight alignments."""
     for table, seen in zip(_BASE32_RUNS, _BASE32_SEEN[least.chars], strict=True):
-        if seen.search(data) is None:
+        if not (tokens := [token.translate(table) for token in seen.findall(data)]):
             continue
-        runs = _Runs(data, data.translate(table), least.base32, group=8, fill=b"A")
+        runs = _Runs(data, data.translate(table), tokens, group=8, fill=b"A")
         joined = runs.joined()
         number = int(joined.translate(_BASE32_DIGITS), 32)
         size = len(joined) * 5 // 8 + 1
@@ -271,9 +273,9 @@ def hex_segments(folded: bytes, unfold: Locate, least: Least) -> Iterator[Segmen
     Args:
         unfold: from a place in the fold to the place in the level.
     """
-    if _HEX_SEEN[least.chars].search(folded) is None:
+    if not (tokens := _HEX_SEEN[least.chars].findall(folded)):
         return
-    runs = _Runs(folded, folded.translate(_HEX_RUNS), least.hex, group=2, fill=b"0")
+    runs = _Runs(folded, folded, tokens, group=2, fill=b"0")
     joined = runs.joined()
     for skipped in range(2):
 
@@ -287,19 +289,16 @@ def hex_segments(folded: bytes, unfold: Locate, least: Least) -> Iterator[Segmen
 # --- escapes ----------------------------------------------------------------------
 
 _NAMED = {name.encode(): text.encode() for name, text in html5.items() if name.endswith(";")}
+# Each begins with one certain character, so that all others are stepped over quickly.
 _ESCAPE = re.compile(
-    rb"%(?P<percent>[0-9A-Fa-f]{2})"
-    rb"|&\#(?P<decimal>[0-9]{1,8});?"
-    rb"|&\#[xX](?P<hexadecimal>[0-9A-Fa-f]{1,8});?"
-    rb"|&(?P<named>[A-Za-z][A-Za-z0-9]{1,30};)"
-    rb"|[\\%]u(?P<high>[dD][89abAB][0-9A-Fa-f]{2})\\u(?P<low>[dD][c-fC-F][0-9A-Fa-f]{2})"
-    rb"|[\\%]u(?P<four>[0-9A-Fa-f]{4})"
-    rb"|\\[uU]\{(?P<braced>[0-9A-Fa-f]{1,8})\}"
-    rb"|\\U(?P<eight>[0-9A-Fa-f]{8})"
-    rb"|\\x(?P<byte>[0-9A-Fa-f]{2})"
+    rb"%(?:(?P<percent>[0-9A-Fa-f]{2})|u(?P<wide>[0-9A-Fa-f]{4}))"
+    rb"|&(?:\#(?P<decimal>[0-9]{1,8});?|\#[xX](?P<hexadecimal>[0-9A-Fa-f]{1,8});?"
+    rb"|(?P<named>[A-Za-z][A-Za-z0-9]{1,30};))"
+    rb"|\\(?:u(?P<high>[dD][89abAB][0-9A-Fa-f]{2})\\u(?P<low>[dD][c-fC-F][0-9A-Fa-f]{2})"
+    rb"|u(?P<four>[0-9A-Fa-f]{4})|[uU]\{(?P<braced>[0-9A-Fa-f]{1,8})\}"
+    rb"|U(?P<eight>[0-9A-Fa-f]{8})|x(?P<byte>[0-9A-Fa-f]{2})"
+    rb"|(?P<octal>[0-3][0-7]{2})|(?P<plain>[nrtbf\"'/\\]))"
     rb"|0x(?P<listed>[0-9A-Fa-f]{2})(?![0-9A-Fa-f])(?:[, ]+(?=0x))?"
-    rb"|\\(?P<octal>[0-3][0-7]{2})"
-    rb"|\\(?P<plain>[nrtbf\"'/\\])"
 )
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 
@@ -372,11 +371,14 @@ def _from(escapes: tuple[list[int], list[int], list[int]], at: int, last: int = 
 
 # --- packed streams ---------------------------------------------------------------
 
-_STREAM = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
+_STREAM_HEADS = (b"\x1f\x8b\x08", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+_STREAM = re.compile(b"|".join(map(re.escape, _STREAM_HEADS)))
 
 
 def _unpacked(name: str, data: bytes, outer: Locate) -> Iterator[Segment]:
     """Unpack gzip and zlib streams that begin anywhere in decoded bytes."""
+    if not any(head in data for head in _STREAM_HEADS):
+        return
     at = tried = 0
     left = UNPACKED_BYTES_MAX
     while tried < STREAMS_MAX and left > 0 and (found := _STREAM.search(data, at)):
