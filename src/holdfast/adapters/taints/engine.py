@@ -1,0 +1,260 @@
+"""The engine: the registries of many sessions, and what stands where in a text.
+
+Pure but for what was loaded. Linear in the text: every level is folded once and run
+through a few automata once, whatever the number of values; only what is found
+costs more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+
+from holdfast.adapters.taints import likeness
+from holdfast.adapters.taints.decoding import Place
+from holdfast.adapters.taints.folding import fold, is_word
+from holdfast.adapters.taints.levels import Level, levels
+from holdfast.adapters.taints.registry import Automaton, How, Pattern, Registry, edges
+from holdfast.core.errors import TooLarge
+from holdfast.core.findings import TaintMatch
+from holdfast.ports.taints import Taint
+
+VALUES_MAX = 100_000
+VALUE_BYTES_MAX = 64 * 1024
+LIKENESS_CHECKS_MAX = 64
+LIKENESS_SPREAD_MAX = 3
+DIGITS_GAP_MAX = 3
+DIGITS_SURE = 12
+EDGE_GAP_MAX = 4
+
+_CONTINUATIONS = bytes(range(0x80, 0xC0))
+_Hit = tuple[Pattern, int, int]
+
+
+class TaintEngine:
+    """Finds the values of sessions in texts."""
+
+    def __init__(self, *, values_max: int = VALUES_MAX) -> None:
+        self._sessions: dict[str, Registry] = {}
+        self._values_max = values_max
+        self._count = 0
+
+    def load(self, session: str, taints: Sequence[Taint]) -> int:
+        """Add values to a session's; return how many it has now.
+
+        Raises:
+            TooLarge: a value, or the number of all, is over its limit; none is added.
+        """
+        if any(len(taint.value) > VALUE_BYTES_MAX for taint in taints):
+            raise TooLarge(f"a value to look for has at most {VALUE_BYTES_MAX} bytes")
+        if self._count + len(taints) > self._values_max:
+            raise TooLarge(f"at most {self._values_max} values can be looked for")
+        registry = self._sessions.setdefault(session, Registry())
+        self._count += registry.add(taints)
+        return len(registry.entries)
+
+    def known(self, session: str) -> int:
+        """How many values of a session were loaded, those that are too short too."""
+        registry = self._sessions.get(session)
+        return len(registry.entries) if registry else 0
+
+    def too_short(self, session: str) -> tuple[str, ...]:
+        """The ids of a session's values that are too short to be looked for."""
+        registry = self._sessions.get(session)
+        return registry.too_short() if registry else ()
+
+    def reach(self, session: str) -> int:
+        """How many characters at a text's end may still become a match."""
+        registry = self._sessions.get(session)
+        return registry.reach if registry else 0
+
+    def forget(self, session: str) -> None:
+        """Drop a session's values."""
+        registry = self._sessions.pop(session, None)
+        if registry:
+            self._count -= len(registry.entries)
+            registry.wipe()
+
+    def clear(self) -> None:
+        """Drop the values of all sessions."""
+        for session in tuple(self._sessions):
+            self.forget(session)
+
+    def scan(self, session: str, text: str) -> tuple[TaintMatch, ...]:
+        """Find a session's values in a text, ordered by start."""
+        registry = self._sessions.get(session)
+        if registry is None or not registry.reach or not text:
+            return ()
+        data = text.encode("utf-8", "surrogatepass")
+        found: dict[tuple[int, int, int], str] = {}
+        for level in levels(data, registry.least):
+            for pattern, start, end in _joined(_hits(registry, level)):
+                place = level.root(start, end)
+                if place is not None:
+                    views = (*place[2], pattern.view) if pattern.view else place[2]
+                    found.setdefault((pattern.entry, *place[:2]), ">".join(views))
+        return _matches(registry, found, data) if found else ()
+
+
+def _hits(registry: Registry, level: Level) -> Iterator[_Hit]:
+    """Yield what a level holds, with places in the level."""
+    small = b""
+    for tier in registry.tiers():
+        if tier.folds.patterns:
+            yield from _in_fold(registry, level, tier.folds)
+        if tier.literals.patterns:
+            small = small or level.data.lower()
+            for index, start, end in tier.literals.find(small):
+                pattern = tier.literals.patterns[index]
+                if _stands(registry, level, pattern, start, end):
+                    yield pattern, start, end
+
+
+def _in_fold(registry: Registry, level: Level, automaton: Automaton) -> Iterator[_Hit]:
+    patterns, entries = automaton.patterns, registry.entries
+    seeds: dict[tuple[int, int], tuple[Pattern, int]] = {}
+    runs: dict[int, list[tuple[int, int]]] = {}
+    for index, start, end in automaton.find(level.folded):
+        pattern = patterns[index]
+        if pattern.seed_at >= 0:
+            seeds.setdefault((pattern.entry, (start - pattern.seed_at) // 4), (pattern, start))
+        elif not entries[pattern.entry].digits or _is_number(level, start, end):
+            run = runs.setdefault(index, [(start, end)])
+            # Of one pattern they come in order; those that overlap are one.
+            if start < run[-1][1]:
+                run[-1] = (run[-1][0], end)
+            else:
+                run.append((start, end))
+    for index, run in runs.items():
+        entry = entries[patterns[index].entry]
+        around = edges(bytes(entry.value))
+        if patterns[index].view == "reversed":
+            around = around[1][::-1], around[0][::-1]
+        for start, end in run:
+            yield patterns[index], *_with_edges(level.data, around, level.unfold(start, end))
+    yield from _changed(registry, level, seeds.values())
+
+
+def _changed(
+    registry: Registry, level: Level, seeds: Iterable[tuple[Pattern, int]]
+) -> Iterator[_Hit]:
+    """Yield the long values a few characters of which were changed, from pieces of them."""
+    for pattern, at in islice(seeds, LIKENESS_CHECKS_MAX):
+        folded = fold(bytes(registry.entries[pattern.entry].value))
+        place = likeness.alike(folded, level.folded, pattern.seed_at, at)
+        if place is not None:
+            first, last = level.unfold(*place)
+            if last - first <= LIKENESS_SPREAD_MAX * len(folded):
+                yield pattern, first, last
+
+
+def _with_edges(data: bytes, around: tuple[bytes, bytes], place: Place) -> Place:
+    """Widen a place by the signs the value begins and ends with, as far as they are there."""
+    before, after = around
+    start, end = place
+    for code in reversed(before):
+        at = _sign(data, code, start - 1, -1)
+        if at < 0:
+            break
+        start = at
+    for code in after:
+        at = _sign(data, code, end, 1)
+        if at < 0:
+            break
+        end = at + 1
+    return start, end
+
+
+def _sign(data: bytes, code: int, at: int, step: int) -> int:
+    """Find a sign from a place on, over a few others, before any letter; -1 if not there."""
+    for index in range(at, at + step * EDGE_GAP_MAX, step):
+        if not 0 <= index < len(data):
+            return -1
+        if data[index] == code:
+            return index
+        if chr(data[index]).isalnum() and data[index] < 0x80:
+            return -1
+    return -1
+
+
+def _is_number(level: Level, start: int, end: int) -> bool:
+    """Whether digits found in a fold stand together in the level and are no part of more.
+
+    Many digits are what they are, wherever they stand; few turn up by chance, in
+    dates and times.
+    """
+    if end - start >= DIGITS_SURE:
+        return True
+    data = level.data
+    before = -1
+    for index in range(start, end):
+        first, last = level.unfold(index, index + 1)
+        if before >= 0 and (first - before > DIGITS_GAP_MAX or b"\n" in data[before:first]):
+            return False
+        before = last
+    first, last = level.unfold(start, end)
+    return not (data[first - 1 : first].isdigit() or data[last : last + 1].isdigit())
+
+
+def _stands(registry: Registry, level: Level, pattern: Pattern, start: int, end: int) -> bool:
+    """Whether a literal may stand there: a word only as one, and only in plain."""
+    if registry.entries[pattern.entry].how is How.LITERAL:
+        return True
+    data = level.data
+    if is_word(data, start, before=False) and is_word(data, start, before=True):
+        return False
+    if is_word(data, end, before=True) and is_word(data, end, before=False):
+        return False
+    return level.exact_at(start)
+
+
+def _joined(hits: Iterable[_Hit]) -> list[_Hit]:
+    """Join hits of one value in one form that overlap."""
+    by_value: dict[tuple[int, str], list[_Hit]] = {}
+    for hit in hits:
+        by_value.setdefault((hit[0].entry, hit[0].view), []).append(hit)
+    joined: list[_Hit] = []
+    for group in by_value.values():
+        group.sort(key=lambda hit: hit[1])
+        pattern, start, end = group[0]
+        for _, first, last in group[1:]:
+            if first < end:
+                end = max(end, last)
+                continue
+            joined.append((pattern, start, end))
+            start, end = first, last
+        joined.append((pattern, start, end))
+    return joined
+
+
+def _matches(
+    registry: Registry, found: dict[tuple[int, int, int], str], data: bytes
+) -> tuple[TaintMatch, ...]:
+    chars = _characters(data, {place for _, *places in found for place in places})
+    made = []
+    for (index, start, end), view in found.items():
+        entry = registry.entries[index]
+        made.append(
+            TaintMatch(
+                id=entry.id,
+                kind=entry.kind,
+                level=entry.level,
+                start=chars(start),
+                end=chars(end),
+                view=view,
+            )
+        )
+    return tuple(sorted(made, key=lambda match: (match.start, match.end, match.id)))
+
+
+def _characters(data: bytes, places: set[int]) -> Callable[[int], int]:
+    """Make what leads from places in bytes to places in characters."""
+    if data.isascii():
+        return lambda place: place
+    known: dict[int, int] = {}
+    at = count = 0
+    for place in sorted(places):
+        count += len(data[at:place].translate(None, _CONTINUATIONS))
+        at = place
+        known[place] = count
+    return known.__getitem__

@@ -1,0 +1,241 @@
+"""The registry of one session: its values, and the automata that look for them.
+
+How a value is looked for
+- by pattern, in the fold of every level: from 8 letters and digits on, or 6 digits if
+  it has nothing else; the fold itself, reversed, and rot13;
+- literally, but for case, in every level: from 8 characters on that are mostly signs;
+- literally with word boundaries, in the text and its resolved escapes: from 4
+  letters and digits on;
+- never, if it is shorter: it would be found everywhere.
+
+The automata are built when next needed and hold all values that came since the last
+time; small ones are joined to bigger ones, so that there are never many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal
+
+from ahocorasick_rs import BytesAhoCorasick
+
+from holdfast.adapters.taints import likeness
+from holdfast.adapters.taints.decoding import Least
+from holdfast.adapters.taints.folding import fold, positions, reversed_fold, rot13_fold, width
+from holdfast.core.labels import Sensitivity
+from holdfast.ports.taints import Taint
+
+CHARS_MIN = 4
+PATTERN_CHARS_MIN = 8
+DIGITS_MIN: Literal[6] = 6
+SEED_OWNERS_MAX = 8
+TIERS = (100, 1_000)
+
+REACH_FACTOR = 6
+REACH_MORE = 32
+REACH_CHARS = 2_048
+
+
+class How(Enum):
+    """How a value is looked for."""
+
+    PATTERN = "pattern"
+    LITERAL = "literal"
+    WORD = "word"
+    NOT = "too_short"
+
+
+@dataclass(slots=True)
+class Entry:
+    """A registered value."""
+
+    id: str
+    kind: str
+    level: Sensitivity
+    value: bytearray = field(repr=False)
+    how: How
+    digits: bool
+
+    def wipe(self) -> None:
+        """Overwrite the value."""
+        self.value[:] = bytes(len(self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What an automaton looks for: of which value, in which form, from where in it on."""
+
+    entry: int
+    view: str = ""
+    seed_at: int = -1
+
+
+def entry_of(taint: Taint) -> Entry:
+    """Take over a value; the caller's buffer is copied."""
+    value = bytes(taint.value).strip()
+    folded = fold(value)
+    letters = len(folded.decode())
+    digits = folded.isdigit()
+    signs = len(b"".join(value.split()).decode("utf-8", "replace"))
+    how = How.NOT
+    if letters >= PATTERN_CHARS_MIN or (digits and letters >= DIGITS_MIN):
+        how = How.PATTERN
+    elif signs >= PATTERN_CHARS_MIN:
+        how = How.LITERAL
+    elif letters >= CHARS_MIN:
+        how = How.WORD
+    return Entry(taint.id, taint.kind, taint.level, bytearray(value), how, digits)
+
+
+def edges(value: bytes) -> tuple[bytes, bytes]:
+    """The signs before a value's first letter or digit, and after its last."""
+    where = positions(value)
+    last = where[-1]
+    return value[: where[0]], value[last + width(value, last) :]
+
+
+class Automaton:
+    """Looks for many patterns at once."""
+
+    __slots__ = ("_find", "patterns")
+
+    def __init__(self, made: Sequence[tuple[bytes, Pattern]]) -> None:
+        self.patterns = [pattern for _, pattern in made]
+        self._find = BytesAhoCorasick([data for data, _ in made]) if made else None
+
+    def find(self, data: bytes) -> list[tuple[int, int, int]]:
+        """Return every (pattern, start, end) in `data`, overlapping ones too."""
+        if self._find is None:
+            return []
+        return self._find.find_matches_as_indexes(data, overlapping=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """The automata of some values, numbered from `first` on."""
+
+    first: int
+    count: int
+    folds: Automaton
+    literals: Automaton
+
+
+class Registry:
+    """The values of one session."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self._ids: set[str] = set()
+        self._tiers: list[Tier] = []
+        self._built = 0
+        self._reach = 0
+        self.least = Least()
+
+    def add(self, taints: Sequence[Taint]) -> int:
+        """Take over values whose ids are new; return how many there were."""
+        before = len(self.entries)
+        for taint in taints:
+            if taint.id in self._ids:
+                continue
+            entry = entry_of(taint)
+            self._ids.add(taint.id)
+            self.entries.append(entry)
+            self._reach = max(self._reach, _reach(entry))
+            if entry.how is How.PATTERN and entry.digits:
+                self.least = Least(DIGITS_MIN)
+        return len(self.entries) - before
+
+    @property
+    def reach(self) -> int:
+        """How many characters a value can take up, encoded."""
+        return self._reach
+
+    def too_short(self) -> tuple[str, ...]:
+        """The ids of values that are not looked for."""
+        return tuple(entry.id for entry in self.entries if entry.how is How.NOT)
+
+    def wipe(self) -> None:
+        """Overwrite what can be: the automata's memory is not ours."""
+        for entry in self.entries:
+            entry.wipe()
+        self.entries.clear()
+        self._ids.clear()
+        self._tiers.clear()
+        self._built = self._reach = 0
+
+    def tiers(self) -> list[Tier]:
+        """The automata, with all values in them."""
+        if self._built < len(self.entries):
+            self._build()
+        return self._tiers
+
+    def _build(self) -> None:
+        """Put the new values in an automaton, with those of all tiers that are full."""
+        first = self._built
+        for size in (*TIERS, len(self.entries)):
+            while self._tiers and self._tiers[-1].count <= size:
+                first = self._tiers.pop().first
+            if len(self.entries) - first <= size:
+                break
+        self._tiers.append(self._tier(first))
+        self._built = len(self.entries)
+
+    def _tier(self, first: int) -> Tier:
+        folds: list[tuple[bytes, Pattern]] = []
+        literals: list[tuple[bytes, Pattern]] = []
+        pieces: dict[bytes, list[tuple[int, int]]] = {}
+        for index in range(first, len(self.entries)):
+            entry = self.entries[index]
+            if entry.how is How.PATTERN:
+                folded = fold(bytes(entry.value))
+                folds += ((data, Pattern(index, view)) for view, data in _forms(folded))
+                for at, piece in _seeds(entry, folded):
+                    pieces.setdefault(piece, []).append((index, at))
+            elif entry.how is not How.NOT:
+                literals += ((data, Pattern(index)) for data in _cases(bytes(entry.value)))
+        # A piece that many values have, as a domain, tells nothing and would cost much.
+        folds += (
+            (piece, Pattern(index, "changed", at))
+            for piece, owners in pieces.items()
+            if len(owners) <= SEED_OWNERS_MAX
+            for index, at in owners
+        )
+        count = len(self.entries) - first
+        return Tier(first, count, Automaton(folds), Automaton(literals))
+
+
+def _reach(entry: Entry) -> int:
+    if entry.how is How.NOT:
+        return 0
+    size = len(entry.value)
+    return min(REACH_FACTOR * size + REACH_MORE, max(REACH_CHARS, 3 * size + REACH_MORE))
+
+
+def _forms(folded: bytes) -> Iterator[tuple[str, bytes]]:
+    yield "", folded
+    seen = {folded}
+    for view, data in (("reversed", reversed_fold(folded)), ("rot13", rot13_fold(folded))):
+        if data not in seen:
+            seen.add(data)
+            yield view, data
+
+
+def _seeds(entry: Entry, folded: bytes) -> list[tuple[int, bytes]]:
+    """The seeds of a value that may be looked for in changed form.
+
+    Numbers and addresses may not: there another character is another's value.
+    """
+    if entry.digits or b"@" in entry.value:
+        return []
+    if not likeness.CHARS_MIN <= len(folded) <= likeness.CHARS_MAX:
+        return []
+    return likeness.seeds(folded)
+
+
+def _cases(value: bytes) -> set[bytes]:
+    """A value as it can stand in a level whose ASCII letters were made small."""
+    text = value.decode("utf-8", "surrogateescape")
+    forms = (text, text.lower(), text.upper(), text.casefold())
+    return {form.encode("utf-8", "surrogateescape").lower() for form in forms}

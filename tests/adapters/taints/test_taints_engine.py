@@ -1,0 +1,184 @@
+"""The engine finds what it should, where it is, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import random
+import string
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.adapters.taints.engine import TaintEngine
+from holdfast.core.redaction import redact
+from holdfast.testing.taints_kit import ENCODINGS, hide, pieces_left, taint
+
+
+def knowing(*values: str) -> TaintEngine:
+    """An engine with values in session "s", each its own id."""
+    engine = TaintEngine()
+    engine.load("s", [taint(value, id=value) for value in values])
+    return engine
+
+
+def stood(engine: TaintEngine, text: str) -> list[tuple[str, str]]:
+    """What was found in a text: what it stood as, and through what."""
+    return [(text[match.start : match.end], match.view) for match in engine.scan("s", text)]
+
+
+def test_card_and_password_are_both_gone() -> None:
+    """Test vector 12: no tail of the second value survives the first's replacement."""
+    text = "card 4111-1111-1111-1111 then pw hunter2 end"
+    shown = redact(text, knowing("4111-1111-1111-1111", "hunter2").scan("s", text))
+    assert "card [REDACTED:SECRET] then pw [REDACTED:SECRET] end" == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("c2VjcmV0MTIz", ""),
+        ("eHNlY3JldDEyMw==", "e"),
+        ("736563726574313233", ""),
+        ("%73%65%63%72%65%74%31%32%33", ""),
+        ("s e c r e t 1 2 3", ""),
+        ("321terces", ""),
+        ("SECRET123", ""),
+    ],
+)
+def test_every_form_is_redacted(text: str, left: str) -> None:
+    """Test vector 13."""
+    shown = redact(text, knowing("secret123").scan("s", text))
+    assert left + "[REDACTED:SECRET]" == shown
+
+
+def test_views_say_how_it_was_hidden() -> None:
+    """Through what it was read, the outermost first."""
+    engine = knowing("secret123")
+    twice = base64.b64encode(base64.b64encode(b"321terces")).decode()
+    for text, view in (
+        ("Secret 123", ""),
+        ("frperg123", "rot13"),
+        ("321terces", "reversed"),
+        (hide("secret123", "gzip+base64").occurrence, "base64>gzip"),
+        (twice, "base64>base64>reversed"),
+    ):
+        assert [(text, view)] == stood(engine, text)
+
+
+def test_signs_around_a_value_go_with_it() -> None:
+    """A value's first and last signs are a part of it where they are there."""
+    engine = knowing("##secret123!?")
+    assert [("##secret123!?", "")] == stood(engine, "a ##secret123!? b")
+    assert [("# # s e c r e t 1 2 3 !", "")] == stood(engine, "## # s e c r e t 1 2 3 ! b ?")
+    assert [("?!321terces##", "reversed")] == stood(engine, "x?!321terces##")
+    assert [("secret123", "")] == stood(engine, "(secret123)")
+    assert [("secret123!", "")] == stood(engine, "secret123!")
+
+
+def test_numbers_stand_together() -> None:
+    """Few digits are no part of more digits and are not gathered from all over."""
+    engine = knowing("123456")
+    assert [("123456", ""), ("12 34 56", "")] == stood(engine, "x123456 or 12 34 56.")
+    for text in ("1234567", "0123456", "12 and 34 56", "12 -- 34 56", "12\n3456"):
+        assert [] == stood(engine, text)
+    assert [("4111111111111111", "")] == stood(knowing("4111-1111-1111-1111"), "94111111111111111")
+
+
+def test_words_need_boundaries_where_their_script_has_them() -> None:
+    """A short value is found as a word, resolved from escapes too, not in base64."""
+    engine = knowing("hunter2", "王小明明")
+    assert [("王小明明", "")] == stood(engine, "我叫王小明明。")
+    assert [("hunter%32", "escaped")] == stood(engine, "x=hunter%32")
+    assert [] == stood(engine, base64.b64encode(b"so hunter2 it is").decode())
+    assert [] == stood(engine, "éhunter2 hunter2é")
+
+
+def test_values_made_of_signs() -> None:
+    """Case does not matter; they are found encoded, too."""
+    value = "P@$$!w#r%Ä^&*"
+    engine = knowing(value)
+    for text in (value, value.lower(), base64.b64encode(value.encode()).decode()):
+        assert text in [found for found, _ in stood(engine, text)]
+
+
+def test_changed_values() -> None:
+    """A few characters of a long secret changed; not of an address, not too many."""
+    engine = knowing("kD8wq2Lm4zT9xRb7", "somebody.long@example.org")
+    assert [("kD8wqXLm4zT9xRb7", "changed")] == stood(engine, "it is kD8wqXLm4zT9xRb7.")
+    text = base64.b64encode(b"kD8wq2Lm4z9xRb7").decode()
+    assert [("base64>changed")] == [view for _, view in stood(engine, text)]
+    assert [] == stood(engine, "kD8wqXXXX4T9xRb7 somebodi.long@example.org")
+    spread = "kD8w" + " " * 40 + "qX" + " " * 40 + "Lm4zT9xRb7"
+    assert [] == stood(engine, spread)
+
+
+def test_an_occurrence_is_one_match() -> None:
+    """A value that overlaps itself is one place; each form is reported once."""
+    assert [("abcabcabcabcabcabc", "")] == stood(knowing("abcabcabc"), "x abcabcabcabcabcabc y")
+    assert [("secret123", ""), ("secret123", "")] == stood(
+        knowing("secret123"), "secret123 %20secret123"
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    value=st.text(string.ascii_letters + string.digits + "-_.#", min_size=8, max_size=40).filter(
+        lambda value: sum(char.isalnum() for char in value) >= 8 and not value.isdigit()
+    ),
+    encoding=st.sampled_from(ENCODINGS),
+)
+def test_any_value_in_any_encoding(value: str, encoding: str) -> None:
+    """It is found, and no four characters of it are left."""
+    hidden = hide(value, encoding)
+    before, after = "Look: " + hidden.before, hidden.after + " is it."
+    text = before + hidden.occurrence + after
+    matches = knowing(value).scan("s", text)
+    assert matches
+    shown = redact(text, matches)
+    assert [] == pieces_left(hidden.occurrence, shown, before + after + "[REDACTED:SECRET]")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(codec=None), max_size=80), st.text(st.characters(codec=None)))
+def test_any_text_and_any_value(text: str, value: str) -> None:
+    """Nothing is raised for what a text says; places lie within it."""
+    engine = TaintEngine()
+    given_value = taint("x", id="1")
+    given_value.value[:] = value.encode("utf-8", "surrogatepass")
+    engine.load("s", [given_value, taint("hunter2", id="2")])
+    for match in engine.scan("s", text + value + text):
+        assert 0 <= match.start < match.end <= len(text + value + text)
+
+
+HOSTILE = {
+    "one letter": "a" * 20_000,
+    "capitals": "A" * 20_000,
+    "percent": "%41" * 7_000,
+    "ampersand": "&" + "a" * 20_000,
+    "backslashes": "\\" * 20_000,
+    "lines": ("A" * 76 + "\n") * 260,
+    "digits": "1 2 3 4 5 6 7 " * 1_400,
+    "surrogates": "\ud800" * 20_000,
+    "marks": "e\u0301" * 10_000,
+    "base64 of rubbish": base64.b64encode(random.Random(1).randbytes(15_000)).decode(),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_texts_take_linear_time(name: str) -> None:
+    """Four times the text takes about four times as long."""
+    engine = knowing("aaaaaaaa", "123456", "kD8wq2Lm4zT9xRb7", "hunter2", "p@$$!w#r%d^&*")
+    text = HOSTILE[name]
+
+    def best(size: int) -> float:
+        spent = []
+        for _ in range(5):
+            started = time.perf_counter()
+            engine.scan("s", text[:size])
+            spent.append(time.perf_counter() - started)
+        return min(spent)
+
+    assert best(len(text)) <= 10 * best(len(text) // 4) + 0.005

@@ -1,0 +1,106 @@
+"""What is registered, how it is looked for, and when the automata are made."""
+
+from __future__ import annotations
+
+import pytest
+
+from holdfast.adapters.taints.registry import TIERS, Automaton, How, Registry, edges, entry_of
+from holdfast.testing.taints_kit import taint
+
+
+@pytest.mark.parametrize(
+    ("value", "how"),
+    [
+        ("secret12", How.PATTERN),
+        ("12-34-56", How.PATTERN),
+        ("密码密码密码密码", How.PATTERN),
+        ("p@$$!w#r%d^&*", How.LITERAL),
+        ("$%&/()=?", How.LITERAL),
+        ("hunter2", How.WORD),
+        ("12345", How.WORD),
+        ("王小明明", How.WORD),
+        ("a b c d", How.WORD),
+        ("abc", How.NOT),
+        ("  a  ", How.NOT),
+        ("$%&", How.NOT),
+        ("", How.NOT),
+    ],
+)
+def test_how_values_are_looked_for(value: str, how: How) -> None:
+    """By their letters and digits, else by their signs; the shortest never."""
+    assert how is entry_of(taint(value, id="1")).how
+
+
+def test_entries_do_not_show_their_value() -> None:
+    """A registered value is copied, not printed, and can be overwritten."""
+    given = taint("secret123", id="1")
+    entry = entry_of(given)
+    given.value[:] = bytes(9)
+    assert b"secret123" == entry.value
+    assert "secret123" not in repr(entry)
+    entry.wipe()
+    assert bytes(9) == entry.value
+
+
+def test_edges() -> None:
+    """The signs around a value's letters and digits."""
+    assert (b"##", b"") == edges(b"##abc")
+    assert (b"", "€!".encode()) == edges("ä€!".encode())
+
+
+def test_ids_are_registered_once() -> None:
+    """What is known is passed over; those that are too short are named."""
+    registry = Registry()
+    assert 2 == registry.add([taint("secret123", id="a"), taint("x", id="b")])
+    assert 0 == registry.add([taint("secret123", id="a")])
+    assert ("b",) == registry.too_short()
+    assert 9 * 6 + 32 == registry.reach
+    registry.wipe()
+    assert (0, 0, []) == (registry.reach, len(registry.entries), registry.tiers())
+
+
+def test_reach_is_bounded_for_long_values() -> None:
+    """A short value may be written six times as long, a very long one three times."""
+    registry = Registry()
+    registry.add([taint("x" * 8, id="1"), taint("z", id="0")])
+    assert 80 == registry.reach
+    registry.add([taint("y" * 4_000, id="2")])
+    assert 12_032 == registry.reach
+
+
+def test_few_automata_hold_many_values() -> None:
+    """New values join small automata, small ones join larger ones; none is lost."""
+    registry = Registry()
+    for number in range(1_300):
+        registry.add([taint(f"value-{number:05d}", id=str(number))])
+        if number % 13 == 0:
+            registry.tiers()
+    tiers = registry.tiers()
+    assert len(tiers) <= len(TIERS) + 1
+    assert 1_300 == sum(tier.count for tier in tiers)
+    assert [0, *[tier.first + tier.count for tier in tiers]][:-1] == [tier.first for tier in tiers]
+    assert tiers is registry.tiers()
+
+
+def test_common_pieces_are_no_seeds() -> None:
+    """What many values have in common does not lead to any of them."""
+    registry = Registry()
+    registry.add(
+        [taint(f"{number:03d}q7-common-part-of-all", id=str(number)) for number in range(20)]
+    )
+    (tier,) = registry.tiers()
+    seeds = [pattern for pattern in tier.folds.patterns if pattern.seed_at >= 0]
+    assert {0} == {pattern.seed_at for pattern in seeds}
+
+
+def test_addresses_and_numbers_have_no_seeds() -> None:
+    """There a changed character makes another's value."""
+    registry = Registry()
+    registry.add([taint("somebody.long@example.org", id="1"), taint("4111 1111 1111 1111", id="2")])
+    (tier,) = registry.tiers()
+    assert all(pattern.seed_at < 0 for pattern in tier.folds.patterns)
+
+
+def test_an_empty_automaton_finds_nothing() -> None:
+    """There need not be any patterns."""
+    assert [] == Automaton([]).find(b"text")
