@@ -1,40 +1,37 @@
 """Pseudonyms: names that stand for a session's private values and lead back to them.
 
-    PRIVATE-EMAIL-1-K7Q2M
+    PRIVATE-EMAIL-K7Q2M3XA
 
 Why this form
 - A model copies it as it is: capitals, digits and hyphens, no brackets and no
   underscores, which get lost or escaped in Markdown; it says what it stands for.
 - It needs no escaping in JSON, in a URL or in a shell.
-- It begins with a fixed word and ends with a check of a fixed length, so a stream
-  knows what to hold back, and EMAIL-1 is never the beginning of EMAIL-12.
-- The check is keyed by the session: nobody can guess a name that was not given out
-  yet, and no text holds one by chance.
-
-Pure but for the vault itself: the same values in the same order make the same names.
+- It begins with a fixed word and ends with a mark of a fixed length, so a stream
+  knows what to hold back, and no name is the beginning of another.
+- The mark is made of the value's keyed fingerprint: the same value has the same name
+  after a restart and in whatever order values turn up, and nobody can guess one.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import Callable, Collection, Iterable
 
-from holdfast.core.redaction import Placed, marker, merge
+from holdfast.core.findings import TaintMatch
+from holdfast.core.labels import Sensitivity
+from holdfast.core.redaction import marker, merge
 
 VALUES_MAX = 10_000
 PREFIX = "PRIVATE-"
-CHECK_CHARS = 5
+MARK_CHARS = 8
 KIND_CHARS_MAX = 32
-NAME_CHARS_MAX = len(PREFIX) + KIND_CHARS_MAX + 1 + len(str(VALUES_MAX)) + 1 + CHECK_CHARS
-KEY_BYTES_MIN = 16
+NAME_CHARS_MAX = len(PREFIX) + KIND_CHARS_MAX + 1 + MARK_CHARS
 
 _FLAGS = re.IGNORECASE | re.ASCII
 _NAME = re.compile(
-    rf"{PREFIX}(?:(?!{PREFIX})[A-Z0-9-]){{1,{KIND_CHARS_MAX}}}?-[0-9]{{1,5}}-[A-Z2-7]{{{CHECK_CHARS}}}",
+    rf"{PREFIX}(?:(?!{PREFIX})[A-Z0-9-]){{1,{KIND_CHARS_MAX}}}?-[A-Z2-7]{{{MARK_CHARS}}}(?![A-Z0-9])",
     _FLAGS,
 )
 # What a name may begin with at a text's end: all of the prefix and more, or a part of it.
@@ -44,23 +41,27 @@ _BEGUN = re.compile(
 )
 
 
+def name_of(id: str, kind: str) -> str:
+    """What stands for a value.
+
+    Args:
+        id: the value's keyed fingerprint, hex.
+    """
+    spoken = re.sub(r"[^A-Z0-9]+", "-", kind.upper()).strip("-")[:KIND_CHARS_MAX].strip("-")
+    mark = base64.b32encode(bytes.fromhex(id)).decode()[:MARK_CHARS]
+    return f"{PREFIX}{spoken or 'VALUE'}-{mark}"
+
+
 class Pseudonyms:
     """The vault of one session.
 
-    Args:
-        key: of the session, at least 16 bytes; the names' checks are made with it.
-        values_max: how many values get a name; what comes after that is redacted.
+    Values are held in buffers that `clear` overwrites; `repr` tells none of them.
     """
 
-    __slots__ = ("_counts", "_key", "_max", "_names", "_values")
+    __slots__ = ("_values",)
 
-    def __init__(self, key: bytes, *, values_max: int = VALUES_MAX) -> None:
-        assert len(key) >= KEY_BYTES_MIN, "a pseudonym's check needs a key"
-        self._key = key
-        self._max = min(values_max, VALUES_MAX)
-        self._names: dict[tuple[str, str], str] = {}
-        self._values: dict[str, tuple[str, str]] = {}
-        self._counts: dict[str, int] = {}
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[bytearray, Sensitivity, str]] = {}
 
     def __repr__(self) -> str:
         """Tell the number of values, never one of them."""
@@ -70,33 +71,36 @@ class Pseudonyms:
         """How many values have a name."""
         return len(self._values)
 
-    def name(self, value: str, kind: str) -> str:
-        """Return what stands for a value: its name, or a marker if there are no more names."""
-        spoken = _spoken(kind)
-        known = self._names.get((spoken, value))
-        if known is not None:
-            return known
-        if len(self._values) >= self._max:
-            return marker(kind)
-        number = self._counts[spoken] = self._counts.get(spoken, 0) + 1
-        name = f"{PREFIX}{spoken}-{number}-{self._check(spoken, number)}"
-        self._names[spoken, value] = name
-        self._values[name] = (value, spoken)
+    def learn(self, id: str, kind: str, level: Sensitivity, value: bytes | bytearray) -> str:
+        """Remember a value, a copy of it; returns its name, or a marker if the vault is full."""
+        name = name_of(id, kind)
+        if name not in self._values:
+            if len(self._values) >= VALUES_MAX:
+                return marker(kind)
+            self._values[name] = (bytearray(value), level, kind)
         return name
 
-    def swap(self, text: str, spans: Iterable[Placed]) -> str:
+    def swap(self, text: str, matches: Iterable[TaintMatch]) -> str:
         """Replace what stands at the given places by names.
 
-        Names that stand in a text already stay, so a text may be swapped again.
+        Where values overlap so that none of them covers the whole place, a marker
+        stands there, which leads nowhere. Names in a text stay as they are.
         """
+        found = list(matches)
         pieces: list[str] = []
         done = 0
-        for span in merge(spans, len(text)):
-            value = text[span.start : span.end]
-            named = self._known(value) is not None
-            pieces += (text[done : span.start], value if named else self.name(value, span.kind))
+        for span in merge(found, len(text)):
+            whole = [one for one in found if (one.start, one.end) == (span.start, span.end)]
+            pieces += (text[done : span.start], self._named(whole, span.kind))
             done = span.end
         return "".join((*pieces, text[done:]))
+
+    def _named(self, whole: list[TaintMatch], kind: str) -> str:
+        for match in sorted(whole, key=lambda one: -one.level):
+            name = name_of(match.id, match.kind)
+            if name in self._values:
+                return name
+        return marker(kind)
 
     def restore(self, text: str, *, allowed: Collection[str] | None = None) -> str:
         """Put the values back; names that are unknown or not allowed stay.
@@ -114,41 +118,37 @@ class Pseudonyms:
         """
         return self._restored(text, allowed, lambda value: json.dumps(value)[1:-1])
 
-    def named(self, text: str) -> tuple[str, ...]:
-        """The names of this vault that stand in a text, each once, in order."""
-        found = (self._known(match[0]) for match in _NAME.finditer(text))
-        return tuple(dict.fromkeys(name for name in found if name is not None))
+    def named(self, text: str) -> tuple[tuple[str, str, Sensitivity], ...]:
+        """The (name, kind, level) of what this vault knows in a text, each once, in order."""
+        if not self._values:
+            return ()
+        names = dict.fromkeys(match[0].upper() for match in _NAME.finditer(text))
+        return tuple(
+            (name, self._values[name][2], self._values[name][1])
+            for name in names
+            if name in self._values
+        )
+
+    def up_to(self, level: Sensitivity) -> frozenset[str]:
+        """The names of values that are at most so sensitive."""
+        return frozenset(name for name, (_, found, _) in self._values.items() if found <= level)
 
     def clear(self) -> None:
-        """Forget all values; numbers start anew."""
-        self._names.clear()
+        """Overwrite and forget all values."""
+        for value, _, _ in self._values.values():
+            value[:] = bytes(len(value))
         self._values.clear()
-        self._counts.clear()
 
     def _restored(
         self, text: str, allowed: Collection[str] | None, form: Callable[[str], str]
     ) -> str:
         def value(found: re.Match[str]) -> str:
-            name = self._known(found[0])
-            if name is None or (allowed is not None and name not in allowed):
+            name = found[0].upper()  # models change its case now and then
+            if name not in self._values or (allowed is not None and name not in allowed):
                 return found[0]
-            return form(self._values[name][0])
+            return form(self._values[name][0].decode("utf-8", "replace"))
 
         return _NAME.sub(value, text) if self._values else text
-
-    def _known(self, written: str) -> str | None:
-        """The name as it was given out; models change its case now and then."""
-        name = written.upper()
-        return name if name in self._values else None
-
-    def _check(self, kind: str, number: int) -> str:
-        said = hmac.new(self._key, f"pseudonym {kind} {number}".encode(), hashlib.sha256).digest()
-        return base64.b32encode(said).decode()[:CHECK_CHARS]
-
-
-def _spoken(kind: str) -> str:
-    name = re.sub(r"[^A-Z0-9]+", "-", kind.upper()).strip("-")[:KIND_CHARS_MAX].strip("-")
-    return name or "VALUE"
 
 
 class Restorer:
