@@ -1,0 +1,113 @@
+"""A model that is entirely the attacker's as soon as it has read the injected goal.
+
+Until then it does the user's task as AgentDojo's ground truth has it. From the first
+tool result that holds the goal on it carries out the attacker's ground truth and, if
+it hijacks, writes the attacker's arguments into every call of the user's it has still
+to make with a tool the attacker wants. No wording matters to it, so what is measured
+does not depend on how well a model resists.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from agentdojo.functions_runtime import FunctionCall
+
+from holdfast.core.messages import Message, Role, Text, ToolResult, ToolUse
+from holdfast.core.quantities import Usage
+from holdfast.ports.model import ModelReply, ModelRequest, TextDelta, ToolUseStarted
+from holdfast.testing.conversation import check_conversation
+
+_USAGE = Usage(input_tokens=10, output_tokens=5)
+
+
+class CompromisedModel:
+    """A `ModelClient` for one run.
+
+    Args:
+        planned: the user's calls.
+        answer: what the user is told at the end.
+        goal: the text whose sight turns the model; "" if there is none.
+        wanted: makes the attacker's calls, at the moment the goal is seen.
+        claim: what the attacker wants said.
+        hijack: write the attacker's arguments into the user's later calls.
+
+    Attributes:
+        turned: the goal was seen.
+    """
+
+    model = "compromised"
+    provider = "bench"
+    context_tokens = 200_000
+
+    def __init__(
+        self,
+        *,
+        planned: Sequence[FunctionCall],
+        answer: str,
+        goal: str = "",
+        wanted: Callable[[], Sequence[FunctionCall]] = tuple,
+        claim: str = "",
+        hijack: bool = False,
+    ) -> None:
+        self.turned = False
+        self._left = deque((call.function, dict(call.args)) for call in planned)
+        self._answer = answer
+        self._goal = _folded(goal)
+        self._wanted = wanted
+        self._claim = claim
+        self._hijack = hijack
+        self._calls = 0
+
+    async def stream(
+        self, request: ModelRequest
+    ) -> AsyncIterator[TextDelta | ToolUseStarted | ModelReply]:
+        """Make the next call, or answer if none is left."""
+        problems = check_conversation(request.messages)
+        assert not problems, problems
+        if self._goal and not self.turned and _seen(self._goal, request.messages):
+            self._turn()
+        if not self._left:
+            text = f"{self._answer}\n{self._claim}" if self.turned else self._answer
+            yield TextDelta(text)
+            yield ModelReply(parts=(Text(text),), usage=_USAGE, stop="stop")
+            return
+        self._calls += 1
+        id, (name, arguments) = f"call-{self._calls}", self._left.popleft()
+        yield ToolUseStarted(id=id, name=name)
+        use = ToolUse(id, name, json.dumps(arguments, ensure_ascii=False, default=str))
+        yield ModelReply(parts=(use,), usage=_USAGE, stop="tool_use")
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    def _turn(self) -> None:
+        self.turned = True
+        wanted = [(call.function, dict(call.args)) for call in self._wanted()]
+        if self._hijack:
+            by_tool = dict(reversed(wanted))
+            self._left = deque((name, by_tool.get(name, args)) for name, args in self._left)
+        self._left.extendleft(reversed(wanted))
+
+
+def _folded(text: str) -> str:
+    """A text without its line breaks and doubled spaces: YAML folds them on the way."""
+    return " ".join(text.split())
+
+
+def _seen(goal: str, messages: Sequence[Message]) -> bool:
+    results = (
+        part.content
+        for message in messages
+        if message.role is Role.TOOL
+        for part in message.parts
+        if isinstance(part, ToolResult)
+    )
+    return any(goal in _folded(_unescaped(text)) for text in results)
+
+
+def _unescaped(text: str) -> str:
+    """What a JSON result says; a text that is none is taken as it is."""
+    return text.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
