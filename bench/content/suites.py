@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import yaml
-from agentdojo.agent_pipeline.base_pipeline_element import BasePipelineElement
+from agentdojo.agent_pipeline.ground_truth_pipeline import GroundTruthPipeline
 from agentdojo.attacks.attack_registry import load_attack
 from agentdojo.attacks.base_attacks import BaseAttack
 from agentdojo.base_tasks import BaseInjectionTask, BaseUserTask
@@ -85,7 +85,7 @@ def suites() -> dict[str, TaskSuite]:
 
 @functools.cache
 def _attack(suite: str, attack: str) -> BaseAttack:
-    pipeline = BasePipelineElement()
+    pipeline = GroundTruthPipeline(None)
     pipeline.name = "gpt-4o-2024-05-13"  # attacks address the model by a name they know
     return load_attack(attack, suites()[suite], pipeline)
 
