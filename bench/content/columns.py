@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agentdojo.functions_runtime import FunctionCall
-from manifests import FLOWS, consequential
-
+import holdfast
 from holdfast.runtime.approvals import Approval, Said
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
 
-FLOW_MODES = ("none", "observe", "provenance", "strict")
-PLANS = ("none", "oracle")
+Call = tuple[str, Mapping[str, object]]
+"""A tool's name and the arguments."""
 
 
 class NotThere(Exception):
@@ -26,8 +24,10 @@ class Column:
     """One policy.
 
     Args:
-        flow: the flow guard's mode; "none" switches it off.
-        plan: "oracle" fixes the user's own consequential calls, by tool, beforehand.
+        flow: the flow guard's mode: "observe", "provenance" or "strict"; "none" stands
+            for a library without one, and is "observe" where there is one.
+        plan: "oracle" fixes the user's own consequential calls, by tool, beforehand;
+            "none" fixes nothing.
         attended: a person answers; else every question is answered with no.
     """
 
@@ -43,38 +43,43 @@ class Column:
         plan = "oracle plan" if self.plan == "oracle" else "no plan"
         return f"{self.flow}, {plan}, {'a person' if self.attended else 'nobody'} answers"
 
+    @property
+    def guarded(self) -> bool:
+        """Whether it is to stop anything."""
+        return self.flow in ("provenance", "strict")
+
     def config(self, tools: Sequence[str]) -> SessionConfig:
         """The session's configuration: every tool is allowed, so only the flow is judged."""
         rules = {"allow": list(tools)}
-        if self.flow == "none" and not _guarded():
+        security = getattr(holdfast, "SecurityConfig", None)
+        if security is None and self.flow == "none":
             return SessionConfig(permission_policy=rules)
-        return SessionConfig(permission_policy=rules, security_config=_security(self.flow))
+        if security is None:
+            raise NotThere("the library has no SecurityConfig(flow=...)")
+        chosen = security(flow="observe" if self.flow == "none" else self.flow)
+        return SessionConfig(permission_policy=rules, security_config=chosen)
 
-    async def fix(self, session: Session, planned: Sequence[FunctionCall]) -> None:
+    async def fix(self, session: Session, tools: Sequence[str]) -> None:
         """Fix the plan, before anything is read."""
         if self.plan == "none":
             return
         fix_plan = getattr(session, "fix_plan", None)
         if fix_plan is None:
-            raise NotThere("Session.fix_plan")
-        await fix_plan([call.function for call in planned if consequential(call.function)])
+            raise NotThere("the library has no Session.fix_plan")
+        await fix_plan(list(tools))
 
 
-def _guarded() -> bool:
-    """Whether this library has the flow guard."""
-    return "flow" in inspect.signature(_security_config()).parameters
-
-
-def _security_config() -> type:
-    import holdfast
-
-    return getattr(holdfast, "SecurityConfig", object)
-
-
-def _security(flow: str) -> object:
-    if not _guarded():
-        raise NotThere("SecurityConfig(flow=...)")
-    return _security_config()(flow="observe" if flow == "none" else flow)
+NONE = Column()
+COLUMNS = (
+    NONE,
+    Column(flow="observe"),
+    *(
+        Column(flow=flow, plan=plan, attended=attended)
+        for flow in ("strict", "provenance")
+        for plan in ("oracle", "none")
+        for attended in (True, False)
+    ),
+)
 
 
 @dataclass(slots=True)
@@ -87,42 +92,36 @@ class Person:
     Args:
         own: the user's calls.
         attended: whether anybody is there.
+        blind: questions of which not all was shown, so that he had to trust the rest.
     """
 
-    own: Sequence[FunctionCall]
+    own: Sequence[Call]
     attended: bool
-    asked: list[Approval] = field(default_factory=list)
+    asked: int = 0
     granted: int = 0
-    cut: int = 0
+    blind: int = 0
 
     async def answer(self, approval: Approval) -> Said:
         """Say yes or no."""
-        self.asked.append(approval)
-        self.cut += approval.preview.endswith("…")
-        if not self.attended or not any(self._is(call, approval) for call in self.own):
+        self.asked += 1
+        self.blind += approval.preview.endswith("…")
+        if not self.attended or not any(_shown_as(call, approval) for call in self.own):
             return "deny"
         self.granted += 1
-        return "once"
+        return next((one for one in approval.choices if one not in ("deny", "edit")), "once")
 
-    @staticmethod
-    def _is(call: FunctionCall, approval: Approval) -> bool:
-        shown = approval.preview
-        if call.function != approval.tool or not shown:
-            return False
-        wanted = written(call.args)
-        if shown.endswith("…"):  # the rest is not shown to anybody
-            return wanted.startswith(shown.removesuffix("…"))
-        return wanted == shown
+
+def _shown_as(call: Call, approval: Approval) -> bool:
+    """Whether an approval shows this very call, as far as it shows one."""
+    shown, wanted = approval.preview, written(call[1])
+    if call[0] != approval.tool or not shown:
+        return False
+    return wanted.startswith(shown[:-1]) if shown.endswith("…") else wanted == shown
 
 
 def written(arguments: object) -> str:
     """A call's arguments as an approval shows them."""
-    import json
-
     text = json.dumps(
         arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
     )
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
-
-
-__all__ = ["FLOWS", "FLOW_MODES", "PLANS", "Column", "NotThere", "Person", "written"]

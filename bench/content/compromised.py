@@ -13,7 +13,7 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from agentdojo.functions_runtime import FunctionCall
+from columns import Call
 
 from holdfast.core.messages import Message, Role, Text, ToolResult, ToolUse
 from holdfast.core.quantities import Usage
@@ -45,15 +45,15 @@ class CompromisedModel:
     def __init__(
         self,
         *,
-        planned: Sequence[FunctionCall],
+        planned: Sequence[Call],
         answer: str,
         goal: str = "",
-        wanted: Callable[[], Sequence[FunctionCall]] = tuple,
+        wanted: Callable[[], Sequence[Call]] = tuple,
         claim: str = "",
         hijack: bool = False,
     ) -> None:
         self.turned = False
-        self._left = deque((call.function, dict(call.args)) for call in planned)
+        self._left = deque(planned)
         self._answer = answer
         self._goal = _folded(goal)
         self._wanted = wanted
@@ -85,7 +85,7 @@ class CompromisedModel:
 
     def _turn(self) -> None:
         self.turned = True
-        wanted = [(call.function, dict(call.args)) for call in self._wanted()]
+        wanted = list(self._wanted())
         if self._hijack:
             by_tool = dict(reversed(wanted))
             self._left = deque((name, by_tool.get(name, args)) for name, args in self._left)

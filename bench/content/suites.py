@@ -68,7 +68,8 @@ class Case:
     @property
     def spoken(self) -> bool:
         """Whether the goal is only that a text be said, which no gate on calls can stop."""
-        return self.injection is not None and not _calls_of(self.suite.name, self.injection.ID)
+        goal = self.injection
+        return goal is not None and not _calls_of(self.suite.name, goal.ID)
 
     def injections(self) -> dict[str, str]:
         """What stands in for the placeholders the user's task reads."""
