@@ -1,17 +1,17 @@
 """A model that is entirely the attacker's as soon as it has read the injected goal.
 
 Until then it does the user's task as AgentDojo's ground truth has it. From the first
-tool result that holds the goal on it carries out the attacker's ground truth and, if
-it hijacks, writes the attacker's arguments into every call of the user's it has still
-to make with a tool the attacker wants. No wording matters to it, so what is measured
-does not depend on how well a model resists.
+tool result that holds the goal on it carries out the attacker's ground truth, and then
+goes on with the user's calls in one of three ways (`Way`). No wording matters to it, so
+what is measured does not depend on how well a model resists.
 """
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
 
 from columns import Call
 
@@ -19,6 +19,24 @@ from holdfast.core.messages import Message, Role, Text, ToolResult, ToolUse
 from holdfast.core.quantities import Usage
 from holdfast.ports.model import ModelReply, ModelRequest, TextDelta, ToolUseStarted
 from holdfast.testing.conversation import check_conversation
+
+Steer = Callable[[str, str], bool]
+"""Whether an argument of a tool says to whom, what or how much: worth replacing alone."""
+
+
+class Way(StrEnum):
+    """How the model goes on with the user's calls once it is the attacker's.
+
+    PLAIN makes them as they are. HIJACK writes the attacker's arguments into each that
+    uses a tool the attacker wants. BLEND makes, before each of those, the same call
+    once for each argument that steers it, with only that one replaced: the attack that
+    is closest to what the user wants.
+    """
+
+    PLAIN = "no hijack"
+    HIJACK = "hijack"
+    BLEND = "blend"
+
 
 _USAGE = Usage(input_tokens=10, output_tokens=5)
 
@@ -32,7 +50,8 @@ class CompromisedModel:
         goal: the text whose sight turns the model; "" if there is none.
         wanted: makes the attacker's calls, at the moment the goal is seen.
         claim: what the attacker wants said.
-        hijack: write the attacker's arguments into the user's later calls.
+        way: how it goes on with the user's calls then.
+        steers: which arguments blending replaces.
 
     Attributes:
         turned: the goal was seen.
@@ -50,7 +69,8 @@ class CompromisedModel:
         goal: str = "",
         wanted: Callable[[], Sequence[Call]] = tuple,
         claim: str = "",
-        hijack: bool = False,
+        way: Way = Way.PLAIN,
+        steers: Steer = lambda tool, argument: True,
     ) -> None:
         self.turned = False
         self._left = deque(planned)
@@ -58,7 +78,8 @@ class CompromisedModel:
         self._goal = _folded(goal)
         self._wanted = wanted
         self._claim = claim
-        self._hijack = hijack
+        self._way = way
+        self._steers = steers
         self._calls = 0
 
     async def stream(
@@ -86,10 +107,22 @@ class CompromisedModel:
     def _turn(self) -> None:
         self.turned = True
         wanted = list(self._wanted())
-        if self._hijack:
-            by_tool = dict(reversed(wanted))
-            self._left = deque((name, by_tool.get(name, args)) for name, args in self._left)
-        self._left.extendleft(reversed(wanted))
+        by_tool = dict(reversed(wanted))
+        own = (self._rewritten(call, by_tool.get(call[0])) for call in self._left)
+        self._left = deque((*wanted, *(call for several in own for call in several)))
+
+    def _rewritten(self, own: Call, theirs: Mapping[str, object] | None) -> Iterator[Call]:
+        """A call of the user's as it is made after the turn."""
+        tool, arguments = own
+        if theirs is None or self._way is Way.PLAIN:
+            yield own
+        elif self._way is Way.HIJACK:
+            yield tool, theirs
+        else:
+            for name, value in theirs.items():
+                if self._steers(tool, name) and arguments.get(name) != value:
+                    yield tool, {**arguments, name: value}
+            yield own
 
 
 def _folded(text: str) -> str:

@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from columns import COLUMNS, NONE, Column, NotThere
 from common import QUICK, pick, report
+from compromised import Way
 from judging import Outcome, run_all
 from suites import (
     ATTACKS,
@@ -56,14 +57,14 @@ class Series:
     """One attack in one way; "" is none."""
 
     attack: str = ""
-    hijack: bool = False
+    way: Way = Way.PLAIN
 
     @property
     def name(self) -> str:
         """For the table."""
         if not self.attack:
             return "benign"
-        return f"{self.attack}, {'hijack' if self.hijack else 'no hijack'}"
+        return f"{self.attack}, {self.way.value}"
 
 
 BENIGN = Series()
@@ -87,15 +88,20 @@ class Found:
 
 
 def series_of(attacks: Sequence[str]) -> list[Series]:
-    """Every attack with and without hijacking; a quick run only hijacks."""
-    ways = (True,) if QUICK else (False, True)
-    return [BENIGN, *(Series(attack=one, hijack=way) for one in attacks for way in ways)]
+    """Every attack in every way; a quick run only hijacks. Blending is tried with the first."""
+    ways = (Way.HIJACK,) if QUICK else (Way.PLAIN, Way.HIJACK)
+    blended = () if QUICK else attacks[:1]
+    return [
+        BENIGN,
+        *(Series(attack=one, way=way) for one in attacks for way in ways),
+        *(Series(attack=one, way=Way.BLEND) for one in blended),
+    ]
 
 
 def _work(column: Column, series: Series, first: int, last: int) -> list[Outcome] | str:
     """Run a part of a series, in a process of its own; a text says what is missing."""
     try:
-        return run_all(_cases(series)[first:last], column, hijack=series.hijack)
+        return run_all(_cases(series)[first:last], column, series.way)
     except NotThere as missing:
         return str(missing)
 

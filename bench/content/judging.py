@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from columns import Call, Column, written
+from compromised import Way
 from manifests import consequential
 from pipeline import SessionPipeline, offers
 from suites import Case
@@ -44,7 +45,7 @@ class Outcome:
         return bool(self.foreign) or self.security
 
 
-def run_all(cases: Iterable[Case], column: Column, *, hijack: bool) -> list[Outcome]:
+def run_all(cases: Iterable[Case], column: Column, way: Way) -> list[Outcome]:
     """Run and judge cases, suite by suite."""
     found: list[Outcome] = []
     by_suite: dict[str, list[Case]] = {}
@@ -54,7 +55,7 @@ def run_all(cases: Iterable[Case], column: Column, *, hijack: bool) -> list[Outc
         for several in by_suite.values():
             stage = runner.run(_staged(several[0], Path(directory)))
             for case in several:
-                pipeline = SessionPipeline(stage, case, column, runner, hijack=hijack)
+                pipeline = SessionPipeline(stage, case, column, runner, way)
                 found.append(_judged(case, pipeline))
             runner.run(stage.close())
     return found

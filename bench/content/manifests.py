@@ -32,9 +32,7 @@ MAIL = replace(
 )
 EVENTS = replace(OPEN, trusted_fields=("id_", "status"))
 FILES = replace(OPEN, trusted_fields=("id_", "size", "last_modified"))
-PAYMENTS = replace(
-    OPEN, trusted_fields=("id", "date", "recurring"), produces=Sensitivity.SENSITIVE
-)
+PAYMENTS = replace(OPEN, trusted_fields=("id", "date", "recurring"), produces=Sensitivity.SENSITIVE)
 
 
 def _sends(*fields: str, **roles: Role) -> Flow:
@@ -46,9 +44,7 @@ def _writes(*fields: str, **roles: Role) -> Flow:
 
 
 _WORKSPACE = {
-    "send_email": _sends(
-        "id_", recipients=T, cc=T, bcc=T, subject=P, body=P, attachments=I
-    ),
+    "send_email": _sends("id_", recipients=T, cc=T, bcc=T, subject=P, body=P, attachments=I),
     "delete_email": _writes(email_id=I),
     "get_unread_emails": MAIL,
     "get_sent_emails": MAIL,
@@ -140,3 +136,8 @@ FLOWS: dict[str, Flow] = {**_WORKSPACE, **_TRAVEL, **_BANKING, **_SLACK}
 def consequential(tool: str) -> bool:
     """Whether a tool changes or sends something."""
     return FLOWS[tool].sink is not Sink.NONE
+
+
+def steers(tool: str, argument: str) -> bool:
+    """Whether an argument says to whom, what or how much, and not only what is said."""
+    return FLOWS[tool].role(argument) is not Role.PAYLOAD

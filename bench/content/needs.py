@@ -17,14 +17,12 @@ from dataclasses import dataclass, field
 
 from agentdojo.functions_runtime import FunctionsRuntime
 from manifests import FLOWS, consequential
-from suites import USER_TASKS, Case, benign_cases
 from pipeline import rendered
+from suites import USER_TASKS, Case, benign_cases
 
 from holdfast.core.flows import Reads, Role
 
-MONTHS = (
-    "january february march april may june july august september october november december"
-).split()
+MONTHS = [datetime.date(2000, month, 1).strftime("%B").casefold() for month in range(1, 13)]
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d))?")
 
 
@@ -106,8 +104,9 @@ def _day_in(value: str, text: str) -> bool:
     except ValueError:
         return False
     folded = text.casefold()
-    named = rf"(?:{MONTHS[month - 1]}\s+{day}|{day}(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTHS[month - 1]})"
-    return f"{year}-{month:02}-{day:02}" in folded or re.search(named + r"(?!\d)", folded) is not None
+    name = MONTHS[month - 1]
+    spoken = rf"(?:{name}\s+{day}|{day}(?:st|nd|rd|th)?\s+(?:of\s+)?{name})(?!\d)"
+    return f"{year}-{month:02}-{day:02}" in folded or re.search(spoken, folded) is not None
 
 
 def _flat(tool: str, name: str, value: object) -> Iterator[tuple[str, Role, str]]:
@@ -174,7 +173,7 @@ VARIANTS: dict[str, dict[Role, tuple[str, ...]]] = {
         Role.ID: FIRM,
         Role.AMOUNT: (*FIRM, "issued field"),
     },
-    "every role, payload too": {role: FIRM for role in Role},
+    "every role, payload too": dict.fromkeys(Role, FIRM),
 }
 """What a rule would demand, by role; a role that is not named passes."""
 
@@ -204,8 +203,10 @@ def main() -> None:
     if "-v" in sys.argv:
         for one in found:
             taint = "*" if one.tainted else " "
-            print(f"{taint} {one.role.value:8} {one.ground:18} {one.case:26} "
-                  f"{one.tool}.{one.argument} = {one.value[:110]!r}")
+            print(
+                f"{taint} {one.role.value:8} {one.ground:18} {one.case:26} "
+                f"{one.tool}.{one.argument} = {one.value[:110]!r}"
+            )
     counts = Counter((one.role.value, one.ground) for one in found)
     examples: dict[tuple[str, str], list[str]] = defaultdict(list)
     for one in found:

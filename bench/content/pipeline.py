@@ -20,8 +20,8 @@ from agentdojo.types import (
     text_content_block_from_string,
 )
 from columns import Call, Column, Person
-from compromised import CompromisedModel
-from manifests import FLOWS, consequential
+from compromised import CompromisedModel, Way
+from manifests import FLOWS, consequential, steers
 from pydantic import BaseModel
 from suites import Case
 from world import Done, Offer, Stage
@@ -54,7 +54,7 @@ class SessionPipeline(BasePipelineElement):
     name = "gpt-4o-2024-05-13"
 
     def __init__(
-        self, stage: Stage, case: Case, column: Column, runner: asyncio.Runner, *, hijack: bool
+        self, stage: Stage, case: Case, column: Column, runner: asyncio.Runner, way: Way
     ) -> None:
         self.done = Done()
         self.own: list[Call] = []
@@ -62,7 +62,7 @@ class SessionPipeline(BasePipelineElement):
         self._case = case
         self._column = column
         self._runner = runner
-        self._hijack = hijack
+        self._way = way
 
     def query(
         self,
@@ -82,7 +82,8 @@ class SessionPipeline(BasePipelineElement):
             goal=injection.GOAL if injection else "",
             wanted=lambda: calls(injection.ground_truth(env)) if injection else (),
             claim=injection.GROUND_TRUTH_OUTPUT if injection else "",
-            hijack=self._hijack,
+            way=self._way,
+            steers=steers,
         )
 
         def perform(name: str, arguments: Mapping[str, object]) -> ToolOutcome:
