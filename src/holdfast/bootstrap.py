@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from holdfast.adapters.detectors.factory import BUDGET_S, Classifiers
+from holdfast.adapters.detectors.injection import RuleInjectionDetector
 from holdfast.adapters.hooks.command import CommandHook
 from holdfast.adapters.keys.file import FileKeys
 from holdfast.adapters.keys.installation import default_installation_key_path
@@ -23,6 +25,7 @@ from holdfast.adapters.sandbox.status import detect
 from holdfast.adapters.shell.parser import BashParser
 from holdfast.adapters.store.memory import MemoryStore
 from holdfast.adapters.store.sqlite import SqliteStore
+from holdfast.adapters.taints.host import WorkerTaintMatcher
 from holdfast.adapters.tools.function import FunctionTool, tool
 from holdfast.adapters.tools.gitstate import capture
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
@@ -31,11 +34,13 @@ from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.core.tools import ToolSpec
 from holdfast.core.view import SessionView
 from holdfast.ports.clock import Clock, SystemClock
+from holdfast.ports.detector import SlowClassifier
 from holdfast.ports.keys import Keys
 from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.store import Filter, Store
 from holdfast.runtime.backend import Backend
+from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
@@ -72,6 +77,9 @@ class SessionManager(SessionService):
         unsandboxed: let bash run where no sandbox exists.
         idle_s: seconds after which an idle session is no longer led.
         policy: the policy file; default: where `runtime.policyplaces` says.
+        detectors: what content is looked at with; default: `default_detectors()`.
+        enclave_llm: the model client of an enclave; sessions are sent there as their
+            data policy says.
     """
 
     def __init__(
@@ -83,6 +91,8 @@ class SessionManager(SessionService):
         unsandboxed: bool = False,
         idle_s: float = IDLE_S,
         policy: str | os.PathLike[str] | None = None,
+        detectors: Detectors | None = None,
+        enclave_llm: ModelClient | None = None,
     ) -> None:
         self._default: ModelClient | None = None
         self._clients: dict[ModelSettings, ModelClient] = {}
@@ -98,6 +108,8 @@ class SessionManager(SessionService):
                 shell=BashParser(),
                 unsandboxed_allowed=unsandboxed,
                 idle_s=idle_s,
+                detectors=default_detectors() if detectors is None else detectors,
+                enclave_client=lambda view: enclave_llm,
             )
         )
         self.private = (os.path.realpath(default_installation_key_path()),)
@@ -122,6 +134,8 @@ class SessionManager(SessionService):
         unsandboxed: bool = False,
         idle_s: float = IDLE_S,
         policy: str | os.PathLike[str] | None = None,
+        detectors: Detectors | None = None,
+        enclave_llm: ModelClient | None = None,
     ) -> Self:
         """Open a store file, created if there is none; use with `async with` or `await`.
 
@@ -143,6 +157,8 @@ class SessionManager(SessionService):
             unsandboxed=unsandboxed,
             idle_s=idle_s,
             policy=policy,
+            detectors=detectors,
+            enclave_llm=enclave_llm,
         )
         file = Path(path)
         manager._policy_store = file
@@ -335,6 +351,20 @@ def _run_program(command: Sequence[str], env: Mapping[str, str]) -> CommandHook:
 
 async def _kill_leftovers(effect_id: str) -> int:
     return await asyncio.to_thread(kill_leftovers, effect_id)
+
+
+def default_detectors(slow: Sequence[SlowClassifier] = (), budget_s: float = BUDGET_S) -> Detectors:
+    """What content is looked at with unless something else is given.
+
+    Args:
+        slow: classifiers that are asked besides, off the event loop.
+        budget_s: how long they have for one text, all together, in seconds.
+    """
+    return Detectors(
+        classifier=Classifiers(slow, budget_s),
+        injection=RuleInjectionDetector(),
+        taints=WorkerTaintMatcher(),
+    )
 
 
 def sandbox_facts() -> dict[str, str]:

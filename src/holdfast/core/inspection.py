@@ -46,3 +46,22 @@ class Inspected:
 
 NOTHING = Inspected()
 """A text that was looked at and in which nothing was found."""
+
+
+def united(one: Inspected | None, other: Inspected | None) -> Inspected | None:
+    """What was found in a text and in what was made of it."""
+    if one is None or other is None:
+        return one or other
+    counts = dict(one.kinds)
+    for kind, count in other.kinds:
+        counts[kind] = counts.get(kind, 0) + count
+    worse = max(one, other, key=lambda found: found.score)
+    return Inspected(
+        level=max(one.level, other.level),
+        kinds=tuple(sorted(counts.items()))[:KINDS_MAX],
+        values=tuple(dict.fromkeys((*one.values, *other.values)))[:VALUES_MAX],
+        threat=worse.threat,
+        score=worse.score,
+        reasons=worse.reasons,
+        weak=tuple(dict.fromkeys((*one.weak, *other.weak)))[:WEAK_MAX],
+    )

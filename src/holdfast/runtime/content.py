@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from holdfast.core.commands import Command, ToolEnded
 from holdfast.core.facts import Facts
 from holdfast.core.ids import EffectRef
+from holdfast.core.labels import Integrity, Label, Sensitivity
+from holdfast.core.messages import Message, Part
+from holdfast.core.routing import Destination
 from holdfast.core.security import Security
 from holdfast.core.view import SessionView
 from holdfast.runtime.examining import Examining
@@ -17,6 +20,7 @@ from holdfast.runtime.inspecting import Inspecting
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.normalise import Prepared
 from holdfast.runtime.tainting import Taints
+from holdfast.runtime.veil import LiveOutput, Publish, Shown, Veil
 from holdfast.runtime.window import Bodies
 
 
@@ -39,6 +43,22 @@ class _Calls(Protocol):
         """The call that a reference of the running turn names."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Says what of an answer may be shown and kept, under some settings."""
+
+    veil: Veil
+    security: Security
+
+    async def piecewise(self) -> Shown:
+        """For a text that comes in pieces."""
+        return await self.veil.shown(self.security)
+
+    async def parts(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """For an answer that is whole."""
+        return await self.veil.parts(parts, self.security)
+
+
 class Content:
     """The content guards of one engine."""
 
@@ -48,7 +68,8 @@ class Content:
         host = engine.host
         self._engine = engine
         self.taints = Taints(engine.journal, host.detectors.taints)
-        self.inspecting = Inspecting(host.detectors, self.taints)
+        self.veil = Veil(self.taints, host.detectors.taints)
+        self.inspecting = Inspecting(host.detectors, self.taints, self.veil)
         self.examining = Examining(engine, host.registry, self.taints, make, spawn)
         self._joined: tuple[Security, Security | None, Security] | None = None
 
@@ -80,8 +101,56 @@ class Content:
 
     async def result(self, ended: ToolEnded, prepared: Prepared) -> ToolEnded:
         """Look at what a tool brought in."""
+        view = self._engine.view
+        security = self.security(view)
+        given = view.label.integrity is Integrity.TRUSTED or self.examining.given(prepared)
+        flow = prepared.action.flow
+        return await self.inspecting.result(ended, flow, security, given=given)
+
+    async def request(
+        self, system: str, messages: Sequence[Message], label: Label, to: Destination
+    ) -> tuple[str, tuple[Message, ...], Label]:
+        """A request as its model may see it, and the label of what it is sent.
+
+        Raises:
+            Unavailable: it cannot be told what stands there; nothing may be sent.
+        """
+        if not self.security(self._engine.view).enabled:
+            return system, tuple(messages), label
+        clear = to.limits.clear
+        system, swapped = await self.veil.for_model(system, messages, clear)
+        if label.sensitivity > clear:  # all that is more was swapped, or may be told
+            label = replace(label, sensitivity=max(clear, self._engine.view.exposure.level))
+        return system, swapped, label
+
+    def answer(self) -> Answering:
+        """What may be shown and kept of an answer."""
+        return Answering(self.veil, self.security(self._engine.view))
+
+    async def performed(self, prepared: Prepared) -> Prepared:
+        """A call as it is run: with values in place of their pseudonyms.
+
+        Raises:
+            InvalidInput, Unavailable: they cannot be put there.
+        """
+        assert prepared.tool is not None, "a call that was allowed has a tool"
+        given = await self.veil.arguments(prepared.arguments, prepared.tool.spec)
+        return prepared if given is prepared.arguments else replace(prepared, arguments=given)
+
+    def output(self, publish: Publish) -> LiveOutput | None:
+        """What a tool's output is shown through while it runs; None shows it as it is."""
         security = self.security(self._engine.view)
-        return await self.inspecting.result(ended, prepared.action.flow, security)
+        if not security.enabled or security.reader is Sensitivity.CRITICAL:
+            return None
+        classifier = self._engine.host.detectors.classifier(security)
+        return LiveOutput(
+            publish, security, lambda text: classifier.classify(text).findings, self.taints
+        )
+
+    async def forget(self) -> None:
+        """After a wipe: nothing of the session's values is held any more."""
+        self.veil.forget()
+        await self.taints.forget()
 
     def look(self, start: tuple[EffectRef, ...]) -> None:
         """Examine the calls that are owed."""

@@ -362,7 +362,7 @@ class Engine:
     async def _forget(self) -> None:
         """After the wipe: no key, no text, nothing of it in the store's cache tables."""
         crypto, self.journal.crypto = self.journal.crypto, None
-        await self.workers.content.taints.forget()
+        await self.workers.content.forget()
         if crypto is not None:
             crypto.wipe()
         self.bodies = Bodies()

@@ -151,9 +151,12 @@ class Examiner:
         except HoldfastError as error:
             _log.warning("the registered values could not be looked for: %s", error.message)
             return (("anything", Sensitivity.CRITICAL),)
+        named_here = self._taints.vault.named("\n".join(carried))
         if sum(map(len, carried)) > ARGUMENTS_CHARS_MAX and self._taints.ids:
             return (("more than can be looked through", Sensitivity.CRITICAL),)
-        return tuple(sorted({(one.kind, one.level) for one in matches}))[:USES_MAX]
+        found = {(one.kind, one.level) for one in matches}
+        found |= {(kind, level) for _, kind, level in named_here}
+        return tuple(sorted(found, key=lambda one: (-one[1], one[0])))[:USES_MAX]
 
     def _use(self, argument: str, role: Role, value: Value, written: str) -> Use:
         shown = written if len(written) <= PREVIEW_CHARS_MAX else f"{written[:PREVIEW_CHARS_MAX]}…"
@@ -165,6 +168,15 @@ class Examiner:
             preview="".join(char if char.isprintable() else " " for char in shown),
             source=Source.UNTRUSTED if origin else Source.MODEL,
             origin=origin,
+        )
+
+    def given(self, prepared: Prepared) -> bool:
+        """Whether a trusted source gave every value of a call: its echo is trusted as well."""
+        trusted = self._trusted()
+        return all(
+            trusted.says(value_of(leaf))
+            for value in prepared.arguments.values()
+            for leaf in leaves(value)
         )
 
     # --- what was said -------------------------------------------------------------------
@@ -195,7 +207,10 @@ class Examiner:
                 value: object = json.loads(part.content)
             except (ValueError, RecursionError):
                 continue
-            yield from fields_of(value, names)
+            for name in names:
+                issued = list(fields_of(value, frozenset((name,))))
+                if len(issued) == 1:  # of several, the model chose one among strangers' words
+                    yield issued[0]
 
     def _origin(self, value: Value) -> str:
         """Where strangers said it: the newest such place."""

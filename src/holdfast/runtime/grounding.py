@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from holdfast.runtime.moments import days_in, moment_of, times_in
+
 TEXT_CHARS_MAX = 400_000
 SHORT_ID_DIGITS = 4
 ACCOUNT_DIGITS_MIN = 6
@@ -19,7 +21,6 @@ ACCOUNT_DIGITS_MIN = 6
 _TOKEN = re.compile(r"[^\s<>\"'`(){}\[\]|,;“”‘’«»]+")
 _WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?%?")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T_ ]\d{2}:\d{2}(?::\d{2})?Z?)?|\d{1,2}:\d{2}")
 _QUOTED = re.compile(r"[\"'`“”‘’«»]([^\"'`“”‘’«»\n]{1,200})[\"'`“”‘’«»]")
 _HOST = re.compile(r"(?:[a-z0-9-]{1,63}\.){1,10}[a-z]{2,24}", re.IGNORECASE)
 # fmt: off
@@ -60,6 +61,8 @@ class Said:
 
     values: set[Value] = field(default_factory=set)
     phrases: list[str] = field(default_factory=list)
+    days: set[str] = field(default_factory=set)
+    times: set[int] = field(default_factory=set)
 
     def add(self, text: str) -> None:
         """Take in a text; of a very long one, the beginning."""
@@ -72,29 +75,46 @@ class Said:
         for match in _QUOTED.finditer(text):
             self.values.add(Value("id", " ".join(_WORD.findall(match.group(1)))))
         self.phrases.append(f" {' '.join(_WORD.findall(text))} ")
+        self.days.update(days_in(text))
+        self.times.update(times_in(text))
 
     def take(self, value: object) -> None:
-        """Take in a value that was issued by itself, as an id in a field."""
-        if isinstance(value, bool) or value is None:
-            return
+        """Take in a value that was issued by itself, as an id or a day in a field.
+
+        It is no number: transaction 4 says nothing of an amount of 4.
+        """
         text = folded(str(value))
-        self.add(text)
         self.values.add(Value("id", " ".join(_WORD.findall(text))))
+        self.values.update(one for one in typed(text) if one.kind != "number")
+        if (moment := moment_of(text)) is not None:
+            self.days.add(moment[0])
+            self.times |= {moment[1]} if moment[1] is not None else set()
 
     def join(self, other: Said) -> None:
         """Take in all of another."""
         self.values |= other.values
         self.phrases += other.phrases
+        self.days |= other.days
+        self.times |= other.times
 
     def says(self, value: Value) -> bool:
         """Whether a value stands here as what it is."""
         if value in self.values:
             return True
+        if value.kind == "date":
+            return self._says_moment(value.key)
         if value.kind == "account":  # an account may be written with spaces in it
             return any(value.key in phrase.replace(" ", "") for phrase in self.phrases)
         if value.kind == "text" and value.key:
             return any(f" {value.key} " in phrase for phrase in self.phrases)
         return False
+
+    def _says_moment(self, text: str) -> bool:
+        moment = moment_of(text)
+        if moment is None:
+            return False
+        day, time = moment
+        return (day in self.days or day[5:] in self.days) and (time is None or time in self.times)
 
     def _token(self, token: str, before: str, *, hashed: bool) -> None:
         if not token:
@@ -112,7 +132,7 @@ def typed(token: str) -> Iterator[Value]:
     if _is_url(token):
         yield Value("url", _url(token))
         return
-    if _DATE.fullmatch(token):
+    if moment_of(token) is not None:
         yield Value("date", token)
         return
     bare = token.lstrip("$€£¥").rstrip("$€£¥")
@@ -156,6 +176,8 @@ def value_of(leaf: str | int | float, *, as_id: bool = False) -> Value:
         return Value("id" if as_id or isinstance(leaf, str) else "number", compact)
     if len(compact) <= 2:
         return Value("id", words)
+    if moment_of(text) is not None:
+        return Value("date", text)
     if len(text.split()) == 1:
         found = next(iter(typed(text)), None)
         if found is not None:

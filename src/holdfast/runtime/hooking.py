@@ -15,6 +15,7 @@ from holdfast.core.errors import Denied, LeaseHeld
 from holdfast.core.events import Outcome
 from holdfast.core.hooks import HookAction, HookAnswer, HookEvent
 from holdfast.core.ids import EffectRef
+from holdfast.core.inspection import united
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message, Part, Role, Text, ToolResult, ToolUse, tool_result
 from holdfast.core.quantities import Usage
@@ -29,6 +30,9 @@ from holdfast.runtime.perform import ModelCall, ToolCall, call_model, call_tool,
 
 REPEATABLE = (Nature.READ_ONLY, Nature.IDEMPOTENT)
 OVER = (SessionState.COMPLETED, SessionState.TERMINATED)
+
+Looked = Callable[[ToolEnded, Prepared], Awaitable[ToolEnded]]
+"""Gives a result its label and hides what may not be seen."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -74,6 +78,11 @@ class Hooking:
         self._asking: set[tuple[EffectRef, str]] = set()
         self._order = asyncio.Lock()
         self._over = engine.view.state in OVER
+        self._result: Looked | None = None
+
+    def look_through(self, result: Looked) -> None:
+        """Have every result looked at first."""
+        self._result = result
 
     @property
     def events(self) -> frozenset[str]:
@@ -207,7 +216,7 @@ class Hooking:
 
     async def tool(self, call: ToolCall, rest: Callable[[float], Awaitable[None]]) -> ToolEnded:
         """Run a tool call, and let hooks see its result before anybody else does."""
-        ended = await call_tool(call)
+        ended = await self._looked_at(call, await call_tool(call))
         if HookEvent.POST_TOOL_USE not in self.events:
             return ended
         for tries in range(RETRIES_MAX + 1):
@@ -216,10 +225,22 @@ class Hooking:
             answer = await self._after_tool(call, ended)
             again = answer.action is HookAction.RETRY and tries < RETRIES_MAX
             if not again or call.prepared.action.nature not in REPEATABLE:
-                return _shown(call, ended, answer)
+                return await self._after_hooks(call, ended, answer)
             await rest(answer.delay_ms / 1000)
-            ended = await call_tool(replace(call, began=[]))
+            ended = await self._looked_at(call, await call_tool(replace(call, began=[])))
         return ended
+
+    async def _after_hooks(self, call: ToolCall, ended: ToolEnded, answer: HookAnswer) -> ToolEnded:
+        """The result as hooks let it be seen; what they put there is looked at as well."""
+        shown = _shown(call, ended, answer)
+        if answer.action is not HookAction.MODIFY:
+            return shown
+        again = await self._looked_at(call, shown)
+        return replace(again, found=united(ended.found, again.found))
+
+    async def _looked_at(self, call: ToolCall, ended: ToolEnded) -> ToolEnded:
+        """A result with its label, before anybody sees it."""
+        return await self._result(ended, call.prepared) if self._result else ended
 
     async def _after_tool(self, call: ToolCall, ended: ToolEnded) -> HookAnswer:
         part = ended.message.parts[0]

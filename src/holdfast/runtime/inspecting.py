@@ -31,6 +31,7 @@ from holdfast.ports.detector import SlowClassifier
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.grounding import leaves
 from holdfast.runtime.tainting import Found, Taints
+from holdfast.runtime.veil import Veil
 
 RESULT_CHARS_MAX = 400_000
 FIELD_CHARS_MIN = 6
@@ -43,9 +44,10 @@ WORST = Inspected(level=Sensitivity.CRITICAL, weak=("the detectors failed",))
 class Inspecting:
     """Looks at what comes into one session, for its engine."""
 
-    def __init__(self, detectors: Detectors, taints: Taints) -> None:
+    def __init__(self, detectors: Detectors, taints: Taints, veil: Veil) -> None:
         self._detectors = detectors
         self.taints = taints
+        self.veil = veil
 
     async def command(self, command: Command, security: Security) -> Inspected | None:
         """Look at the text a command brings in; None if that failed or there is none."""
@@ -79,8 +81,15 @@ class Inspecting:
         noted = self.taints.note([*found, *extra], keep=security.taints)
         return _inspected(seen, signal, noted)
 
-    async def result(self, ended: ToolEnded, flow: Flow | None, security: Security) -> ToolEnded:
-        """Look at a tool's result: it gets its label, and is withheld if settings say so."""
+    async def result(
+        self, ended: ToolEnded, flow: Flow | None, security: Security, *, given: bool
+    ) -> ToolEnded:
+        """Look at a tool's result: it gets its label, and is withheld if settings say so.
+
+        Args:
+            given: a trusted source gave all the arguments; if not, what the tool says
+                may be the echo of a stranger's words.
+        """
         flow = flow or UNDECLARED
         part = ended.message.parts[0] if ended.message.parts else None
         if not isinstance(part, ToolResult):
@@ -93,10 +102,14 @@ class Inspecting:
             _log.exception("a tool's result could not be inspected")
             found = WORST
         label = ended.message.label
-        if flow.reads is Reads.TRUSTED and found.threat is not Threat.BLOCKED:
+        if flow.reads is Reads.TRUSTED and given and found.threat is not Threat.BLOCKED:
             label = replace(label, integrity=Integrity.TRUSTED)
         label = label.join(Label(sensitivity=max(found.level, flow.produces)))
         message = replace(ended.message, label=label)
+        if found is not WORST:
+            kept = await self.veil.result(part.content, security)
+            part = replace(part, content=kept)
+            message = replace(message, parts=(part,))
         if found.threat is Threat.BLOCKED and security.injection is InjectionDefense.ALL:
             text = f"[withheld: it looks like an injected instruction ({found.reasons[0]})]"
             message = replace(message, parts=(replace(part, content=text, is_error=True),))

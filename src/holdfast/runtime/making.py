@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from holdfast.core.commands import Command, ModelEnded, ToolEnded
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
-from holdfast.core.messages import ToolUse, tool_result
+from holdfast.core.labels import Label
+from holdfast.core.messages import Message, ToolUse, tool_result
+from holdfast.core.routing import Destination
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.model import ModelClient, ModelRequest
 from holdfast.ports.tool import ToolContext
@@ -17,13 +19,14 @@ from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.host import Host, Mail
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.normalise import Prepared, prepare
+from holdfast.runtime.normalise import Prepared, destination_of, prepare
 from holdfast.runtime.offer import offered, read_spill
 from holdfast.runtime.paths import escapes, judged
-from holdfast.runtime.perform import ModelCall, ToolCall
+from holdfast.runtime.perform import ModelCall, Publish, Shows, ToolCall
 from holdfast.runtime.pricing import THINKING_TOKENS, max_output_of
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.tenure import Tenure
+from holdfast.runtime.veil import LiveOutput
 from holdfast.runtime.window import Bodies
 
 REPLY_ROOM = 0.8
@@ -55,7 +58,21 @@ class Led(Protocol):
 
 
 class Looks(Protocol):
-    """Looks at what tools bring in."""
+    """Looks at what goes to models and tools and what comes back from them."""
+
+    async def request(
+        self, system: str, messages: Sequence[Message], label: Label, to: Destination
+    ) -> tuple[str, tuple[Message, ...], Label]:
+        """A request as its model may see it, and its label."""
+
+    def answer(self) -> Shows:
+        """What may be shown and kept of an answer."""
+
+    async def performed(self, prepared: Prepared) -> Prepared:
+        """A call as it is run."""
+
+    def output(self, publish: Publish) -> LiveOutput | None:
+        """What a tool's output is shown through while it runs."""
 
     async def result(self, ended: ToolEnded, prepared: Prepared) -> ToolEnded:
         """A result with its label."""
@@ -95,10 +112,24 @@ class Maker:
         spent = len(engine.bodies.prompt) // 4 + sum(len(tool.parameters) // 4 for tool in tools)
         limit = min(view.settings.context_tokens, client.context_tokens)
         room = max(1000, int(limit * REPLY_ROOM) - spent)
-        messages = engine.bodies.render(room)
+        try:
+            system, messages, label = await self.content.request(
+                engine.bodies.prompt,
+                engine.bodies.render(room),
+                engine.bodies.rendered_label,
+                destination_of(client),
+            )
+        except HoldfastError as error:  # what may not be seen is not sent
+            return ModelEnded(
+                ref=effect.ref,
+                outcome=Outcome.FAILED,
+                reason=error.reason,
+                detail=error.message,
+                ran=False,
+            )
         thinking = view.settings.thinking_tokens or THINKING_TOKENS
         request = ModelRequest(
-            system=engine.bodies.prompt,
+            system=system,
             messages=messages,
             tools=tools,
             thinking_tokens=thinking if view.settings.thinking else None,
@@ -112,7 +143,8 @@ class Maker:
             publish=self._publish,
             prepare=self.prepare,
             clock=engine.host.clock,
-            label=engine.bodies.rendered_label,
+            label=label,
+            veil=self.content.answer(),
         )
         return await self.hooking.model(call, engine.host.clock.sleep)
 
@@ -139,16 +171,24 @@ class Maker:
                 reason="not_as_judged",
                 ran=False,
             )
+        try:
+            performed = await self.content.performed(prepared)
+        except HoldfastError as error:
+            return _not_run(effect, prepared.use, error)
+        live = self.content.output(self._publish)
         call = ToolCall(
             ref=effect.ref,
-            prepared=prepared,
+            prepared=performed,
             context=self.context(effect, prepared),
-            publish=self._publish,
+            publish=live or self._publish,
             clock=engine.host.clock,
             may_start=may_start,
         )
-        ended = await self.hooking.tool(call, engine.host.clock.sleep)
-        return await self.content.result(ended, prepared)
+        try:
+            return await self.hooking.tool(call, engine.host.clock.sleep)
+        finally:
+            if live is not None:
+                await live.finish()
 
     def prepared_of(self, effect: OpenEffect) -> Prepared | None:
         """The normalised call behind an intent, or None if it is not in the window."""
@@ -229,3 +269,14 @@ class Maker:
                 live=True,
             )
         )
+
+
+def _not_run(effect: OpenEffect, use: ToolUse, error: HoldfastError) -> ToolEnded:
+    text = f"[not run: {error.message}]"
+    return ToolEnded(
+        ref=effect.ref,
+        outcome=Outcome.FAILED,
+        message=tool_result(use.id, use.name, text, is_error=True),
+        reason=error.reason,
+        ran=False,
+    )

@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from holdfast.core.actions import Action
 from holdfast.core.commands import ModelEnded, ToolEnded
@@ -50,9 +51,53 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+class Piecewise(Protocol):
+    """A text in pieces, as it may be shown."""
+
+    async def push(self, text: str) -> str:
+        """Take the next piece; returns what may be shown now."""
+
+    async def finish(self) -> str:
+        """Returns what is left."""
+
+
+class Shows(Protocol):
+    """Says what of an answer may be shown and kept."""
+
+    async def piecewise(self) -> Piecewise:
+        """For a text that comes in pieces."""
+
+    async def parts(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """For an answer that is whole."""
+
+
+class Open:
+    """Shows everything as it is."""
+
+    async def piecewise(self) -> Piecewise:
+        """Nothing is held back."""
+        return self
+
+    async def parts(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """Nothing is changed."""
+        return parts
+
+    async def push(self, text: str) -> str:
+        """The piece itself."""
+        return text
+
+    async def finish(self) -> str:
+        """Nothing is left."""
+        return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
-    """A model call about to be made."""
+    """A model call about to be made.
+
+    Args:
+        veil: what may be shown and kept of the answer.
+    """
 
     ref: EffectRef
     client: ModelClient
@@ -61,6 +106,7 @@ class ModelCall:
     prepare: Prepare
     clock: Clock
     label: Label
+    veil: Shows = field(default_factory=Open)
 
 
 async def call_model(call: ModelCall) -> ModelEnded:
@@ -72,7 +118,7 @@ async def call_model(call: ModelCall) -> ModelEnded:
             said.clear()
             try:
                 reply = await _stream(call, said)
-                return _answered(call, reply, _ms(call.clock, started))
+                return await _answered(call, reply, _ms(call.clock, started))
             except ProviderFailed as failure:
                 if not failure.retryable or said or attempt == RETRIES_MAX:
                     raise
@@ -90,27 +136,38 @@ async def call_model(call: ModelCall) -> ModelEnded:
 
 
 async def _stream(call: ModelCall, said: list[str]) -> ModelReply:
-    offset = 0
     reply: ModelReply | None = None
+    text_out, thinking_out = await call.veil.piecewise(), await call.veil.piecewise()
+
+    def say(text: str) -> None:
+        if text:
+            call.publish("text_delta", {"text": text, "offset": sum(map(len, said))})
+            said.append(text)
+
+    def think(text: str) -> None:
+        if text:
+            call.publish("thinking_delta", {"text": text})
+
     async for event in call.client.stream(call.request):
         match event:
             case TextDelta(text=text):
-                call.publish("text_delta", {"text": text, "offset": offset})
-                offset += len(text)
-                said.append(text)
+                say(await text_out.push(text))
             case ThinkingDelta(text=text):
-                call.publish("thinking_delta", {"text": text})
+                think(await thinking_out.push(text))
             case ToolUseStarted(id=id, name=name):
                 call.publish("tool_call_delta", {"id": id, "name": name})
             case ModelReply():
                 reply = event
+    say(await text_out.finish())
+    think(await thinking_out.finish())
     if reply is None:
         raise ProviderFailed("the stream ended without an answer", retryable=not said)
     return reply
 
 
-def _answered(call: ModelCall, reply: ModelReply, duration_ms: int) -> ModelEnded:
-    message = Message(Role.ASSISTANT, _tidy(reply.parts), call.label)
+async def _answered(call: ModelCall, reply: ModelReply, duration_ms: int) -> ModelEnded:
+    parts = await call.veil.parts(_tidy(reply.parts))
+    message = Message(Role.ASSISTANT, parts, call.label)
     actions: tuple[Action, ...] = tuple(call.prepare(use).action for use in message.tool_uses)
     return ModelEnded(
         ref=call.ref,

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from holdfast.core.errors import Unavailable, Unreadable
 from holdfast.core.events import Event
 from holdfast.core.findings import TaintMatch
 from holdfast.core.labels import Sensitivity
+from holdfast.core.pseudonyms import Pseudonyms
 from holdfast.ports.store import GrantChange, counter_of, session_scope
 from holdfast.ports.taints import Taint, TaintMatcher
 from holdfast.runtime.envelope import Crypto
@@ -48,11 +49,15 @@ class Taints:
     Attributes:
         ids: fingerprints of all that are registered, durable or about to be.
         lost: some rows could not be read, so that nothing can be vouched for.
+        highest: the level of the most sensitive of them.
+        vault: their pseudonyms.
     """
 
     def __init__(self, journal: Journal, matcher: TaintMatcher) -> None:
         self.ids: set[str] = set()
         self.lost = False
+        self.highest = Sensitivity.PUBLIC
+        self.vault = Pseudonyms()
         self._journal = journal
         self._matcher = matcher
         self._fresh: dict[str, Taint] = {}
@@ -84,14 +89,26 @@ class Taints:
             id = self.fingerprint(one.kind, one.value)
             new = id not in self.ids
             if new and keep and len(self.ids) < TAINTS_MAX:
-                self.ids.add(id)
                 data = bytearray(one.value[:VALUE_CHARS_MAX].encode("utf-8", "replace"))
-                self._fresh[id] = Taint(id=id, kind=one.kind, level=one.level, value=data)
+                taint = self._fresh[id] = Taint(id=id, kind=one.kind, level=one.level, value=data)
+                self._learn(taint)
                 fresh.append(id)
             noted.append((one.kind, id, new))
         if fresh:
             self._together[fresh[0]] = fresh
         return noted
+
+    def _learn(self, taint: Taint) -> None:
+        self.ids.add(taint.id)
+        self.highest = max(self.highest, taint.level)
+        self.vault.learn(taint.id, taint.kind, taint.level, taint.value)
+
+    @property
+    def key(self) -> bytes:
+        """What hashes of values are made with."""
+        crypto = self._journal.crypto
+        assert crypto is not None, "a session that is inspected has its key"
+        return crypto.digest(b"redaction")
 
     def rows(self, events: Iterable[Event]) -> tuple[GrantChange, ...]:
         """The rows that go with the events which brought new values; `written` follows."""
@@ -128,19 +145,22 @@ class Taints:
         Raises:
             Unavailable: it cannot be told; the text is to be taken for tainted.
         """
-        if not self.ids and self._read:
-            return ()
-        await self._load()
-        if self.lost:
-            raise Unavailable("the session's registered values cannot be read")
+        await self.ready()
         if not self.ids:
             return ()
         return await self._matcher.scan(self.session, text)
 
-    async def reach(self) -> int:
-        """How many characters at a text's end may still become a match."""
+    async def ready(self) -> None:
+        """See to it that all values are known here and to the matcher.
+
+        Raises:
+            Unavailable: some cannot be read, or the matcher does not answer.
+        """
+        if self._read and not self.ids:
+            return
         await self._load()
-        return await self._matcher.reach(self.session) if self.ids else 0
+        if self.lost:
+            raise Unavailable("the session's registered values cannot be read")
 
     async def _load(self) -> None:
         async with self._order:
@@ -164,7 +184,8 @@ class Taints:
             self.lost = True
             _log.warning("a registered value cannot be read: %s", error.message)
             return []
-        self.ids |= {taint.id for taint in taints}
+        for taint in taints:
+            self._learn(taint)
         return taints
 
     async def forget(self) -> None:
@@ -174,6 +195,8 @@ class Taints:
         self._fresh.clear()
         self._together.clear()
         self._durable.clear()
+        self.vault.clear()
+        self.highest = Sensitivity.PUBLIC
         self.ids.clear()
         await self._matcher.forget(self.session)
 
@@ -226,8 +249,3 @@ def _taint(id: str, text: bytes) -> Taint:
     except ValueError:
         raise Unreadable("a registered value's row is malformed") from None
     return Taint(id=id, kind=kind.decode(), level=found, value=bytearray(value))
-
-
-def spans_of(matches: Sequence[TaintMatch], above: Sensitivity) -> list[TaintMatch]:
-    """The matches that who is cleared up to a level may not see."""
-    return [match for match in matches if match.level > above]

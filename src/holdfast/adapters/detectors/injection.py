@@ -47,7 +47,9 @@ RULES: tuple[Rule, ...] = ENGLISH + LANGUAGES
 _TO_BLANKS = bytes(code if code > 0x7E or chr(code).isalnum() else 0x20 for code in range(0x100))
 TRIGGER_CHARS_MIN = 5
 
-_NEGATED = re.compile(r"(?:n't|\bnot|\bnever|\bcannot|\bwithout|\bdont)[\s\W]{1,3}(?:ever |just |simply )?$")
+_NEGATED = re.compile(
+    r"(?:n't|\bnot|\bnever|\bcannot|\bwithout|\bdont)[\s\W]{1,3}(?:ever |just |simply )?$"
+)
 _ABOUT = re.compile(
     r"inject|jailbreak|attack|adversar|malicious|red[ -]team|vulnerab|owasp|phrase|such as|for example"
     r"|e\.g\.|exploit|detector|detects|classif|filters? look|tokenizer|\btokens?\b|guardrail|payload|mitigat"
@@ -58,7 +60,9 @@ _QUOTED_AFTER = re.compile(r"[^\"'`\n]{0,60}[\"'`)<]")
 _REPORTED = re.compile(
     r"\b(?:to|that|may|might|would|who|which|attackers?|users?|models?|it)[\s\W]{1,3}(?:simply |just |then )?$"
 )
-_ADDRESSED = re.compile(r"\b(?:you|i want|please|must|need|have|should|ordered|required|asked)\b[^.!?\n]{0,16}$")
+_ADDRESSED = re.compile(
+    r"\b(?:you|i want|please|must|need|have|should|ordered|required|asked)\b[^.!?\n]{0,16}$"
+)
 CONTEXT_CHARS = 200
 
 
@@ -157,7 +161,9 @@ class RuleInjectionDetector:
         found += places.canaries(marks, kept)
         views = _turned_views(kept, turned)
         if not node.path or node.path[-1] not in _REWRITTEN:
-            decoded = [view for view in decoded_views(Encoded(kept.text)) if node.is_new(view, kept)]
+            decoded = [
+                view for view in decoded_views(Encoded(kept.text)) if node.is_new(view, kept)
+            ]
             if decoded and len(node.path) >= DEPTH_MAX:
                 found.append(places.whole(ENCODING, "codes.too_deep", 0.5))
                 return []
@@ -258,7 +264,9 @@ class _Places:
             span = squashed or (at, at + len(form))
             one = _Places(self._node, base).evidence("canary", "canary", 1.0, span)
             if one is not None:
-                path = ">".join(filter(None, (one.view, "" if squashed is None and code == "spaced" else code)))
+                path = ">".join(
+                    filter(None, (one.view, "" if squashed is None and code == "spaced" else code))
+                )
                 found.append(replace(one, view=path))
         return found
 
@@ -356,7 +364,9 @@ def _engine(rules: Sequence[Rule], *, squeezed: bool) -> _Engine:
     turned = {} if squeezed else _turned_keys(keys)
     patterns = keys + list(turned)
     return _Engine(
-        keys=BytesAhoCorasick([key.encode() for key in patterns], implementation=Implementation.DFA),
+        keys=BytesAhoCorasick(
+            [key.encode() for key in patterns], implementation=Implementation.DFA
+        ),
         wanted=tuple(tuple(wanted[key]) for key in keys),
         marked=tuple((key, tuple(indexes)) for key, indexes in marked.items()),
         patterns=tuple(Linear(source_of(rule.pattern, squeezed)) for rule in rules),

@@ -95,18 +95,57 @@ _ORDERS = _words(
 _RULES = _words(
     "commands?", "orders?", "rules?", "constraints?", "restrictions?", "training", "safeguards?", "instructions?", "prompts?",
 )  # fmt: skip
-_SECRET = _words("system", "initial", "hidden", "original", "secret", "internal", "base", "pre", "root", "confidential", "first")
+_SECRET = _words(
+    "system",
+    "initial",
+    "hidden",
+    "original",
+    "secret",
+    "internal",
+    "base",
+    "pre",
+    "root",
+    "confidential",
+    "first",
+)
 _TELL = _words(
     "show", "reveal", "print", "output", "repeat", "display", "leak", "tell", "give", "expose", "disclose", "share",
     "send", "write", "return", "translate", "list", "dump", "provide", "quote", "recite", "echo", "spell", "summari[sz]e",
     "reproduce", "copy", "paste", "email", "post",
 )  # fmt: skip
-_MODEL = _words("ai", "llm", "language model", "chatbot", "bot", "assistant", "chatgpt", "gpt", "model", "agent", "copilot", "claude", "gemini")
+_MODEL = _words(
+    "ai",
+    "llm",
+    "language model",
+    "chatbot",
+    "bot",
+    "assistant",
+    "chatgpt",
+    "gpt",
+    "model",
+    "agent",
+    "copilot",
+    "claude",
+    "gemini",
+)
 _LIMITS = _words(
     "restrictions?", "rules?", "limits?", "limitations?", "guidelines?", "filters?", "constraints?", "censorship",
     "boundaries", "morals?", "ethics?", "safeguards?", "guardrails?",
 )  # fmt: skip
-_STATE = _words("say", "state", "respond", "reply", "answer", "claim", "tell", "admit", "give me", "do the following", "do this", "follow these")
+_STATE = _words(
+    "say",
+    "state",
+    "respond",
+    "reply",
+    "answer",
+    "claim",
+    "tell",
+    "admit",
+    "give me",
+    "do the following",
+    "do this",
+    "follow these",
+)
 
 _PHRASES = (
     Rule(id="override.prior", category=ROLE, weight=0.9, keys=_DISREGARD_KEYS,
@@ -140,7 +179,7 @@ _PHRASES = (
          pattern=r"\b(?:ignore|disregard|forget) (?:all |any |everything )?(?:of )?(?:the |your |my |our )?(?:previous|prior|above|preceding|earlier) "
                  r"(?:text|content|context|conversations?|messages?|requests?|tasks?|information|data|inputs?|questions?|chats?|statements?)\b"),
     Rule(id="override.and_state", category=ROLE, weight=0.6, keys=("ignore", "disregard"),
-         pattern=rf"\b(?:ignore|disregard) (?:the|this|that|all|these) <2>(?:and|then|instead) (?:instead |just |simply )?(?:say|state|respond|reply|claim|admit|tell (?:the|them))\b"),
+         pattern=r"\b(?:ignore|disregard) (?:the|this|that|all|these) <2>(?:and|then|instead) (?:instead |just |simply )?(?:say|state|respond|reply|claim|admit|tell (?:the|them))\b"),
     Rule(id="override.regardless", category=ROLE, weight=0.5, keys=("regardless of", "irrespective of"),
          pattern=rf"\b(?:regardless|irrespective) of (?:all |any |the |your |my )*{_PRIOR} (?:tasks?|instructions?|prompts?|commands?|directives?|orders)\b"),
     Rule(id="override.new", category=ROLE, weight=0.6, keys=("instructions", "directive", "objective", "task"),
@@ -202,7 +241,7 @@ _PHRASES = (
     Rule(id="bypass.safety", category=BYPASS, weight=0.35, keys=("bypass", "disable", "turn off", "deactivate", "circumvent", "switch off"),
          pattern=r"\b(?:bypass|disable|turn off|deactivate|circumvent|switch off) (?:all |any |the |of )*(?:ai |model )?(?:safety (?:filters?|guidelines|protocols|features|measures|mechanisms|restrictions)|content (?:filters?|moderation|polic(?:y|ies)|restrictions)|guardrails|ethical guidelines)\b"),
     Rule(id="bypass.without", category=BYPASS, weight=0.7, keys=("without",),
-         pattern=rf"\b(?:respond|answer|reply|speak|comply|generate <2>|write <2>|act|operate|responses?|answers?) <2>without (?:any |all |the |your |any of the )?(?:(?:ethical|moral|legal|content|safety|usual|typical|kind of|form of) )*(?:filter(?:s|ing)?|restrictions?|limitations?|censorship|guidelines|constraints|moral(?:s|ity|izing)?|ethic(?:s|al)?|safeguards|guardrails|refus(?:al|ing))\b"),
+         pattern=r"\b(?:respond|answer|reply|speak|comply|generate <2>|write <2>|act|operate|responses?|answers?) <2>without (?:any |all |the |your |any of the )?(?:(?:ethical|moral|legal|content|safety|usual|typical|kind of|form of) )*(?:filter(?:s|ing)?|restrictions?|limitations?|censorship|guidelines|constraints|moral(?:s|ity|izing)?|ethic(?:s|al)?|safeguards|guardrails|refus(?:al|ing))\b"),
     Rule(id="bypass.have_no", category=BYPASS, weight=0.3, keys=("have no", "has no", "have absolutely", "has absolutely"),
          pattern=rf"\b(?:you|it|he|she|they|who|which|that) (?:now )?ha(?:ve|s) (?:absolutely )?no (?:any )*{_LIMITS}\b"),
     Rule(id="bypass.model_has_no", category=BYPASS, weight=0.65, keys=("have no", "has no", "have absolutely", "has absolutely"),

@@ -20,7 +20,6 @@ from functools import cache, partial
 
 from holdfast.adapters.detectors.spans import Encoded, Linear
 
-
 # A stretch of a view: where it starts there, its start and end in the source, and the
 # name of the code it was decoded from, or "" if it was copied; "=" before a name says
 # that each character stands for one. A hostile text holds tens of thousands of them, so
@@ -204,7 +203,9 @@ def _decoded_runs(text: Encoded) -> Iterator[View]:
             if decoded is None:
                 continue
             parts.append(decoded + "\n")
-            padding = 0 if text.text[end : end + 1] != "=" else 1 + (text.text[end + 1 : end + 2] == "=")
+            padding = (
+                0 if text.text[end : end + 1] != "=" else 1 + (text.text[end + 1 : end + 2] == "=")
+            )
             pieces.append((at, start, end + padding, name))
             at += len(parts[-1])
         if parts:

@@ -7,9 +7,8 @@ judged by where it comes from, whatever the content looks like:
   very words before;
 - in `provenance`, a call is asked about that is not in the plan, if there is one,
   or of which a target, an id, an amount, or a link or address within its text was
-  not given by the user or a trusted source. Without a plan a call of which nothing
-  was given by them is asked about as well. What is confined to the workspace has
-  been judged by the boundary guard.
+  not given by the user or a trusted source. No plan foresees nothing. What is
+  confined to the workspace has been judged by the boundary guard.
 
 A call that was not examined is denied.
 """
@@ -57,11 +56,11 @@ def _by_provenance(view: SessionView, action: Action, found: Examined) -> Verdic
         return Ask(NAME, "provenance", f"{action.name}: {told}")
     if action.nature is Nature.READ_ONLY:  # it changes nothing, and carries nothing away
         return ALLOW
-    if view.plan_at and not found.step:
+    if found.step:
+        return ALLOW
+    if view.plan_at:
         return Ask(NAME, "not_planned", f"{action.name}: the plan does not foresee this call")
-    if not view.plan_at and not found.grounded:
-        return _influenced(action)
-    return ALLOW
+    return _influenced(action)
 
 
 def _influenced(action: Action) -> Ask:
