@@ -63,6 +63,4 @@ def _mixed_word(text: str) -> re.Match[str] | None:
 
 
 def _evidence(rule: str, weight: float, found: re.Match[str]) -> Evidence:
-    return Evidence(
-        category=HIDDEN, rule=rule, weight=weight, start=found.start(), end=found.end()
-    )
+    return Evidence(category=HIDDEN, rule=rule, weight=weight, start=found.start(), end=found.end())

@@ -47,18 +47,23 @@ RULES: tuple[Rule, ...] = ENGLISH + LANGUAGES
 _TO_BLANKS = bytes(code if code > 0x7E or chr(code).isalnum() else 0x20 for code in range(0x100))
 TRIGGER_CHARS_MIN = 5
 
-_NEGATED = re.compile(r"(?:n't|\bnot|\bnever|\bcannot|\bwithout|\bdont)[\s\W]{1,3}(?:ever |just |simply )?$")
+_NEGATED = re.compile(
+    r"(?:n't|\bnot|\bnever|\bcannot|\bwithout|\bdont)[\s\W]{1,3}(?:ever |just |simply )?$"
+)
 _ABOUT = re.compile(
-    r"inject|jailbreak|attack|adversar|malicious|red[ -]team|vulnerab|owasp|phrase|such as|for example"
-    r"|e\.g\.|exploit|detector|detects|classif|filters? look|tokenizer|\btokens?\b|guardrail|payload|mitigat"
-    r"|the words|regex|pattern"
+    r"inject|jailbreak|attack|adversar|malicious|red[ -]team|vulnerab|owasp|phrase|such as"
+    r"|for example|e\.g\.|exploit|detector|detects|classif|filters? look|tokenizer|\btokens?\b"
+    r"|guardrail|payload|mitigat|the words|regex|pattern"
 )
 _QUOTED_BEFORE = re.compile(r"[\"'`(>][^\"'`\n]{0,40}$")
 _QUOTED_AFTER = re.compile(r"[^\"'`\n]{0,60}[\"'`)<]")
 _REPORTED = re.compile(
-    r"\b(?:to|that|may|might|would|who|which|attackers?|users?|models?|it)[\s\W]{1,3}(?:simply |just |then )?$"
+    r"\b(?:to|that|may|might|would|who|which|attackers?|users?|models?|it)"
+    r"[\s\W]{1,3}(?:simply |just |then )?$"
 )
-_ADDRESSED = re.compile(r"\b(?:you|i want|please|must|need|have|should|ordered|required|asked)\b[^.!?\n]{0,16}$")
+_ADDRESSED = re.compile(
+    r"\b(?:you|i want|please|must|need|have|should|ordered|required|asked)\b[^.!?\n]{0,16}$"
+)
 CONTEXT_CHARS = 200
 
 
@@ -157,7 +162,9 @@ class RuleInjectionDetector:
         found += places.canaries(marks, kept)
         views = _turned_views(kept, turned)
         if not node.path or node.path[-1] not in _REWRITTEN:
-            decoded = [view for view in decoded_views(Encoded(kept.text)) if node.is_new(view, kept)]
+            decoded = [
+                view for view in decoded_views(Encoded(kept.text)) if node.is_new(view, kept)
+            ]
             if decoded and len(node.path) >= DEPTH_MAX:
                 found.append(places.whole(ENCODING, "codes.too_deep", 0.5))
                 return []
@@ -200,8 +207,7 @@ class RuleInjectionDetector:
         score = _combined(best.values())
         evidence = sorted(best.values(), key=lambda one: (one.start, -one.weight, one.rule))
         if score >= self._blocked > plain:
-            evidence = [replace(one, category=ENCODING) if one.view and one.category != "canary" else one
-                        for one in evidence]  # fmt: skip
+            evidence = [_as_trick(one) for one in evidence]
         threat = Threat.CLEAN
         if score >= self._suspicious:
             threat = Threat.BLOCKED if score >= self._blocked else Threat.SUSPICIOUS
@@ -258,7 +264,9 @@ class _Places:
             span = squashed or (at, at + len(form))
             one = _Places(self._node, base).evidence("canary", "canary", 1.0, span)
             if one is not None:
-                path = ">".join(filter(None, (one.view, "" if squashed is None and code == "spaced" else code)))
+                path = ">".join(
+                    filter(None, (one.view, "" if squashed is None and code == "spaced" else code))
+                )
                 found.append(replace(one, view=path))
         return found
 
@@ -305,6 +313,11 @@ def _mentioned(before: str, text: str, start: int, end: int) -> bool:
     if _QUOTED_BEFORE.search(before) and _QUOTED_AFTER.match(after):
         return True
     return bool(_REPORTED.search(before)) and not _ADDRESSED.search(before)
+
+
+def _as_trick(one: Evidence) -> Evidence:
+    """Put evidence of a view among the tricks; a canary stays one, however it was written."""
+    return replace(one, category=ENCODING) if one.view and one.category != "canary" else one
 
 
 def _combined(evidence: Iterable[Evidence]) -> float:
@@ -356,7 +369,9 @@ def _engine(rules: Sequence[Rule], *, squeezed: bool) -> _Engine:
     turned = {} if squeezed else _turned_keys(keys)
     patterns = keys + list(turned)
     return _Engine(
-        keys=BytesAhoCorasick([key.encode() for key in patterns], implementation=Implementation.DFA),
+        keys=BytesAhoCorasick(
+            [key.encode() for key in patterns], implementation=Implementation.DFA
+        ),
         wanted=tuple(tuple(wanted[key]) for key in keys),
         marked=tuple((key, tuple(indexes)) for key, indexes in marked.items()),
         patterns=tuple(Linear(source_of(rule.pattern, squeezed)) for rule in rules),

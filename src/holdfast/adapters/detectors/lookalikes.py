@@ -54,8 +54,6 @@ _BLANKS = "\t\u2800"
 _HANGUL = (0xAC00, 0xD7A3)
 
 
-
-
 def _fixed() -> dict[int, str]:
     """What needs no look at the character database."""
     table = dict.fromkeys(_codes(INVISIBLE_RANGES + MARK_RANGES), "")

@@ -20,7 +20,6 @@ from functools import cache, partial
 
 from holdfast.adapters.detectors.linear import Encoded, Linear
 
-
 # A stretch of a view: where it starts there, its start and end in the source, and the
 # name of the code it was decoded from, or "" if it was copied; "=" before a name says
 # that each character stands for one. A hostile text holds tens of thousands of them, so
@@ -204,7 +203,9 @@ def _decoded_runs(text: Encoded) -> Iterator[View]:
             if decoded is None:
                 continue
             parts.append(decoded + "\n")
-            padding = 0 if text.text[end : end + 1] != "=" else 1 + (text.text[end + 1 : end + 2] == "=")
+            padding = (
+                0 if text.text[end : end + 1] != "=" else 1 + (text.text[end + 1 : end + 2] == "=")
+            )
             pieces.append((at, start, end + padding, name))
             at += len(parts[-1])
         if parts:
@@ -291,8 +292,10 @@ def _code_pieces(text: str, known: _Known) -> list[Piece]:
 
 _SPACED = Linear(r"(?:[a-z0-9\pL][\s!-/:-@\[-`{-~]{1,3}){7,}[a-z0-9\pL]")
 _GAPS = re.compile(r"[\s!-/:-@\[-`{-~]+")
-_LEET = Linear(r"[a-z][0134578@$|]+[a-z]|\b[0134578@$|]{1,2}[a-z]{1,2}[0134578@$|]|[a-z][0134578@$]{2}\b"
-               r"|\b[0134578@$|][a-z]{3}|[a-z]{3}[0134578@$|]\b")  # fmt: skip
+_LEET = Linear(
+    r"[a-z][0134578@$|]+[a-z]|\b[0134578@$|]{1,2}[a-z]{1,2}[0134578@$|]"
+    r"|[a-z][0134578@$]{2}\b|\b[0134578@$|][a-z]{3}|[a-z]{3}[0134578@$|]\b"
+)
 LEET_AROUND = 80
 # With more such words than this the whole text is read so.
 LEET_WORDS_MAX = 100
