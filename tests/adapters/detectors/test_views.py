@@ -87,16 +87,28 @@ def test_what_is_no_code_makes_no_view(text: str) -> None:
 def test_codes_are_decoded_in_their_place(text: str, expected: str, name: str) -> None:
     """What is around them stays, and what was only copied has no code."""
     view = view_of(text, "codes")
-    assert expected == view.text
+    assert expected == view.text.rstrip("\n")
     start, end, code = view.origin(3, 6)
     assert (text[3:], name) == (text[start:end], code)
     assert (0, 2, "") == view.origin(0, 2)
     assert (len(text) - 1, len(text), "") == view.origin(5, 6)
 
 
+def test_few_codes_are_read_with_what_is_around_them() -> None:
+    """Far from codes the text is not read again; with many it is read as a whole."""
+    far = "far away " * 60
+    view = view_of(f"{far}%69%67n{far}&#105;t {far}", "codes")
+    assert len(view.text) < 800
+    at = view.text.index("it")
+    assert (len(far) * 2 + 7, len(far) * 2 + 14, "html") == view.origin(at, at + 2)
+    many = view_of(far + "%69 x" * 100, "codes")
+    assert many.text.startswith(far)
+    assert (len(far), len(far) + 3, "percent") == many.origin(len(far), len(far) + 1)
+
+
 def test_escapes_beyond_unicode_stand_for_nothing() -> None:
     """A number too large is a replacement character."""
-    assert "\ufffd\n x" == view_of(r"\UFFFFFFFF\n\tx", "codes").text
+    assert "\ufffd\n x\n" == view_of(r"\UFFFFFFFF\n\tx", "codes").text
 
 
 def test_spaced_letters_are_joined() -> None:

@@ -226,6 +226,8 @@ _CODES = re.compile(
     rf"|\\{_ESCAPED}(?:\\{_ESCAPED})*"
 )
 _ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]+)\}|[uUx]([0-9A-Fa-f]+)|([0-7]{3})|(.))")
+CODES_FEW = 64
+CODES_AROUND = 160
 _CHARACTERS = {"n": "\n", "r": "\n", "t": " "}
 
 
@@ -257,10 +259,36 @@ def _decoded_codes(text: str) -> Iterator[View]:
     if "%" not in text and "&" not in text and "\\" not in text:
         return
     known = _Known()
-    decoded = _CODES.sub(lambda found: known[found[0]], text)
-    if decoded != text:
-        pieces = cache(partial(_code_pieces, text, known))
-        yield View(name="codes", text=decoded, pieces=pieces)
+    decoded, count = _CODES.subn(lambda found: known[found[0]], text)
+    if decoded == text:
+        return
+    if count <= CODES_FEW:
+        yield _code_windows(text, known)
+        return
+    pieces = cache(partial(_code_pieces, text, known))
+    yield View(name="codes", text=decoded, pieces=pieces)
+
+
+def _code_windows(text: str, known: _Known) -> View:
+    """Read a few codes with no more of the text around them than a phrase takes."""
+    windows: list[tuple[int, int]] = []
+    for found in _CODES.finditer(text):
+        first, last = max(0, found.start() - CODES_AROUND), found.end() + CODES_AROUND
+        if windows and first <= windows[-1][1]:
+            first = windows.pop()[0]
+        windows.append((first, min(last, len(text))))
+    parts: list[str] = []
+    pieces: list[Piece] = []
+    at = 0
+    for first, last in windows:
+        window = text[first:last]
+        pieces += [
+            (at + place, first + start, first + end, code)
+            for place, start, end, code in _code_pieces(window, known)
+        ]
+        parts.append(_CODES.sub(lambda found: known[found[0]], window) + "\n")
+        at += len(parts[-1])
+    return View(name="codes", text="".join(parts), pieces=partial(_same, pieces))
 
 
 class _Known(dict[str, str]):
