@@ -124,8 +124,12 @@ def _from_base64(run: str) -> str | None:
     code = run.translate(_TO_STANDARD)
     if code.islower() or code.isupper() or code.isdigit():
         return None
+    if len(code) < SHORT_CHARS:
+        # Too short for a phrase in another script: bytes that are no ASCII are no text.
+        data = binascii.a2b_base64(code[: len(code) // 4 * 4])
+        return readable(data) if data.isascii() else None
     # The run may start with letters of the text around it: at most three do not matter.
-    for shift in range(4 if len(code) >= SHORT_CHARS else 1):
+    for shift in range(4):
         part = code[shift:]
         part = part[: len(part) - (len(part) % 4 == 1)]
         try:
@@ -163,13 +167,14 @@ def _base64_runs(text: Encoded) -> Iterator[tuple[int, int]]:
         return
     data = text.data
     at = seen = place = 0
+    narrow = len(data) == len(text.text)
     waiting: tuple[int, int] | None = None
     for run in data.translate(_BASE64_ONLY).split():
         if len(run) < BASE64_CHARS_MIN:
             continue
         start = data.index(run, at)
         at = start + len(run)
-        place += text.count(seen, start)
+        place = start if narrow else place + text.count(seen, start)
         if waiting and start == seen + 1 and data[seen] == 0x0A:
             waiting = waiting[0], place + len(run)
         else:
