@@ -20,9 +20,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
-import injectionkit as kit  # noqa: E402 - the path to it is set above
 from common import median, pick, report  # noqa: E402 - the path to it is set above
 
+import injectionkit as kit  # noqa: E402 - the path to it is set above
 from holdfast.adapters.detectors.injection import RULES, RuleInjectionDetector  # noqa: E402 - as above
 from holdfast.core.findings import Threat  # noqa: E402 - as above
 
@@ -73,16 +73,31 @@ def vectors(detector: Detector) -> None:
 def over_defence(detector: Detector) -> None:
     """Honest texts: how many are flagged, and blocked."""
     texts = kit.benign()
-    report("injection benign flagged", len(flagged(detector, texts)) / len(texts), "",
-           at_most=0.01, against=f"{len(texts)} texts of our own [dev]")  # fmt: skip
+    report(
+        "injection benign flagged",
+        len(flagged(detector, texts)) / len(texts),
+        "",
+        at_most=0.01,
+        against=f"{len(texts)} texts of our own [dev]",
+    )
     report("injection benign blocked", len(blocked(detector, texts)), "texts", at_most=0)
-    sources = [path.read_text() for path in sorted((HERE.parent / "src").rglob("*.py"))
-               if "detectors" not in path.parts]  # fmt: skip
+    sources = [
+        path.read_text()
+        for path in sorted((HERE.parent / "src").rglob("*.py"))
+        if "detectors" not in path.parts
+    ]
     pages = [path.read_text() for path in sorted((HERE.parent / "docs").rglob("*.md"))]
     pieces = [text[at : at + 2048] for text in sources + pages for at in range(0, len(text), 2048)]
-    report("injection own code and pages flagged", len(flagged(detector, pieces)) / len(pieces), "",
-           at_most=0.01, against=f"{len(pieces)} pieces of 2 KB")  # fmt: skip
-    report("injection own code and pages blocked", len(blocked(detector, pieces)), "pieces", at_most=0)
+    report(
+        "injection own code and pages flagged",
+        len(flagged(detector, pieces)) / len(pieces),
+        "",
+        at_most=0.01,
+        against=f"{len(pieces)} pieces of 2 KB",
+    )
+    report(
+        "injection own code and pages blocked", len(blocked(detector, pieces)), "pieces", at_most=0
+    )
 
 
 def obfuscations(detector: Detector) -> None:
@@ -110,13 +125,34 @@ def nested(size: int) -> str:
 def hostile() -> dict[str, str]:
     """Texts of 100 KB that are made to take long."""
     parts = {
-        "1": "1", "a.": "a.", "a-": "a-", "%25": "%25", "%2525 ": "%25252525 ", "a%20": "a%20",
-        "&#x61;": "&#x61;", "&#x61;b": "&#x61;b", "&amp;": "&amp;", "spaces": " ", "\\u0061": "\\u0061",
-        "hex": "6a", "dead hex": "deadbeef", "ignore": "ignore ", "ignore all": "ignore all of the ",
-        "short base64": "aB3dE5gH7jK9mN1p ", "leet": "1gn0r3 ", "quotes": "\"'", "NUL": "\0",
-    }  # fmt: skip
-    wide = {"İ": "İ", "emoji": "👩\u200d👩", "marks": "e\u0301", "tags": "\U000e0041", "mixed": "аbсd ",
-            "surrogates": "\ud800"}  # fmt: skip
+        "1": "1",
+        "a.": "a.",
+        "a-": "a-",
+        "%25": "%25",
+        "%2525 ": "%25252525 ",
+        "a%20": "a%20",
+        "&#x61;": "&#x61;",
+        "&#x61;b": "&#x61;b",
+        "&amp;": "&amp;",
+        "spaces": " ",
+        "\\u0061": "\\u0061",
+        "hex": "6a",
+        "dead hex": "deadbeef",
+        "ignore": "ignore ",
+        "ignore all": "ignore all of the ",
+        "short base64": "aB3dE5gH7jK9mN1p ",
+        "leet": "1gn0r3 ",
+        "quotes": "\"'",
+        "NUL": "\0",
+    }
+    wide = {
+        "İ": "İ",
+        "emoji": "👩\u200d👩",
+        "marks": "e\u0301",
+        "tags": "\U000e0041",
+        "mixed": "аbсd ",
+        "surrogates": "\ud800",
+    }
     texts = {name: (part * SIZE)[:SIZE] for name, part in parts.items()}
     for name, part in wide.items():
         texts[name] = part * (SIZE // len(part.encode(errors="surrogatepass")))
@@ -160,13 +196,18 @@ def public_sets(detector: Detector) -> None:
     for path in paths:
         rows = [json.loads(line) for line in path.read_text().split("\n") if line]
         for half, name in enumerate(("tune", "held out")):
-            texts = [row["text"] for row in rows
-                     if hashlib.sha256(row["text"].encode()).digest()[0] % 2 == half]  # fmt: skip
+            texts = [
+                row["text"]
+                for row in rows
+                if hashlib.sha256(row["text"].encode()).digest()[0] % 2 == half
+            ]
             honest = rows[0]["label"] == 0
             bar = {"at_most": 0.01} if path.stem == "injecagent_user_cases" else {}
             share = len(flagged(detector, texts)) / len(texts)
             what = "flagged, honest" if honest else "recall"
-            report(f"injection {path.stem} {what}", share, "", against=f"{len(texts)} {name}", **bar)
+            report(
+                f"injection {path.stem} {what}", share, "", against=f"{len(texts)} {name}", **bar
+            )
             share = len(blocked(detector, texts)) / len(texts)
             report(f"injection {path.stem} blocked", share, "", against=f"{len(texts)} {name}")
 

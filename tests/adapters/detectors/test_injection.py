@@ -79,14 +79,15 @@ def test_the_place_is_in_the_original() -> None:
     found = next(one for one in DETECTOR.scan(text).evidence if one.rule == "override.prior")
     assert "ｉgn\u200bоre   previous\n\ninstructions" == text[found.start : found.end]
     code = base64.b64encode(f"hello, {ATTACK}".encode()).decode()
-    assert code == (lambda text, one: text[one.start : one.end])(f"x {code} y", only(f"x {code} y"))
+    text = f"é\u200b {code} y"
+    assert {code} == {text[one.start : one.end] for one in DETECTOR.scan(text).evidence}
 
 
 @pytest.mark.parametrize("name", [*HIDINGS, *MORE_HIDINGS])
 def test_hidden_attacks_are_seen(name: str) -> None:
     """What is seen in plain is seen when hidden."""
     hide = {**HIDINGS, **MORE_HIDINGS}[name]
-    seen = [text for text in attacks()[::8] if DETECTOR.scan(text).threat is not Threat.CLEAN]
+    seen = [text for text in attacks()[::9] if DETECTOR.scan(text).threat is not Threat.CLEAN]
     assert len(seen) >= 20
     assert [] == [text for text in seen if DETECTOR.scan(hide(text)).threat is Threat.CLEAN]
 
@@ -123,8 +124,10 @@ def test_a_mention_does_not_cover_what_is_meant() -> None:
 
 def test_evidence_adds_up() -> None:
     """Two doubts of 0.5 make 0.75; the same rule twice counts once."""
-    rules = [Rule(id=name, category="role_override", weight=0.5, keys=(name,), pattern=name)
-             for name in ("red", "blue")]  # fmt: skip
+    rules = [
+        Rule(id=name, category="role_override", weight=0.5, keys=(name,), pattern=name)
+        for name in ("red", "blue")
+    ]
     detector = RuleInjectionDetector(rules)
     assert 0.5 == detector.scan("red red").score
     assert 0.75 == detector.scan("red blue").score
@@ -178,8 +181,11 @@ def test_no_canary_no_alarm() -> None:
     assert CLEAN == DETECTOR.scan("a plain text", ["", " ", "\u200b", CANARY])
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.text(st.characters(exclude_categories=()), max_size=120), st.sampled_from(["", CANARY, ATTACK]))
+@settings(max_examples=60, deadline=None)
+@given(
+    st.text(st.characters(exclude_categories=()), max_size=120),
+    st.sampled_from(["", CANARY, ATTACK]),
+)
 def test_any_text_is_taken(text: str, inside: str) -> None:
     """Nothing raises; places lie in the text; what is known is still seen."""
     signal = DETECTOR.scan(f"{text} {inside} {text}", [CANARY])
@@ -191,12 +197,33 @@ def test_any_text_is_taken(text: str, inside: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", [
-    "1", "a.", "a-", "%25", "%25252525 ", "a%20", "&#x61;", "&amp;", " ", r"\u0061", "6a", "İ", "👩\u200d",
-    "e\u0301", "\U000e0041", "ignore ", "1gn0re ", "\0", "\ud800",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "part",
+    [
+        "1",
+        "a.",
+        "a-",
+        "%25",
+        "%25252525 ",
+        "a%20",
+        "&#x61;",
+        "&amp;",
+        " ",
+        r"\u0061",
+        "6a",
+        "İ",
+        "👩\u200d",
+        "e\u0301",
+        "\U000e0041",
+        "ignore ",
+        "1gn0re ",
+        "\0",
+        "\ud800",
+    ],
+)
 def test_hostile_texts_take_linear_time(part: str) -> None:
     """A hundred kilobytes take no more than some thirty times a tenth of it."""
+
     def spent(size: int) -> float:
         text = part * (size // len(part.encode(errors="surrogatepass")))
         started = time.process_time()

@@ -12,15 +12,52 @@ from holdfast.adapters.detectors.lookalikes import LOOKALIKES, folded
 @pytest.mark.parametrize(
     ("character", "expected"),
     [
-        ("a", "a"), ("7", "7"), ("а", "a"), ("Н", "H"), ("η", "n"), ("υ", "u"), ("ν", "v"), ("ο", "o"),
-        ("ρ", "p"), ("Ν", "N"), ("Η", "H"), ("ｉ", "i"), ("𝐚", "a"), ("ﬁ", "fi"), ("é", "e"), ("İ", "I"),
-        ("ё", "e"), ("ⓐ", "a"), ("🅰", "A"), ("ſ", "s"), ("’", "'"), ("“", '"'), ("—", "-"), ("…", "..."),
-        ("\u200b", ""), ("\u202e", ""), ("\ufe0f", ""), ("\u0301", ""), ("\u00ad", ""), ("\0", ""),
-        ("\U000e0069", "i"), ("\U000e0001", ""), ("\u00a0", " "), ("\u2003", " "), ("\t", " "),
-        ("\u2028", "\n"), ("\r", "\n"), ("\ud800", "\ufffd"), ("忽", "忽"), ("が", "が"), ("한", "한"),
-        ("ह", "ह"), ("ש", "ש"), ("👩", "👩"),
+        ("a", "a"),
+        ("7", "7"),
+        ("а", "a"),
+        ("Н", "H"),
+        ("η", "n"),
+        ("υ", "u"),
+        ("ν", "v"),
+        ("ο", "o"),
+        ("ρ", "p"),
+        ("Ν", "N"),
+        ("Η", "H"),
+        ("ｉ", "i"),
+        ("𝐚", "a"),
+        ("ﬁ", "fi"),
+        ("é", "e"),
+        ("İ", "I"),
+        ("ё", "e"),
+        ("ⓐ", "a"),
+        ("🅰", "A"),
+        ("ſ", "s"),
+        ("’", "'"),
+        ("“", '"'),
+        ("—", "-"),
+        ("…", "..."),
+        ("\u200b", ""),
+        ("\u202e", ""),
+        ("\ufe0f", ""),
+        ("\u0301", ""),
+        ("\u00ad", ""),
+        ("\0", ""),
+        ("\U000e0069", "i"),
+        ("\U000e0001", ""),
+        ("\u00a0", " "),
+        ("\u2003", " "),
+        ("\t", " "),
+        ("\u2028", "\n"),
+        ("\r", "\n"),
+        ("\ud800", "\ufffd"),
+        ("忽", "忽"),
+        ("が", "が"),
+        ("한", "한"),
+        ("ह", "ह"),
+        ("ש", "ש"),
+        ("👩", "👩"),
     ],
-)  # fmt: skip
+)
 def test_what_a_character_stands_for(character: str, expected: str) -> None:
     """Look-alikes become ASCII, the invisible goes, other scripts stay."""
     assert expected == folded(ord(character))
@@ -35,7 +72,9 @@ def test_the_cases_of_a_cyrillic_letter_fold_alike() -> None:
 
 def test_the_table_maps_to_ascii_only() -> None:
     """A look-alike stands for characters that a rule can name, and none maps twice."""
-    assert [] == [drawn for drawn, plain in LOOKALIKES.items() if not plain.isascii() or drawn.isascii()]
+    assert [] == [
+        drawn for drawn, plain in LOOKALIKES.items() if not plain.isascii() or drawn.isascii()
+    ]
 
 
 @given(st.integers(0, 0x10FFFF))

@@ -51,14 +51,15 @@ _NEGATED = re.compile(
     r"(?:n't|\bnot|\bnever|\bcannot|\bwithout|\bdont)[\s\W]{1,3}(?:ever |just |simply )?$"
 )
 _ABOUT = re.compile(
-    r"inject|jailbreak|attack|adversar|malicious|red[ -]team|vulnerab|owasp|phrase|such as|for example"
-    r"|e\.g\.|exploit|detector|detects|classif|filters? look|tokenizer|\btokens?\b|guardrail|payload|mitigat"
-    r"|the words|regex|pattern"
+    r"inject|jailbreak|attack|adversar|malicious|red[ -]team|vulnerab|owasp|phrase|such as"
+    r"|for example|e\.g\.|exploit|detector|detects|classif|filters? look|tokenizer|\btokens?\b"
+    r"|guardrail|payload|mitigat|the words|regex|pattern"
 )
 _QUOTED_BEFORE = re.compile(r"[\"'`(>][^\"'`\n]{0,40}$")
 _QUOTED_AFTER = re.compile(r"[^\"'`\n]{0,60}[\"'`)<]")
 _REPORTED = re.compile(
-    r"\b(?:to|that|may|might|would|who|which|attackers?|users?|models?|it)[\s\W]{1,3}(?:simply |just |then )?$"
+    r"\b(?:to|that|may|might|would|who|which|attackers?|users?|models?|it)"
+    r"[\s\W]{1,3}(?:simply |just |then )?$"
 )
 _ADDRESSED = re.compile(
     r"\b(?:you|i want|please|must|need|have|should|ordered|required|asked)\b[^.!?\n]{0,16}$"
@@ -206,8 +207,7 @@ class RuleInjectionDetector:
         score = _combined(best.values())
         evidence = sorted(best.values(), key=lambda one: (one.start, -one.weight, one.rule))
         if score >= self._blocked > plain:
-            evidence = [replace(one, category=ENCODING) if one.view and one.category != "canary" else one
-                        for one in evidence]  # fmt: skip
+            evidence = [_as_trick(one) for one in evidence]
         threat = Threat.CLEAN
         if score >= self._suspicious:
             threat = Threat.BLOCKED if score >= self._blocked else Threat.SUSPICIOUS
@@ -313,6 +313,11 @@ def _mentioned(before: str, text: str, start: int, end: int) -> bool:
     if _QUOTED_BEFORE.search(before) and _QUOTED_AFTER.match(after):
         return True
     return bool(_REPORTED.search(before)) and not _ADDRESSED.search(before)
+
+
+def _as_trick(one: Evidence) -> Evidence:
+    """Put evidence of a view among the tricks; a canary stays one, however it was written."""
+    return replace(one, category=ENCODING) if one.view and one.category != "canary" else one
 
 
 def _combined(evidence: Iterable[Evidence]) -> float:

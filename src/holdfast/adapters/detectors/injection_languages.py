@@ -3,6 +3,9 @@
 Only the commonest ways to say "ignore your instructions" and "show your prompt".
 """
 
+# A pattern or a sentence is read more easily on one line, however long.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from holdfast.adapters.detectors.injection_rules import BYPASS, EXTRACTION, ROLE, Rule
@@ -24,12 +27,12 @@ LANGUAGES: tuple[Rule, ...] = (
                  "(?:不受[^。\n]{0,6}(?:限制|约束|約束)|(?:没有|沒有)任何(?:限制|约束|道德|規則|规则)|无限制|越狱|开发者模式)"),
     Rule(id="japanese.override", category=ROLE, weight=0.85, keys=("指示", "命令", "プロンプト", "ルール", "指令"),
          pattern="(?:以前|前|これまで|上記|先ほど|すべて|全て|全部|元)の?[^。\n]{0,10}(?:指示|命令|プロンプト|ルール|指令)[^。\n]{0,8}(?:無視|忘れ|従わない|従うな)"),
-    Rule(id="japanese.extract", category=EXTRACTION, weight=0.8, keys=("プロンプト", "システム"),
+    Rule(id="japanese.extract", category=EXTRACTION, weight=0.8, keys=("プロンプト", "システム", "初期指示"),
          pattern="(?:システムプロンプト|システムメッセージ|初期指示)[^。\n]{0,10}(?:表示し|教えて|出力し|見せ|公開し)"),
     Rule(id="korean.override", category=ROLE, weight=0.85, keys=("무시", "잊"),
          pattern=r"(?:이전|위의?|앞선|앞의|기존|모든|지금까지의?)\s?[^.\n]{0,12}(?:지시|명령|지침|프롬프트|규칙)[^.\n]{0,8}(?:무시|잊)"),
     Rule(id="german.override", category=ROLE, weight=0.85,
-         keys=("ignorier", "vergiss", "vergess", "missacht", "verwirf", "beachte", "überspring", "befolge"),
+         keys=("ignorier", "vergiss", "vergess", "missacht", "verwirf", "verwerfen", "beachte", "überspring", "befolge"),
          pattern=rf"\b(?:ignorier{_L}|vergiss|vergess{_L}|missacht{_L}|verwirf|verwerfen|überspring{_L}|(?:beachte|befolge)n? (?:sie )?(?:nicht|keine)) <4>"
                  rf"(?:vorherig{_L}|bisherig{_L}|obig{_L}|vorangehend{_L}|vorangegangen{_L}|vorangestellt{_L}|früher{_L}|vorig{_L}|vorausgehend{_L}|ursprünglich{_L}|deine|ihre|system{_L}) <2>"
                  rf"(?:anweisung{_L}|instruktion{_L}|befehl{_L}|vorgabe{_L}|regel{_L}|prompt{_L}|richtlinie{_L}|anordnung{_L}|anleitung{_L})"),
@@ -42,7 +45,7 @@ LANGUAGES: tuple[Rule, ...] = (
          pattern=rf"\b(?:ignor{_L}|oubli{_L}|neglig{_L}|ne (?:tiens|tenez) pas compte|(?:fais|faites) abstraction|ne (?:suis|suivez) plus) <4>"
                  rf"(?:(?:instructions?|consignes?|directives?|ordres|regles|prompts?|commandes) <2>(?:precedent{_L}|anterieur{_L}|ci dessus|initia{_L}|prealable{_L}|d'avant|donnees|recues|systeme|plus haut)"
                  r"|(?:tes|vos|ton|votre) (?:<1>)(?:instructions|consignes|directives|regles|prompt))"),
-    Rule(id="french.extract", category=EXTRACTION, weight=0.8, keys=("prompt", "instructions", "message systeme"),
+    Rule(id="french.extract", category=EXTRACTION, weight=0.8, keys=("prompt", "instructions", "message"),
          pattern=rf"\b(?:montre{_L}|affich{_L}|revel{_L}|donne{_L}|repet{_L}|divulgu{_L}|imprim{_L}) <4>"
                  r"(?:prompt (?:du )?(?:systeme|initial)|prompt system|instructions (?:du )?(?:systeme|initiales|cachees|secretes)|message (?:du )?systeme|(?:ton|votre) prompt)\b"),
     Rule(id="french.and_state", category=ROLE, weight=0.55, keys=("ignor", "oubli"),

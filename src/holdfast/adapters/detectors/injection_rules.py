@@ -12,12 +12,15 @@ Where a rule was seen to hit honest texts, its weight or its words were cut; the
 count its hits in a corpus of honest texts.
 """
 
+# A pattern or a sentence is read more easily on one line, however long.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from holdfast.adapters.detectors.lookalikes import LOOKALIKES
+from holdfast.adapters.detectors.lookalikes import folded
 
 ROLE, EXTRACTION = "role_override", "data_extraction"
 DELIMITER, BYPASS, ENCODING = "delimiter_injection", "safety_bypass", "encoding_trick"
@@ -59,7 +62,7 @@ def source_of(pattern: str, squeezed: bool = False) -> str:
     source = source.replace(" ", gap)
     if squeezed:
         source = source.replace(r"\b", "")
-    return "(?m)" + "".join(LOOKALIKES.get(one, one) for one in source)
+    return "(?m)" + "".join(one if one.isascii() else folded(ord(one)) for one in source)
 
 
 def _words(*words: str) -> str:
@@ -182,11 +185,11 @@ _PHRASES = (
          pattern=r"\b(?:ignore|disregard) (?:the|this|that|all|these) <2>(?:and|then|instead) (?:instead |just |simply )?(?:say|state|respond|reply|claim|admit|tell (?:the|them))\b"),
     Rule(id="override.regardless", category=ROLE, weight=0.5, keys=("regardless of", "irrespective of"),
          pattern=rf"\b(?:regardless|irrespective) of (?:all |any |the |your |my )*{_PRIOR} (?:tasks?|instructions?|prompts?|commands?|directives?|orders)\b"),
-    Rule(id="override.new", category=ROLE, weight=0.6, keys=("instructions", "directive", "objective", "task"),
+    Rule(id="override.new", category=ROLE, weight=0.6, keys=("instructions", "directive", "objective", "task", "mission", "orders"),
          pattern=r"\b(?:your|the following are your|here are your) (?:new|real|actual|true|only|updated) (?:instructions|directives?|objective|primary task|mission|orders) (?:is|are|follow)\b"),
-    Rule(id="override.new_head", category=ROLE, weight=0.35, keys=("new instructions", "updated instructions", "new system prompt", "new task", "new directive"),
+    Rule(id="override.new_head", category=ROLE, weight=0.35, keys=("new instructions", "updated instructions", "new system prompt", "updated system prompt", "new task", "updated task", "new directive", "updated directive"),
          pattern=r"(?:^|[.!?] ?)\W{0,4}(?:new|updated) (?:instructions|system prompt|task|directives?)(?: for you| for the (?:ai|assistant|model))?\W{0,3}:"),
-    Rule(id="override.follow_these", category=ROLE, weight=0.35, keys=("following instruction", "these instruction", "following command", "my instruction", "new instruction", "following order", "these new"),
+    Rule(id="override.follow_these", category=ROLE, weight=0.35, keys=("instruction", "command", "order"),
          pattern=r"\b(?:follow|obey|execute|adhere to|comply with|carry out|perform|prioriti[sz]e) (?:only |strictly |all )*(?:the following|these new|these|my|the new|new) (?:instructions?|commands?|orders?) (?:only|instead|from now|without|above|over|first|immediately)\b"),
     Rule(id="override.system_says", category=ROLE, weight=0.65, keys=("system",),
          pattern=r"(?:^|[.!?>\]] ?)\W{0,4}system(?: (?:message|prompt|note|update|alert|notice|command|instruction))?\W{0,4}[:\]>]\W{0,4}"
@@ -206,7 +209,7 @@ _PHRASES = (
          pattern=rf"\b(?:you (?:are|'re|re) now|from now on,? you (?:are|will be|have)) <6>(?:unrestricted|unfiltered|uncensored|jailbroken|amoral|dan\b|free (?:from|of)|not bound|no longer bound|without (?:any )?{_LIMITS}|no {_LIMITS})"),
     Rule(id="override.from_now_on", category=ROLE, weight=0.45, keys=("from now on",),
          pattern=r"\bfrom now on,? (?:you |i want you to |please )(?:will |must |should |shall |are to |are going to |have to |only )*(?:act|respond|answer|behave|pretend|speak|roleplay|role play|reply|talk|obey|refer to)\b"),
-    Rule(id="override.authority", category=ROLE, weight=0.35, keys=("developer", "creator", "administrator", "openai", "anthropic"),
+    Rule(id="override.authority", category=ROLE, weight=0.35, keys=("developer", "creator", "admin", "openai", "anthropic", "developed"),
          pattern=r"\bi(?:'m| am) (?:your|the|an?) (?:developer|creator|system administrator|admin|openai (?:engineer|employee|developer)|anthropic (?:engineer|employee|developer))\b|\bas an ai developed by (?:openai|anthropic|google)[\s,]{1,3}i(?:'m| am)\b"),
     Rule(id="override.system_override", category=ROLE, weight=0.45, keys=("override", "overide"),
          pattern=r"\b(?:system|admin(?:istrator)?|security|developer|emergency|root|training data|instruction) over?ride (?:code|activated|confirmed|initiated|engaged|accepted|protocol|mode|:)|\bsystem override:"),
@@ -220,21 +223,21 @@ _PHRASES = (
          pattern=r"\bif you (?:are|'re|re) an? (?:ai|llm|large language model|language model|ai (?:assistant|agent|model)|chatbot|virtual assistant)\b[^.\n]{0,100}\b(?:must|should|please|do|say|include|add|ignore|instead|respond|answer|then|print|write|recommend)\b"),
     Rule(id="address.reading", category=ROLE, weight=0.45, keys=("reading this", "processing this", "summarizing this", "summarising this", "parsing this", "analyzing this"),
          pattern=r"\b(?:ai|llm|language model|chatbot|ai (?:assistant|agent|model))s? (?:that (?:is|are) |which (?:is|are) )?(?:reading|processing|summari[sz]ing|parsing|analyzing) this\b"),
-    Rule(id="conceal.user", category=ROLE, weight=0.35, keys=("the user", "to user", "this to"),
+    Rule(id="conceal.user", category=ROLE, weight=0.35, keys=("user",),
          pattern=r"\b(?:do not|don't|dont|never|without) (?:tell(?:ing)?|inform(?:ing)?|notify(?:ing)?|alert(?:ing)?|mention(?:ing)? (?:this|that|it|anything) to|reveal(?:ing)? (?:this|that|it|anything) to|disclos(?:e|ing) (?:this|that|it) to) (?:the )?user\b", negatable=False),
-    Rule(id="persona.unbound", category=BYPASS, weight=0.8, keys=("pretend", "act as", "imagine", "act like", "behave", "simulate", "suppose", "roleplay", "role play", "respond as", "answer as"),
+    Rule(id="persona.unbound", category=BYPASS, weight=0.8, keys=("restriction", "rule", "limit", "guideline", "filter", "constraint", "censorship", "boundaries", "moral", "ethic", "safeguard", "guardrail"),
          pattern=rf"\b(?:pretend|act|imagine|behave|simulate|suppose|roleplay|role play|respond|answer) (?:(?:as if|as though|like|that|as|to be|being) )?(?:you |an? |if )<6>(?:have no|had no|have never|without|no|not have|don't have|do not have|don't|free (?:from|of)|not bound by|ignore|unbound by) (?:any |all |your |the |of |ethical |moral |safety |content |legal )*{_LIMITS}\b"),
-    Rule(id="persona.named", category=BYPASS, weight=0.8, keys=("dan",),
-         pattern=r"\b(?:act|acting|respond|answer|reply|speak|behave|pose|roleplay|stay) (?:as|like|to be|in) (?:an? )?(?:dan|stan|dude|aim|evilbot|evil bot|devbot) (?:who|which|would|and|,|\.|:|do|mode|with|from)|\bdan (?:mode enabled|mode activated)|\bdan (?:which|who|that)? ?(?:stands for )?do anything now\b|\bdo anything now\b[^.\n]{0,60}\bdan\b"),
+    Rule(id="persona.named", category=BYPASS, weight=0.8, keys=("dan", "dude", "evil", "devbot"),
+         pattern=r"\b(?:act|acting|respond|answer|reply|speak|behave|pose|roleplay|stay) (?:as|like|to be|in) (?:an? )?(?:dan|dude|evilbot|evil bot|devbot) (?:who|which|would|and|,|\.|:|do|mode|with|from)|\bdan (?:mode enabled|mode activated)|\bdan (?:which|who|that)? ?(?:stands for )?do anything now\b|\bdo anything now\b[^.\n]{0,60}\bdan\b"),
     Rule(id="persona.anything_now", category=BYPASS, weight=0.6, keys=("do anything now", "broken free", "break free"),
          pattern=r"\bdo anything now\b|\b(?:broken|break) free (?:of|from) (?:the )?(?:typical )?(?:confines|constraints|restrictions|limits|chains) (?:of|set|imposed|that) "),
     Rule(id="persona.unfiltered", category=BYPASS, weight=0.55, keys=("unfiltered", "uncensored", "unrestricted", "amoral", "unethical", "unhinged", "jailbroken"),
          pattern=rf"\b(?:unfiltered|uncensored|unrestricted|amoral|unethical|unhinged|jailbroken) <2>(?:{_MODEL}|responses?|answers?|version|persona|character|mode)\b"),
-    Rule(id="persona.immerse", category=ROLE, weight=0.45, keys=("immerse yourself", "step into the role", "take on the role", "take on the persona", "play the role", "assume the role"),
+    Rule(id="persona.immerse", category=ROLE, weight=0.45, keys=("immerse", "role of", "persona of"),
          pattern=r"\b(?:immerse yourself|step|take on|play|assume) (?:into )?(?:the )?(?:role|persona) of (?:another|an? <2>(?:ai|unrestricted|unfiltered|evil|amoral|immoral|chatbot)|dan\b)"),
     Rule(id="persona.in_character", category=BYPASS, weight=0.3, keys=("character",),
          pattern=r"\b(?:never|do not|don't|without|not) (?:ever )?(?:break(?:ing)?|leav(?:e|ing)|drop(?:ping)?|exit(?:ing)?) (?:out of )?(?:the |your |this )?character\b|\bstay in character\b", negatable=False),
-    Rule(id="persona.wants", category=ROLE, weight=0.3, keys=("i want you to act", "i want you to pretend", "i want you to roleplay", "you will act", "you are going to act", "you must act", "you are going to pretend", "i would like you to act", "you will roleplay", "you will simulate"),
+    Rule(id="persona.wants", category=ROLE, weight=0.3, keys=("want you to", "like you to", *(f"{who} {what}" for who in ("you will", "going to", "you must") for what in ("act", "pretend", "roleplay", "simulate"))),
          pattern=r"\b(?:i want you to|i would like you to|you will|you are going to|you must) (?:act|pretend|roleplay|simulate)\b"),
     Rule(id="bypass.yours", category=BYPASS, weight=0.85, keys=("bypass", "disable", "turn off", "remove", "deactivate", "circumvent", "override", "switch off", "suspend", "lift", "ignore", "drop"),
          pattern=r"\b(?:bypass|disable|turn off|remove|deactivate|circumvent|override|switch off|suspend|lift|ignore|drop) (?:all |any )?(?:of )?your <2>(?:safety|content filters?|guidelines|restrictions|guardrails|safeguards|censorship|moderation|safety protocols|limitations|filters|ethical|ethics|programming|content polic(?:y|ies))\b"),
@@ -247,7 +250,7 @@ _PHRASES = (
     Rule(id="bypass.model_has_no", category=BYPASS, weight=0.65, keys=("have no", "has no", "have absolutely", "has absolutely"),
          pattern=rf"\b(?:{_MODEL}|dan) (?:now )?ha(?:ve|s) (?:absolutely )?no (?:ethical |moral |content |legal |any )*{_LIMITS}\b"
                  r"|\b(?:you|he|she|it|they|who|which|that) (?:now )?ha(?:ve|s) (?:absolutely )?no (?:(?:ethical|moral|content|legal|ethics|morals)(?: and| or)? )+(?:restrictions|rules|limits|limitations|guidelines|filters|boundaries|compass|whatsoever|constraints)"),
-    Rule(id="bypass.unbound", category=BYPASS, weight=0.65, keys=("bound", "restricted", "constrained", "governed", "abide", "not have to follow", "don t have to follow"),
+    Rule(id="bypass.unbound", category=BYPASS, weight=0.65, keys=("bound", "restricted", "constrained", "governed", "not have to"),
          pattern=rf"\b(?:you|dan|it|he|she|{_MODEL}) (?:(?:are|is|isn't|aren't|am) (?:no longer|not)? ?(?:bound|restricted|constrained|governed) by (?:any |the |your |openai'?s? |its )*<2>(?:restrictions|rules|limits|limitations|guidelines|filters|polic(?:y|ies)|ethics|morals?|laws|content)"
                  r"|(?:do|does) not have to (?:abide|follow|obey|comply|adhere) (?:by|to|with)? ?(?:the |any |your )*<1>(?:rules|guidelines|restrictions|polic(?:y|ies)))"),
     Rule(id="bypass.no_ethics", category=BYPASS, weight=0.3, keys=("ethical", "moral", "legality", "legal"),
@@ -256,20 +259,20 @@ _PHRASES = (
          pattern=r"\b(?:you|it|dan|he|she|ai|and|will|must|can|should|shall) (?:must |can |will |should |may |shall |would )?(?:never|not|cannot|can't|won't) (?:ever )?(?:refuse|reject|decline|say no to) (?:to (?:answer|do|generate|respond|comply|provide)|any|a|my|the|what|anything|an) ?", negatable=False),
     Rule(id="bypass.no_warnings", category=BYPASS, weight=0.4, keys=("disclaimer", "warning", "apolog", "as an ai", "moraliz", "lectur"),
          pattern=r"\b(?:do not|don't|dont|never|no|without|must not|cannot|can't) (?:ever )?(?:include|including|add|adding|give|giving|mention|use|provide|write|contain|say)? ?(?:any |that |the |or |ethical |moral |legal )*(?:disclaimers?|warnings? (?:about|that|or)|apologi[sz](?:e|es|ing)|apolog(?:y|ies)|as an ai\b|moralizing|lectures?)", negatable=False),
-    Rule(id="bypass.policy", category=BYPASS, weight=0.6, keys=("openai", "anthropic", "content polic", "use case polic"),
+    Rule(id="bypass.policy", category=BYPASS, weight=0.6, keys=("openai", "anthropic", "content", "use case"),
          pattern=r"\b(?:ignor(?:e|es|ing)|bypass(?:es|ing)?|not (?:follow|comply with|adhere to|bound by|restricted by|care about|have to follow)|doesn't (?:follow|care about)|free (?:from|of)|disregard(?:s|ing)?|without|break(?:s|ing)?|violat(?:e|es|ing)|override(?:s)?|circumvent(?:s|ing)?|regardless of|replaced?|overrul(?:e|es|ing)) (?:any |all |of |the |your |with )*(?:openai|anthropic|content|use case)(?:'s)? (?:<2>)(?:polic(?:y|ies)|guidelines|rules|restrictions|limitations|content)\b"),
-    Rule(id="bypass.illegal", category=BYPASS, weight=0.3, keys=("illegal", "unethical", "immoral", "harmful"),
+    Rule(id="bypass.illegal", category=BYPASS, weight=0.3, keys=("illegal", "unethical", "immoral", "harmful", "dangerous", "inappropriate", "offensive"),
          pattern=r"\b(?:even (?:if|when|though)|no matter (?:how|if|whether|what)|whether|regardless of (?:whether|if|how)|including|matter how) (?:<4>)(?:illegal|unethical|immoral|harmful|dangerous|inappropriate|offensive)\b|\b(?:illegal|unethical|immoral|harmful)(?:,| or| and)? (?:(?:illegal|unethical|immoral|harmful|dangerous|offensive)(?:,| or| and)? )+(?:or not|requests|advice|things|content|tasks|actions)\b"),
-    Rule(id="extract.yours", category=EXTRACTION, weight=0.85, keys=("prompt", "instruction", "system message", "configuration", "guideline", "directive", "rules"),
+    Rule(id="extract.yours", category=EXTRACTION, weight=0.85, keys=("prompt", "instruction", "message", "configuration", "guideline", "directive", "rules"),
          pattern=rf"\b{_TELL} (?:me |us |back |out |all |everything (?:in|from|of) )*(?:(?:all|any|each|the (?:full|exact|entire|complete|first|text|contents?|words?)) (?:of |from |in )?)*your <1>{_SECRET} <1>(?:prompts?|instructions?|messages?|rules|configuration|directives?|guidelines)\b"),
     Rule(id="extract.system_prompt", category=EXTRACTION, weight=0.8, keys=("prompt",),
          pattern=r"\b(?:show|reveal|print|output|repeat|display|leak|expose|disclose|dump|recite|echo|(?:tell|give|send) (?:me|us)) (?:me |us |back |out )*(?:all |everything )?"
                  r"(?:(?:full|exact|entire|complete|text|contents?|verbatim|words?|copy) |(?:of |from |in )|the )*(?:(?:system|initial|hidden|secret|internal) )+prompt\b"),
-    Rule(id="extract.your_prompt", category=EXTRACTION, weight=0.8, keys=("your prompt", "your instructions", "your rules", "your guidelines", "your system message", "your full", "your exact", "your original", "your entire", "your complete"),
+    Rule(id="extract.your_prompt", category=EXTRACTION, weight=0.8, keys=("your prompt", "your instructions", "your rules", "your guidelines", "your system message", "your full", "your exact", "your original", "your entire", "your complete", "your own"),
          pattern=r"\b(?:show|reveal|print|output|repeat|display|leak|expose|disclose|dump|recite|echo|tell|give) (?:me |us |back |out |all (?:of )?)*your (?:full |exact |entire |complete |own |original )*(?:prompt|instructions|rules|guidelines|system message)(?:[.!?,;:\"'\n`)*\]]|$| and | verbatim| in full| word for word| to me| above| exactly| now| as | then)"),
-    Rule(id="extract.ask_yours", category=EXTRACTION, weight=0.6, keys=("system prompt", "system message", "initial prompt", "hidden prompt", "system instructions", "initial instructions", "original instructions", "secret instructions", "hidden instructions"),
+    Rule(id="extract.ask_yours", category=EXTRACTION, weight=0.6, keys=("system", "hidden", "initial", "original", "secret"),
          pattern=r"\b(?:what(?:'s| is| are| was| were|s)|how (?:is|are|were)|tell me(?: about)?) your <1>(?:(?:system|hidden|initial|original|secret) (?:prompt|message|instructions?))\b"),
-    Rule(id="extract.what_instructions", category=EXTRACTION, weight=0.4, keys=("your instructions", "your rules", "your directives", "your guidelines", "your initial", "your original", "your exact"),
+    Rule(id="extract.what_instructions", category=EXTRACTION, weight=0.4, keys=("instructions", "directives"),
          pattern=r"\b(?:what (?:are|were)|tell me) your (?:exact |original |initial |full )*(?:instructions|directives)(?:\?|$|\.|\n| verbatim| word for word)"),
     Rule(id="extract.above", category=EXTRACTION, weight=0.8, keys=("above", "before this", "prior to this"),
          pattern=r"\b(?:repeat|recite|output|echo|reveal|print|summari[sz]e|show|copy|return|translate) (?:me |back |out |verbatim |exactly )*(?:all |every |everything|all of )?(?:the )?(?:words?|text|sentences?|content|everything|all|prompt|instructions)? ?(?:that (?:is|was|were|comes?) |written |you (?:were|have been) (?:told|given) |given )?(?:in the )?(?:everything |text |words |conversation )?above (?:this|starting|verbatim|word for word|exactly|including|in (?:a|full)|and (?:put|include))|\brepeat (?:everything|all|all of the text|the words|all the words|the text|all text|all words) (?:written )?above\b"),
@@ -285,7 +288,7 @@ _PHRASES = (
          pattern=r"\b(?:append|include|encode|embed|insert|add|put) <6>(?:conversation|chat history|user'?s? data|secrets?|api key|password|system prompt|personal (?:data|information)) <6>(?:url|link|image|query|parameter)s?\b"),
     Rule(id="decode.obey", category=ENCODING, weight=0.7, keys=("decode", "decrypt", "decipher"),
          pattern=r"\b(?:decode|decrypt|decipher) <8>(?:and|then) (?:then )?(?:follow|execute|obey|do|run|comply|carry out|perform) (?:it|what|its|them|those|these|whatever|that|exactly|the (?:instructions?|commands?|orders?|message|text|result|output))\b"),
-    Rule(id="fence.end", category=DELIMITER, weight=0.45, keys=("end of", "begin", "start of", "end "),
+    Rule(id="fence.end", category=DELIMITER, weight=0.45, keys=("prompt", "instruction", "system message", "user input", "user query", "user data", "untrusted"),
          pattern=r"[-=#*<\[]{2,} ?/?(?:end|begin|start)(?:ing)? (?:of )?(?:the )?(?:system prompt|system message|system instructions|user (?:input|prompt|query|data)|untrusted (?:input|data|content)|prompt|instructions? (?:to|from)|hidden instructions?)\b"),
 )  # fmt: skip
 
@@ -294,7 +297,7 @@ _DELIMITERS = (
          pattern=r"<\|im_start\|>\W{0,3}(?:system|user|assistant|tool|developer)\b"),
     Rule(id="token.chat", category=DELIMITER, weight=0.85, keys=("<|",), negatable=False,
          pattern=r"<\|/?(?:im_start|im_end|im_sep|endoftext|endofprompt|startoftext|start_header_id|end_header_id|eot_id|eom_id|begin_of_text|end_of_text|begin_of_sentence|end_of_sentence|start|end|message|channel|call|return|constrain|system|user|assistant|observation|tool|fim_prefix|fim_suffix|fim_middle|endofturn|start_of_role|end_of_role|eot|python_tag|image_pad|vision_start)\|>"),
-    Rule(id="token.turn", category=DELIMITER, weight=0.85, keys=("_of_turn>", "<<sys>>", "<</sys>>", "_tool_call", "[available_tools]", "[tool_results]", "tool_calls_begin"), negatable=False,
+    Rule(id="token.turn", category=DELIMITER, weight=0.85, keys=("_of_turn>", "<<sys>>", "<</sys>>", "available_tools]", "tool_results]", "tool_calls]"), negatable=False,
          pattern=r"<(?:start|end)_of_turn>|<</?sys>>|\[/?(?:available_tools|tool_results|tool_calls)\]"),
     Rule(id="token.inst", category=DELIMITER, weight=0.6, keys=("[inst]",), negatable=False,
          pattern=r"\[inst\]"),
@@ -302,9 +305,9 @@ _DELIMITERS = (
          pattern=r"\[/inst\]"),
     Rule(id="token.s", category=DELIMITER, weight=0.1, keys=("</s>",), negatable=False,
          pattern=r"</s>"),
-    Rule(id="token.alpaca", category=DELIMITER, weight=0.3, keys=("### instruction", "### response", "### human", "### assistant", "### system"), negatable=False,
+    Rule(id="token.alpaca", category=DELIMITER, weight=0.3, keys=("###",), negatable=False,
          pattern=r"^#{3} (?:instruction|response|human|assistant|system):"),
-    Rule(id="token.xml", category=DELIMITER, weight=0.3, keys=("<system", "</system", "</instructions>", "</user", "</context>", "</document>", "</tool_result", "</function_results>"), negatable=False,
+    Rule(id="token.xml", category=DELIMITER, weight=0.3, keys=("<system", "</system", "user_query>", "user_input>", "tool_result>", "function_results>"), negatable=False,
          pattern=r"</?(?:system|system_prompt|system-prompt|user_query|user_input|tool_result|function_results|system-reminder)>"),
 )  # fmt: skip
 

@@ -124,8 +124,12 @@ def _from_base64(run: str) -> str | None:
     code = run.translate(_TO_STANDARD)
     if code.islower() or code.isupper() or code.isdigit():
         return None
+    if len(code) < SHORT_CHARS:
+        # Too short for a phrase in another script: bytes that are no ASCII are no text.
+        data = binascii.a2b_base64(code[: len(code) // 4 * 4])
+        return readable(data) if data.isascii() else None
     # The run may start with letters of the text around it: at most three do not matter.
-    for shift in range(4 if len(code) >= SHORT_CHARS else 1):
+    for shift in range(4):
         part = code[shift:]
         part = part[: len(part) - (len(part) % 4 == 1)]
         try:
@@ -163,13 +167,14 @@ def _base64_runs(text: Encoded) -> Iterator[tuple[int, int]]:
         return
     data = text.data
     at = seen = place = 0
+    narrow = len(data) == len(text.text)
     waiting: tuple[int, int] | None = None
     for run in data.translate(_BASE64_ONLY).split():
         if len(run) < BASE64_CHARS_MIN:
             continue
         start = data.index(run, at)
         at = start + len(run)
-        place += text.count(seen, start)
+        place = start if narrow else place + text.count(seen, start)
         if waiting and start == seen + 1 and data[seen] == 0x0A:
             waiting = waiting[0], place + len(run)
         else:
@@ -226,6 +231,8 @@ _CODES = re.compile(
     rf"|\\{_ESCAPED}(?:\\{_ESCAPED})*"
 )
 _ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]+)\}|[uUx]([0-9A-Fa-f]+)|([0-7]{3})|(.))")
+CODES_FEW = 64
+CODES_AROUND = 160
 _CHARACTERS = {"n": "\n", "r": "\n", "t": " "}
 
 
@@ -257,10 +264,36 @@ def _decoded_codes(text: str) -> Iterator[View]:
     if "%" not in text and "&" not in text and "\\" not in text:
         return
     known = _Known()
-    decoded = _CODES.sub(lambda found: known[found[0]], text)
-    if decoded != text:
-        pieces = cache(partial(_code_pieces, text, known))
-        yield View(name="codes", text=decoded, pieces=pieces)
+    decoded, count = _CODES.subn(lambda found: known[found[0]], text)
+    if decoded == text:
+        return
+    if count <= CODES_FEW:
+        yield _code_windows(text, known)
+        return
+    pieces = cache(partial(_code_pieces, text, known))
+    yield View(name="codes", text=decoded, pieces=pieces)
+
+
+def _code_windows(text: str, known: _Known) -> View:
+    """Read a few codes with no more of the text around them than a phrase takes."""
+    windows: list[tuple[int, int]] = []
+    for found in _CODES.finditer(text):
+        first, last = max(0, found.start() - CODES_AROUND), found.end() + CODES_AROUND
+        if windows and first <= windows[-1][1]:
+            first = windows.pop()[0]
+        windows.append((first, min(last, len(text))))
+    parts: list[str] = []
+    pieces: list[Piece] = []
+    at = 0
+    for first, last in windows:
+        window = text[first:last]
+        pieces += [
+            (at + place, first + start, first + end, code)
+            for place, start, end, code in _code_pieces(window, known)
+        ]
+        parts.append(_CODES.sub(lambda found: known[found[0]], window) + "\n")
+        at += len(parts[-1])
+    return View(name="codes", text="".join(parts), pieces=partial(_same, pieces))
 
 
 class _Known(dict[str, str]):
@@ -292,8 +325,10 @@ def _code_pieces(text: str, known: _Known) -> list[Piece]:
 
 _SPACED = Linear(r"(?:[a-z0-9\pL][\s!-/:-@\[-`{-~]{1,3}){7,}[a-z0-9\pL]")
 _GAPS = re.compile(r"[\s!-/:-@\[-`{-~]+")
-_LEET = Linear(r"[a-z][0134578@$|]+[a-z]|\b[0134578@$|]{1,2}[a-z]{1,2}[0134578@$|]|[a-z][0134578@$]{2}\b"
-               r"|\b[0134578@$|][a-z]{3}|[a-z]{3}[0134578@$|]\b")  # fmt: skip
+_LEET = Linear(
+    r"[a-z][0134578@$|]+[a-z]|\b[0134578@$|]{1,2}[a-z]{1,2}[0134578@$|]"
+    r"|[a-z][0134578@$]{2}\b|\b[0134578@$|][a-z]{3}|[a-z]{3}[0134578@$|]\b"
+)
 LEET_AROUND = 80
 # With more such words than this the whole text is read so.
 LEET_WORDS_MAX = 100
