@@ -134,9 +134,16 @@ class AnyOf:
                 self._set.Add(pattern.encode("latin-1"))
             except _re2.error:
                 raise BadPattern("one of the patterns is no RE2") from None
-        self._set.Compile()
+        try:
+            self._set.Compile()
+        except _re2.error:
+            raise BadPattern("the patterns need more memory") from None
 
     def matching(self, text: bytes) -> list[int] | None:
         """The numbers of the patterns that match; None if that could not be found out."""
-        found: list[int] = self._set.Match(text)
-        return [one - 1 for one in found if one] if found else None
+        return answer(self._set.Match(text))
+
+
+def answer(matched: Sequence[int] | None) -> list[int] | None:
+    """Read what a set matched, its pattern that always matches being number 0."""
+    return [one - 1 for one in matched if one] if matched else None

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import ahocorasick_rs
 
@@ -133,20 +134,33 @@ class _Compiled:
         return any(word in around for word in self.near)
 
 
+class Prefilter(Protocol):
+    """Says which patterns match a text at all; None if it gave up."""
+
+    def matching(self, text: bytes) -> list[int] | None:
+        """The numbers of the patterns."""
+        ...
+
+
 class RuleSet:
     """Rules that are run together.
 
     Args:
         rules: in any order; their ids need not differ.
+        prefilter: makes what says which of the patterns match at all.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        prefilter: Callable[[Sequence[str]], Prefilter] = AnyOf,
+    ) -> None:
         self._rules = [_Compiled(rule) for rule in rules]
         self._by_keyword: list[tuple[int, ...]] = []
         self._words = self._keywords()
         self._always = [at for at, one in enumerate(self._rules) if not one.rule.keywords]
         patterns = [self._rules[at].rule.pattern for at in self._always]
-        self._set = AnyOf(patterns) if patterns else None
+        self._set = prefilter(patterns) if patterns else None
 
     @property
     def rules(self) -> Sequence[Rule]:

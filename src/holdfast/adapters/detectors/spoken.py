@@ -309,7 +309,7 @@ SPOKEN: tuple[Rule, ...] = (
         keywords=_ILLNESS_KEYS,
         pattern=(
             r"(?i)\b" + _WHO + r" (?:have|has|had|suffers? from|suffered from|tested positive for"
-            r"|(?:am|is|are) living with|am|is)(?: (?:been|got|stage \w+|type [12]|severe"
+            r"|(?:am|is|are) living with|am|is)(?: (?:been|got|stage \w+|severe"
             r"|chronic|clinical|a|an))?"
             r" ((?:type [12] )?(?:" + _ILLNESSES + r"))\b"
         ),
