@@ -29,15 +29,14 @@ _NUMBER = r"\+?\(?\d{1,6}\)?(?:[ .\-/]{0,2}\(?\d{1,8}\)?){0,6}" + _EXTENSION
 _WORDS = (
     r"(?:tele)?phones?|tel|mob(?:ile)?|cell(?:phone)?|fax|desk|hotline|landline|whatsapp|sms"
     r"|(?:my|his|her|their|our|new|contact|work|home|direct|office) (?:number|line)"
-    r"|call(?: (?:me|us|him|her|them|at|on))?|(?:text|reach|contact|ring|phone) (?:me|us|him"
+    r"|call(?:s|ed|ing)?|(?:text|reach|contact|ring|phone) (?:me|us|him"
     r"|her|them)|dial|registered"
 )
 _KEYWORDS = (
     "phone", "tel ", "tel.", "tel:", "mobile", "mob ", "mob:", "mob.", "cell", "fax", "desk",
-    "hotline", "whatsapp", "sms", "call me", "call us",
-    "call him", "call her", "call them", "call +", "call 0", "call 1", "call (",
-    "text ", "reach ", "contact", "ring ", "dial", "registered", " number", " line",
-    "call at", "call on", "landline",
+    "hotline", "whatsapp", "sms", "call ", "calls ", "called ",
+    "calling ", "text ", "reach ", "contact", "ring ", "dial", "registered", " number", " line",
+    "landline",
 )  # fmt: skip
 _AFTER = r"office|fax|mobile|cell|desk"
 _AFTER_KEYWORDS = ("office", "fax", "mobile", "cell", "desk")
