@@ -48,6 +48,7 @@ def kinds(text: str) -> set[tuple[str, str]]:
      ("passport number: X12345678", "passport", "X12345678"),
      ("driver's license no. D1234-5678", "driver_licence", "D1234-5678"),
      ("my account number is 12345678901", "bank_account", "12345678901"),
+     ("bank account 000123456789", "bank_account", "000123456789"),
      ("routing number 021000021", "routing_number", "021000021"),
      ("I live at 12 Elm Grove, Springfield", "address", "12 Elm Grove, Springfield"),
      ("ship to 350 Fifth Avenue, New York", "address", "350 Fifth Avenue, New York"),

@@ -58,3 +58,10 @@ def test_places_are_in_the_text(text: str) -> None:
         places = [view.span(at, at + 1) for at in range(len(view.raw))]
         assert places == sorted(places)
         assert all(0 <= start < end <= len(text) for start, end in places)
+
+
+def test_places_are_a_sequence() -> None:
+    """With a length and slices."""
+    _, places = fold("a\u200bbc")
+    assert places is not None
+    assert (3, [2, 3], 0) == (len(places), places[1:], places[0])

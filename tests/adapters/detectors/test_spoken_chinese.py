@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from holdfast.adapters.detectors.plainview import views_of
-from holdfast.adapters.detectors.rulesets import CANDIDATES_MAX, Seen
+from holdfast.adapters.detectors.rulesets import CANDIDATES_DEAR_MAX, Seen
 from holdfast.adapters.detectors.spoken_chinese import ChinesePhrases
 
 PHRASES = ChinesePhrases()
@@ -56,7 +56,7 @@ def test_a_value_is_capped_on_characters() -> None:
 def test_too_many_phrases_count_as_found() -> None:
     """The rest of the text is one finding, and the caller is told."""
     seen = Seen([], [])
-    text = "密码，" * (CANDIDATES_MAX + 3)
+    text = "密码，" * (CANDIDATES_DEAR_MAX + 3)
     PHRASES.find(views_of(text)[0], seen)
     assert [(len(text) - 7, len(text))] == [(one.start, one.end) for one in seen.findings]
     assert 1 == len(seen.weak)

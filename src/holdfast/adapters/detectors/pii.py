@@ -14,7 +14,7 @@ import re
 from holdfast.adapters.detectors import checks
 from holdfast.adapters.detectors.pii_ids import id_rules
 from holdfast.adapters.detectors.pii_phone import phone_rules
-from holdfast.adapters.detectors.rulesets import Candidate, Rule
+from holdfast.adapters.detectors.rulesets import CANDIDATES_DEAR_MAX, Candidate, Rule
 
 # Between a word that names a value and the value: "number", "is", ":", "no.", "#".
 # Not more than a few words, or the value belongs to something else.
@@ -133,12 +133,19 @@ def _birthday(candidate: Candidate) -> int:
     return len(candidate.value) if len(digits) >= 1 else 0
 
 
+# One group; fours; 4-6-5 and 4-6-4; single digits.
+_CARD = (
+    r"\b(?:\d{12,19}|\d{4}[ .\-]\d{4}[ .\-]\d{4}(?:[ .\-]?\d{1,4}){0,2}"
+    r"|\d{4}[ .\-]\d{6}[ .\-]\d{4,5}|\d(?:[ .\-]\d){11,18})\b"
+)
+
 _FORMS = (
     Rule(
         id="pii.credit_card",
         kind="credit_card",
-        pattern=r"\b\d(?:[ .\-]?\d){11,18}\b",
+        pattern=_CARD,
         check=_card,
+        candidates_max=CANDIDATES_DEAR_MAX,
         validator="luhn",
         confidence=0.95,
     ),
@@ -273,8 +280,9 @@ _CONTEXT = (
         kind="bank_account",
         keywords=("account", "acct", "a/c"),
         pattern=(
-            r"(?i)\b(?:bank |checking |savings? |my |deposit )?(?:account|acct|a/c)\b\.?"
-            r"(?:[ \t]{0,2}(?:numbers?|nos?\.?|num|#|is|[:=])){1,4}[ \t\"']{0,3}"
+            r"(?i)\b(?:bank (?:account|acct)"
+            r"|(?:account|acct|a/c)\b\.?[ \t]{0,2}(?:numbers?|nos?\.?|num|#|is|[:=]))"
+            r"(?:[ \t]{0,2}(?:numbers?|nos?\.?|num|#|is|[:=])){0,4}[ \t\"']{0,3}"
             r"(\d(?:[ \-]?\d){5,18})\b"
         ),
         check=_account,
@@ -329,6 +337,10 @@ _CONTEXT = (
             " rd,",
             " rd ",
             " blvd",
+            " terrace",
+            " court",
+            " place",
+            " parkway",
         ),
         pattern=(
             r"(?:\b)(\d{1,5}[A-Za-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z'\x80-\xff]+ ){1,3}(?i:"

@@ -20,7 +20,7 @@ from importlib.resources import files
 
 from holdfast.adapters.detectors import checks, secrets_gates
 from holdfast.adapters.detectors.linear import Pattern, compile_bytes
-from holdfast.adapters.detectors.rulesets import Candidate, Rule
+from holdfast.adapters.detectors.rulesets import CANDIDATES_DEAR_MAX, Candidate, Rule
 from holdfast.core.labels import Sensitivity
 
 _END = r"(?:[^A-Za-z0-9_]|$)"
@@ -337,6 +337,7 @@ _ASSIGNMENTS = (
         keywords=_KEY_KEYWORDS,
         pattern=rf"(?i)(?:{_KEY_WORDS}){_ASSIGN}(?:[bru]?[\"'`]|\\\"|&quot;)?([^\s\"'`,;&<>\\]{{8,64}})",
         check=_assigned,
+        candidates_max=CANDIDATES_DEAR_MAX,
         validator="entropy",
         confidence=0.8,
     ),

@@ -348,7 +348,7 @@ SPOKEN: tuple[Rule, ...] = (
         keywords=("mrn", "medical record", "patient"),
         pattern=(
             r"(?i)\b(?:mrn|medical record(?: number| no\.?)?|patient (?:id|number|no\.?))"
-            r"[\s:#=]{0,4}(?:(?:is|was)[\s:#]{1,3})?([A-Z]{0,3}-?\d[\d\-]{4,11}\d)\b"
+            r"[\s:#=]{0,4}(?:(?:is|was)[\s:#]{1,3})?([A-Z]{0,3}-?\d[\d\-]{3,11}\d)\b"
         ),
     ),
 )  # fmt: skip
