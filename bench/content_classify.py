@@ -6,8 +6,10 @@
 - The same by Presidio's pattern recognisers in an environment of its own
   (PRESIDIO_VENV), with a blank language model; see `peers/presidio_peer.py`.
 - Secrets: recall by provider on samples of `secret_samples`, which shares nothing
-  with the rules; half of the providers are held out from tuning.
-- False positives: findings of secrets in benign prose and in code.
+  with the rules; half of the providers are held out from tuning. One hand wrote both,
+  from general knowledge: the figure says that forms are met, not that all are known.
+- False positives: findings of secrets in benign prose and in code. The rules were
+  changed with those marked "dev" at hand; the packages of the stdlib were not looked at.
 - Time: 2 KB of clean prose, of prose and of personal data.
 
 Environment: CONTENT_DATA: where the data is; default `../shared/data`.
@@ -235,7 +237,12 @@ def wrong(classifier: FastClassifier) -> None:
     """Measure secrets that are none, in prose and in code."""
     path = DATA / "injection" / "wildguard_benign971.jsonl"
     prose = [str(row["text"]) for row in rows(path)] if path.exists() else []
-    for name, texts in (("benign prose", prose), ("code of the stdlib, by 20 lines", code())):
+    sets = (
+        ("benign prose (dev)", prose),
+        ("modules of the stdlib, by 20 lines (dev)", code("*.py")),
+        ("packages of the stdlib, by 20 lines", code("[a-z]*/*.py")),
+    )
+    for name, texts in sets:
         if not texts:
             report(f"secrets false positives, {name}", None, "", note="the texts are not there")
             continue
@@ -257,10 +264,10 @@ def wrong(classifier: FastClassifier) -> None:
         )  # fmt: skip
 
 
-def code() -> list[str]:
-    """The modules of the standard library, cut into pieces of 20 lines."""
+def code(pattern: str) -> list[str]:
+    """Files of the standard library, cut into pieces of 20 lines."""
     found = []
-    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))[:: pick(1, 8)]:
+    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob(pattern))[:: pick(1, 8)]:
         lines = path.read_text("utf-8", "replace").splitlines()
         found += ["\n".join(lines[at : at + 20]) for at in range(0, len(lines), 20)]
     return found

@@ -13,6 +13,7 @@ import hashlib
 import ipaddress
 import json
 import math
+import re
 from collections import Counter
 from datetime import date
 
@@ -56,6 +57,11 @@ _ISSUERS: tuple[tuple[str, str, frozenset[int]], ...] = (
     ("66", "69", frozenset(range(12, 20))),
     ("9792", "9792", frozenset({16})),
 )
+_BY_FIRST = {
+    digit: tuple(one for one in _ISSUERS if one[0][0] <= digit <= one[1][0])
+    for digit in "0123456789"
+}
+_DIGITS = re.compile("[0-9]+")
 _LUHN_DOUBLE = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -83,7 +89,7 @@ def is_card(digits: str) -> bool:
 def _lengths_of(digits: str) -> set[int]:
     """The lengths that cards have which begin so."""
     found: set[int] = set()
-    for first, last, lengths in _ISSUERS:
+    for first, last, lengths in _BY_FIRST.get(digits[:1], ()):
         if first <= digits[: len(first)] <= last:
             found |= lengths
     return found
@@ -110,15 +116,8 @@ def card_length(value: str) -> int:
 
 def _groups(value: str) -> tuple[list[int], list[int]]:
     """Where each group of digits ends, and its size."""
-    ends, sizes, size = [], [], 0
-    for place, char in enumerate(value + " "):
-        if "0" <= char <= "9":
-            size += 1
-        elif size:
-            ends.append(place)
-            sizes.append(size)
-            size = 0
-    return ends, sizes
+    spans = [match.span() for match in _DIGITS.finditer(value)]
+    return [end for _, end in spans], [end - start for start, end in spans]
 
 
 def _printed_as_card(sizes: list[int]) -> bool:

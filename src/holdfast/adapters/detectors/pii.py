@@ -14,19 +14,21 @@ import re
 from holdfast.adapters.detectors import checks
 from holdfast.adapters.detectors.pii_ids import id_rules
 from holdfast.adapters.detectors.pii_phone import phone_rules
-from holdfast.adapters.detectors.rulesets import Candidate, Rule
+from holdfast.adapters.detectors.rulesets import CANDIDATES_DEAR_MAX, Candidate, Rule
 
 # Between a word that names a value and the value: "number", "is", ":", "no.", "#".
 # Not more than a few words, or the value belongs to something else.
 LINK = (
-    r"(?:[ \t]{0,3}(?:numbers?|nos?\.?|nr\.?|num|id|is|was|of|are|code|date|on|[:#=(\-]|->|=>)){0,5}"
-    r"[ \t\"'`]{0,3}"
+    r"(?:[ \t]{0,3}(?:numbers?|nos?\.?|nr\.?|num|id|is|was|of|are|code|date|on"
+    r"|[:#=(\-]|->|=>)){0,5}[ \t\"'`]{0,3}"
 )
 
 _CARD_WORDS = (b"card", b"visa", b"maestro", b"amex", b"credit", b"debit")
 _SSN_WORDS = (b"ssn", b"social sec", b"social-sec", b"social_sec", b"soc sec", b"tax id")
 _FENCE = frozenset(b"0123456789abcdefghijklmnopqrstuvwxyz")
 _VERSION = re.compile(rb"(?:\bv|version|release|build|rev)[ .:=-]{0,2}$")
+_RUNS_ON = re.compile(rb"[0-9][ .\-]$")
+_IN_LINK = re.compile(rb"://[^\s/@]{0,190}$")
 _LONG_CARD = 14
 
 
@@ -39,9 +41,10 @@ def _card(candidate: Candidate) -> int:
     if kept == 0 or (candidate.end - candidate.start == kept and _goes_on(after)):
         return 0
     short = len(checks.digits_of(candidate.value[:kept])) < _LONG_CARD
-    if (short and not _says_card(candidate)) or _in_code(candidate, kept):
+    # A short number must be said to be one, and be no rest of a longer one.
+    if short and (not _says_card(candidate) or _RUNS_ON.search(candidate.before(2))):
         return 0
-    return kept
+    return 0 if _in_code(candidate, kept) else kept
 
 
 def _says_card(candidate: Candidate) -> bool:
@@ -90,12 +93,7 @@ def _ssn(candidate: Candidate) -> int:
 
 def _email(candidate: Candidate) -> int:
     # user:password@host.example is a connection string, not an address.
-    before = candidate.before(1)
-    if (
-        before in (b":", b"/")
-        and b"://" in candidate.before(80)
-        and candidate.before(7) != b"mailto:"
-    ):
+    if _IN_LINK.search(candidate.before(200)):
         return 0
     return candidate.end - candidate.start
 
@@ -135,12 +133,19 @@ def _birthday(candidate: Candidate) -> int:
     return len(candidate.value) if len(digits) >= 1 else 0
 
 
+# One group; fours; 4-6-5 and 4-6-4; single digits.
+_CARD = (
+    r"\b(?:\d{12,19}|\d{4}[ .\-]\d{4}[ .\-]\d{4}(?:[ .\-]?\d{1,4}){0,2}"
+    r"|\d{4}[ .\-]\d{6}[ .\-]\d{4,5}|\d(?:[ .\-]\d){11,18})\b"
+)
+
 _FORMS = (
     Rule(
         id="pii.credit_card",
         kind="credit_card",
-        pattern=r"\b\d(?:[ .\-]?\d){11,26}\b",
+        pattern=_CARD,
         check=_card,
+        candidates_max=CANDIDATES_DEAR_MAX,
         validator="luhn",
         confidence=0.95,
     ),
@@ -275,8 +280,9 @@ _CONTEXT = (
         kind="bank_account",
         keywords=("account", "acct", "a/c"),
         pattern=(
-            r"(?i)\b(?:bank |checking |savings? |my |deposit )?(?:account|acct|a/c)\b\.?"
-            r"(?:[ \t]{0,2}(?:numbers?|nos?\.?|num|#|is|[:=])){1,4}[ \t\"']{0,3}"
+            r"(?i)\b(?:bank (?:account|acct)"
+            r"|(?:account|acct|a/c)\b\.?[ \t]{0,2}(?:numbers?|nos?\.?|num|#|is|[:=]))"
+            r"(?:[ \t]{0,2}(?:numbers?|nos?\.?|num|#|is|[:=])){0,4}[ \t\"']{0,3}"
             r"(\d(?:[ \-]?\d){5,18})\b"
         ),
         check=_account,
@@ -331,6 +337,10 @@ _CONTEXT = (
             " rd,",
             " rd ",
             " blvd",
+            " terrace",
+            " court",
+            " place",
+            " parkway",
         ),
         pattern=(
             r"(?:\b)(\d{1,5}[A-Za-z]? (?:[NSEW]\.? )?(?:[A-Z][a-z'\x80-\xff]+ ){1,3}(?i:"

@@ -78,7 +78,13 @@ def _validator(module: str) -> Callable[[str], bool]:
 
 def _valid(module: str) -> Check:
     def check(candidate: Candidate) -> int:
-        return len(candidate.value) if _validator(module)(candidate.value) else 0
+        try:
+            valid = _validator(module)(candidate.value)
+        except Exception:
+            # Some of its modules stumble over numbers they have no table for. What
+            # could not be checked counts as found.
+            valid = True
+        return len(candidate.value) if valid else 0
 
     return check
 

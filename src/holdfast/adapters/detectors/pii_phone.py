@@ -16,7 +16,7 @@ from importlib import import_module
 from types import ModuleType
 
 from holdfast.adapters.detectors.checks import digits_of
-from holdfast.adapters.detectors.rulesets import Candidate, Rule
+from holdfast.adapters.detectors.rulesets import CANDIDATES_CHEAP_MAX, Candidate, Rule
 
 _DIGITS_MIN, _DIGITS_MAX = 7, 15
 _NATIONAL_MAX = 12
@@ -29,15 +29,14 @@ _NUMBER = r"\+?\(?\d{1,6}\)?(?:[ .\-/]{0,2}\(?\d{1,8}\)?){0,6}" + _EXTENSION
 _WORDS = (
     r"(?:tele)?phones?|tel|mob(?:ile)?|cell(?:phone)?|fax|desk|hotline|landline|whatsapp|sms"
     r"|(?:my|his|her|their|our|new|contact|work|home|direct|office) (?:number|line)"
-    r"|call(?: (?:me|us|him|her|them|at|on))?|(?:text|reach|contact|ring|phone) (?:me|us|him"
+    r"|call(?:s|ed|ing)?|(?:text|reach|contact|ring|phone) (?:me|us|him"
     r"|her|them)|dial|registered"
 )
 _KEYWORDS = (
     "phone", "tel ", "tel.", "tel:", "mobile", "mob ", "mob:", "mob.", "cell", "fax", "desk",
-    "hotline", "whatsapp", "sms", "call me", "call us",
-    "call him", "call her", "call them", "call +", "call 0", "call 1", "call (",
-    "text ", "reach ", "contact", "ring ", "dial", "registered", " number", " line",
-    "call at", "call on", "landline",
+    "hotline", "whatsapp", "sms", "call ", "calls ", "called ",
+    "calling ", "text ", "reach ", "contact", "ring ", "dial", "registered", " number", " line",
+    "landline",
 )  # fmt: skip
 _AFTER = r"office|fax|mobile|cell|desk"
 _AFTER_KEYWORDS = ("office", "fax", "mobile", "cell", "desk")
@@ -55,6 +54,9 @@ def _length(candidate: Candidate, least: int = _DIGITS_MIN) -> int:
     if before[-1:] in (b".", b"-", b"/", b"_", b"$", b"=") and before[:1].isalnum():
         return 0
     if before[-1:].isalnum() or before[-1:] == b"+":
+        return 0
+    # Nor are groups of a longer number, such as an account's.
+    if value[0] == "0" and before[-1:] == b" " and before[:1].isdigit():
         return 0
     if after[:1].isalnum() or (after[:1] in (b"-", b".", b"/", b":") and after[1:2].isdigit()):
         return 0
@@ -124,6 +126,7 @@ def phone_rules(extra: bool) -> tuple[Rule, ...]:
                 r"|\b1[ .\-]\(?\d{3}\)?[ .\-]\d{3}[ .\-]\d{4})" + _EXTENSION
             ),
             check=_national,
+            candidates_max=CANDIDATES_CHEAP_MAX,
             confidence=0.75,
         ),
         Rule(
@@ -131,6 +134,7 @@ def phone_rules(extra: bool) -> tuple[Rule, ...]:
             kind="phone",
             pattern=r"(?:\(0[1-9]\d{0,3}\)|\b0[1-9]\d{0,3})(?:[ .\-/]\d{2,8}){1,4}\b",
             check=_national,
+            candidates_max=CANDIDATES_CHEAP_MAX,
             confidence=0.7,
         ),
         Rule(
@@ -138,6 +142,7 @@ def phone_rules(extra: bool) -> tuple[Rule, ...]:
             kind="phone",
             pattern=r"\b1[3-9]\d[ \-]?\d{4}[ \-]?\d{4}\b",
             check=_national,
+            candidates_max=CANDIDATES_CHEAP_MAX,
             confidence=0.7,
         ),
         Rule(

@@ -17,6 +17,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 Canonical = Callable[[str], tuple[str, Sequence[int] | None]]
 """Folds a text: the folded text, and for each of its characters the place in the
@@ -35,7 +36,6 @@ _UNSEEN = frozenset(
     )
     for code in range(first, last + 1)
 )  # fmt: skip
-_NOT_ASCII = re.compile("[^\x00-\x7f]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -71,7 +71,8 @@ def _fold(code: int) -> int:
 
 _JOINED = _Table(lambda code: None if chr(code) in _UNSEEN else _fold(code))
 _PARTED = _Table(lambda code: ord(" ") if chr(code) in _UNSEEN else _fold(code))
-_ONE_BYTE = _Table(lambda code: min(code, PLACEHOLDER[0]))
+_REPLACED_MAX = 32  # of more characters that change, the table is faster
+_ANY_BIT = b"\0" + PLACEHOLDER * 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,50 @@ class View:
         return self.places[start], self.places[end - 1] + 1
 
 
+class _Places(Sequence[int]):
+    """The places of what is seen of a text, found when one is first asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._found: list[int] | None = None
+
+    def _all(self) -> list[int]:
+        if self._found is None:
+            self._found = [at for at, char in enumerate(self._text) if char not in _UNSEEN]
+        return self._found
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[int]: ...
+    def __getitem__(self, at: int | slice) -> int | list[int]:
+        return self._all()[at]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
 def _translate(text: str, table: _Table) -> str:
     """Put what a table says in the place of each character; ASCII stays."""
-    others = len(text) - len(text.encode("ascii", "ignore"))
-    if others * 8 > len(text):
+    changed = {}
+    for char in set(text):
+        if char > "\x7f" and (becomes := table[ord(char)]) != ord(char):
+            changed[char] = "" if becomes is None else chr(becomes)
+    if len(changed) > _REPLACED_MAX:
         return text.translate(table)
-    return _NOT_ASCII.sub(lambda run: run[0].translate(table), text)
+    for char, new in changed.items():
+        text = text.replace(char, new)
+    return text
+
+
+def _one_byte(text: str) -> bytes:
+    """One byte for each character, those above Latin-1 the placeholder."""
+    wide = text.encode("utf-32-le", "surrogatepass")
+    # What is not 0 in a higher byte makes all bits of the lowest one 1.
+    high = int.from_bytes(wide[1::4].translate(_ANY_BIT)) | int.from_bytes(
+        wide[2::4].translate(_ANY_BIT)
+    )
+    return (int.from_bytes(wide[0::4]) | high).to_bytes(len(text))
 
 
 def fold(text: str) -> tuple[str, Sequence[int] | None]:
@@ -110,7 +149,7 @@ def fold(text: str) -> tuple[str, Sequence[int] | None]:
     folded = _translate(text, _JOINED)
     if len(folded) == len(text):
         return folded, None
-    return folded, [place for place, char in enumerate(text) if char not in _UNSEEN]
+    return folded, _Places(text)
 
 
 def views_of(text: str, canonical: Canonical = fold) -> tuple[View, ...]:
@@ -133,5 +172,5 @@ def views_of(text: str, canonical: Canonical = fold) -> tuple[View, ...]:
 def _view(text: str, places: Sequence[int] | None) -> View:
     if _SURROGATES.search(text):
         text = _SURROGATES.sub("\ufffd", text)
-    raw = _translate(text, _ONE_BYTE).encode("latin-1")
+    raw = _one_byte(text)
     return View(text, raw, raw.lower(), places)

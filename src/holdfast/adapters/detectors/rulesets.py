@@ -11,8 +11,9 @@ Rules
   candidate can be tried again from its second character.
 - The Set holds a pattern that always matches. An answer without it means that the
   Set gave up: every rule is then run.
-- At most `CANDIDATES_MAX` candidates of a rule are looked at. What comes after
-  them counts as found (validator "unchecked") and the caller is told.
+- At most `CANDIDATES_MAX` candidates of a rule are looked at, or as many as the rule
+  says. What comes after them counts as found (validator "unchecked") and the caller
+  is told.
 - An empty value is never a finding.
 """
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import ahocorasick_rs
 
@@ -30,6 +32,10 @@ from holdfast.core.findings import Finding
 from holdfast.core.labels import Sensitivity
 
 CANDIDATES_MAX = 500
+# For checks of a few microseconds on forms that logs and tables are full of.
+CANDIDATES_CHEAP_MAX = 2500
+# For checks of tens of microseconds.
+CANDIDATES_DEAR_MAX = 300
 UNCHECKED = "unchecked"
 _UNCHECKED_CONFIDENCE = 0.3
 
@@ -80,6 +86,7 @@ class Rule:
         validator: what the check is called in a finding.
         near: one of these must stand in the 80 characters before the value or in
             the 24 after it, in lower case.
+        candidates_max: how many candidates are looked at.
     """
 
     id: str
@@ -91,6 +98,7 @@ class Rule:
     check: Check | None = None
     validator: str = ""
     near: tuple[str, ...] = ()
+    candidates_max: int = CANDIDATES_MAX
 
 
 @dataclass(slots=True)
@@ -133,20 +141,33 @@ class _Compiled:
         return any(word in around for word in self.near)
 
 
+class Prefilter(Protocol):
+    """Says which patterns match a text at all; None if it gave up."""
+
+    def matching(self, text: bytes) -> list[int] | None:
+        """The numbers of the patterns."""
+        ...
+
+
 class RuleSet:
     """Rules that are run together.
 
     Args:
         rules: in any order; their ids need not differ.
+        prefilter: makes what says which of the patterns match at all.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        prefilter: Callable[[Sequence[str]], Prefilter] = AnyOf,
+    ) -> None:
         self._rules = [_Compiled(rule) for rule in rules]
         self._by_keyword: list[tuple[int, ...]] = []
         self._words = self._keywords()
         self._always = [at for at, one in enumerate(self._rules) if not one.rule.keywords]
         patterns = [self._rules[at].rule.pattern for at in self._always]
-        self._set = AnyOf(patterns) if patterns else None
+        self._set = prefilter(patterns) if patterns else None
 
     @property
     def rules(self) -> Sequence[Rule]:
@@ -188,9 +209,9 @@ class RuleSet:
 
     def _run(self, one: _Compiled, view: View, seen: Seen) -> None:
         for looked, candidate in enumerate(_candidates(one, view, seen)):
-            if looked >= CANDIDATES_MAX:
+            if looked >= one.rule.candidates_max:
                 seen.findings.append(_finding(one, view, candidate.start, len(view.raw), UNCHECKED))
-                seen.weak.append(f"{one.rule.id}: only {CANDIDATES_MAX} candidates looked at")
+                seen.weak.append(f"{one.rule.id}: only {looked} candidates looked at")
                 return
 
 

@@ -13,7 +13,7 @@ from holdfast.adapters.detectors.linear import compile_text
 
 SECRET_LENGTH_MIN = 8
 PASSWORD_LENGTH_MIN = 4
-_DISTINCT_MIN = 5
+_DISTINCT_MIN, _DISTINCT_LENGTH = 5, 8
 _MIXED_MIN = 16
 _ENTROPY_SHORT, _ENTROPY_LONG = 2.5, 3.0
 
@@ -62,12 +62,15 @@ def is_placeholder(value: str) -> bool:
     low = value.lower()
     if low in _EMPTY_WORDS or _PLACEHOLDER.search(low):
         return True
-    return len(set(value)) < min(_DISTINCT_MIN, len(value))
+    # Of characters that are all one placeholder nothing is known.
+    return (
+        len(value) >= _DISTINCT_LENGTH and "\xff" not in value and len(set(value)) < _DISTINCT_MIN
+    )
 
 
 def is_empty_form(value: str) -> bool:
     """Whether a value has the form of a provider's key but nothing in it."""
-    return len(set(value[4:])) < _DISTINCT_MIN or bool(_FORM_PLACEHOLDER.search(value))
+    return bool(_FORM_PLACEHOLDER.search(value))
 
 
 def is_slug(value: str) -> bool:

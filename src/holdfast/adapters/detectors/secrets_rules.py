@@ -20,7 +20,7 @@ from importlib.resources import files
 
 from holdfast.adapters.detectors import checks, secrets_gates
 from holdfast.adapters.detectors.linear import Pattern, compile_bytes
-from holdfast.adapters.detectors.rulesets import Candidate, Rule
+from holdfast.adapters.detectors.rulesets import CANDIDATES_DEAR_MAX, Candidate, Rule
 from holdfast.core.labels import Sensitivity
 
 _END = r"(?:[^A-Za-z0-9_]|$)"
@@ -32,6 +32,7 @@ _SAYS_SECRET = (
 )  # fmt: skip
 _PEM_MAX = 20_000
 _VALUE_MAX = 64
+_PASSWORD_MAX = 256
 _RUN_MAX = 4096
 _TOKEN = compile_bytes(r"[A-Za-z0-9_\-.+/=~]*")
 _VALUE_REST = compile_bytes(r"[^\s\"'`,;&<>]*")
@@ -221,8 +222,11 @@ _FORMS = (
     Rule(
         id="secret.basic",
         kind="password",
-        keywords=("basic ",),
-        pattern=r"(?i)\bbasic[ \t]{1,4}([A-Za-z0-9+/]{8,200}={0,2})",
+        keywords=("basic ", '"auth"'),
+        pattern=(
+            r"(?i)(?:\bbasic[ \t]{1,4}|\"auth\"[ \t]{0,3}:[ \t]{0,3}\")"
+            r"([A-Za-z0-9+/]{8,200}={0,2})"
+        ),
         check=_basic,
         validator="base64",
     ),
@@ -271,6 +275,10 @@ _PW_WORDS = r"pass(?:word|wd|phrase|code)?|pwd|passw"
 
 
 def _assigned(candidate: Candidate) -> int:
+    quote = candidate.view.raw[max(0, candidate.start - 1) : candidate.start]
+    if quote in (b'"', b"'", b"`"):
+        value = _quoted(candidate, quote)
+        return len(value) if secrets_gates.is_secret(value[:_VALUE_MAX]) else 0
     value = candidate.value.rstrip(".)]}:")
     if "(" in value or not secrets_gates.is_secret(value):
         return 0
@@ -291,14 +299,25 @@ def _assigned_password(candidate: Candidate) -> int:
     return len(value) if secrets_gates.is_password(value, quoted=False) else 0
 
 
-def _quoted_password(candidate: Candidate, quote: bytes) -> int:
+def _quoted(candidate: Candidate, quote: bytes) -> str:
+    """What stands before the quote that closes; nothing if it is not on the same line."""
     raw = candidate.view.raw
-    end = raw.find(quote, candidate.start, candidate.start + 256)
-    if end < 0:
+    end = raw.find(quote, candidate.start, candidate.start + _RUN_MAX)
+    value = raw[candidate.start : max(end, candidate.start)].decode("latin-1")
+    return "" if "\n" in value else value
+
+
+def _quoted_password(candidate: Candidate, quote: bytes) -> int:
+    value = _quoted(candidate, quote)
+    if len(value) > _PASSWORD_MAX:
         return 0
-    value = raw[candidate.start : end].decode("latin-1")
     if " " in value and not any(char.isdigit() for char in value):
         return 0
+    return len(value) if secrets_gates.is_password(value, quoted=True) else 0
+
+
+def _word_password(candidate: Candidate) -> int:
+    value = candidate.value
     return len(value) if secrets_gates.is_password(value, quoted=True) else 0
 
 
@@ -318,6 +337,7 @@ _ASSIGNMENTS = (
         keywords=_KEY_KEYWORDS,
         pattern=rf"(?i)(?:{_KEY_WORDS}){_ASSIGN}(?:[bru]?[\"'`]|\\\"|&quot;)?([^\s\"'`,;&<>\\]{{8,64}})",
         check=_assigned,
+        candidates_max=CANDIDATES_DEAR_MAX,
         validator="entropy",
         confidence=0.8,
     ),
@@ -328,6 +348,24 @@ _ASSIGNMENTS = (
         pattern=rf"(?i)(?:{_PW_WORDS}){_ASSIGN}(?:[bru]?[\"'`])?([^\s\"'`,;&<>]{{4,128}})",
         check=_assigned_password,
         confidence=0.85,
+    ),
+    Rule(
+        id="secret.element",
+        kind="password",
+        keywords=("password>", "passwd>", "secret>", "token>", "apikey>", "api_key>", "pwd>"),
+        pattern=(
+            r"(?i)<[\w:.\-]{0,24}(?:password|passwd|pwd|secret|token|api_?key)>"
+            r"([^\s<>]{4,256})</"
+        ),
+        check=_word_password,
+        confidence=0.85,
+    ),
+    Rule(
+        id="secret.sql_password",
+        kind="password",
+        keywords=("identified by", "identified with"),
+        pattern=r"(?i)\bidentified (?:by|with [\w]{1,40} (?:by|as)) [\"']([^\s\"']{4,128})[\"']",
+        check=_word_password,
     ),
     Rule(
         id="secret.option_password",

@@ -309,7 +309,7 @@ SPOKEN: tuple[Rule, ...] = (
         keywords=_ILLNESS_KEYS,
         pattern=(
             r"(?i)\b" + _WHO + r" (?:have|has|had|suffers? from|suffered from|tested positive for"
-            r"|(?:am|is|are) living with|am|is)(?: (?:been|got|stage \w+|type [12]|severe"
+            r"|(?:am|is|are) living with|am|is)(?: (?:been|got|stage \w+|severe"
             r"|chronic|clinical|a|an))?"
             r" ((?:type [12] )?(?:" + _ILLNESSES + r"))\b"
         ),
@@ -348,7 +348,7 @@ SPOKEN: tuple[Rule, ...] = (
         keywords=("mrn", "medical record", "patient"),
         pattern=(
             r"(?i)\b(?:mrn|medical record(?: number| no\.?)?|patient (?:id|number|no\.?))"
-            r"[\s:#=]{0,4}(?:(?:is|was)[\s:#]{1,3})?([A-Z]{0,3}-?\d[\d\-]{4,11}\d)\b"
+            r"[\s:#=]{0,4}(?:(?:is|was)[\s:#]{1,3})?([A-Z]{0,3}-?\d[\d\-]{3,11}\d)\b"
         ),
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ import ahocorasick_rs
 from holdfast.adapters.detectors import checks
 from holdfast.adapters.detectors.kinds import level_of
 from holdfast.adapters.detectors.plainview import PLACEHOLDER, View
-from holdfast.adapters.detectors.rulesets import CANDIDATES_MAX, Seen
+from holdfast.adapters.detectors.rulesets import CANDIDATES_DEAR_MAX, Seen
 from holdfast.core.findings import Finding
 
 VALUE_MAX = 128
@@ -132,10 +132,10 @@ class ChinesePhrases:
         if PLACEHOLDER not in view.raw:
             return
         hits = self._words.find_matches_as_indexes(view.text, overlapping=True)
-        for owner, _, end in hits[:CANDIDATES_MAX]:
+        for owner, _, end in hits[:CANDIDATES_DEAR_MAX]:
             self._read(self._owners[owner], end, view, seen)
-        if len(hits) > CANDIDATES_MAX:
-            _give_up(hits[CANDIDATES_MAX][2], view, seen)
+        if len(hits) > CANDIDATES_DEAR_MAX:
+            _give_up(hits[CANDIDATES_DEAR_MAX][2], view, seen)
 
     def _read(self, phrase: _Phrase, end: int, view: View, seen: Seen) -> None:
         copula = _COPULA.match(view.text, end)
@@ -170,6 +170,6 @@ def _finding(kind: str, start: int, end: int, view: View, confidence: float) -> 
 
 
 def _give_up(start: int, view: View, seen: Seen) -> None:
-    seen.weak.append(f"spoken.zh: only {CANDIDATES_MAX} candidates looked at")
+    seen.weak.append(f"spoken.zh: only {CANDIDATES_DEAR_MAX} candidates looked at")
     if start < len(view.raw):
         seen.findings.append(_finding("password", start, len(view.raw), view, 0.3))
