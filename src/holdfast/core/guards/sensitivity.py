@@ -48,6 +48,8 @@ def _message(view: SessionView, facts: Facts, found: Inspected, to: Destination)
     if decision is RoutingDecision.REJECT:
         what = ", ".join(found.names) or found.level.name.lower()
         return Deny(NAME, "rejected", f"a {to.zone} model may not be told this ({what})")
+    if decision is RoutingDecision.PROCESS_IN_TEE:
+        return ALLOW
     if found.kinds and _cumulative(view, facts, found, security, to) is RoutingDecision.REJECT:
         kinds = f"{security.reject_kinds} kinds of personal data"
         return Deny(NAME, "cumulative", f"this would make {kinds} that the session was told")
