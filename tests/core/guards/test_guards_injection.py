@@ -49,9 +49,7 @@ def test_what_looks_like_an_instruction(
 
 @pytest.mark.parametrize("defense", InjectionDefense)
 @pytest.mark.parametrize("enabled", [True, False])
-def test_what_no_detector_has_looked_at_is_denied(
-    defense: InjectionDefense, enabled: bool
-) -> None:
+def test_what_no_detector_has_looked_at_is_denied(defense: InjectionDefense, enabled: bool) -> None:
     """In every mode, and where nobody is asked: no finding is not a good one."""
     for unsafe in (True, False):
         view = session(injection=defense, enabled=enabled, unsafe_auto_approve=unsafe)
