@@ -22,10 +22,13 @@ from holdfast.core.births import (
     Totals,
 )
 from holdfast.core.events import KIND_OF, Event
+from holdfast.core.findings import Threat
 from holdfast.core.gitstate import GitState
-from holdfast.core.labels import TRUSTED, UNTRUSTED
+from holdfast.core.inspection import Inspected
+from holdfast.core.labels import TRUSTED, UNTRUSTED, Sensitivity
 from holdfast.core.messages import user
 from holdfast.core.quantities import Usage
+from holdfast.core.risk import NO_RISK, UNEXPOSED, Exposure, Risk
 from holdfast.core.session import evolve
 from holdfast.core.settings import Settings
 from holdfast.core.view import Recorded, SessionView
@@ -39,10 +42,10 @@ FIELDS = {
     Totals: "messages turns rounds tool_calls approvals usage last_prompt_tokens",
     Details: "title tags custom",
     Opened: "session_id tenant user_id installation commitment settings system_prompt details"
-    " channel_id chat_id git origin messages tokens totals label lineage",
-    Configured: "settings system_prompt details git git_checked touched limits",
-    Imported: "source head messages tokens totals records created_ms updated_ms inert",
-    Admitted: "message tokens turn command",
+    " channel_id chat_id git origin messages tokens totals label lineage exposure risk",
+    Configured: "settings system_prompt details git git_checked touched limits raise_to",
+    Imported: "source head messages tokens totals records created_ms updated_ms inert found",
+    Admitted: "message tokens turn command found",
     Refused: "action guard reason command",
 }
 
@@ -61,6 +64,16 @@ OLDEST: tuple[tuple[type[Event], bytes, Event], ...] = (
     ),
 )
 """A kind, the least that was ever written of it, and what that means today."""
+
+FOUND = Inspected(
+    level=Sensitivity.SENSITIVE,
+    kinds=(("email", 2),),
+    values=("ab" * 16,),
+    threat=Threat.SUSPICIOUS,
+    score=55,
+    reasons=("role_override.ignore",),
+    weak=("pii: the extra is not installed",),
+)
 
 FULL: tuple[Event, ...] = (
     Opened(
@@ -81,14 +94,22 @@ FULL: tuple[Event, ...] = (
         totals=Totals(messages=1, usage=Usage(input_tokens=7)),
         label=UNTRUSTED,
         lineage=(Ancestor("root", 1), Ancestor("up", 3)),
+        exposure=Exposure(level=Sensitivity.SENSITIVE, kinds=("email",), at=9),
+        risk=Risk(kinds=(("email", 2, 7),), grew_at=9),
     ),
-    Configured(settings=Settings(), git_checked=True, limits=(("a", 5), ("b", None))),
+    Configured(
+        settings=Settings(),
+        git_checked=True,
+        limits=(("a", 5), ("b", None)),
+        raise_to=Sensitivity.CRITICAL,
+    ),
     Imported(
         source="a3s",
         messages=(user("old"),),
         records=(CostRecord(model="m", provider="p", usage=Usage(), time_ms=4),),
+        found=FOUND,
     ),
-    Admitted(message=user("hi"), tokens=4, turn=False, command="0f"),
+    Admitted(message=user("hi"), tokens=4, turn=False, command="0f", found=FOUND),
     Refused(action="send", guard="g", reason="r", command="0f"),
 )
 
@@ -134,12 +155,14 @@ def test_outcomes_are_written_as_they_were() -> None:
 def test_a_birth_stands_alone_unless_it_says_otherwise() -> None:
     """No parent, no fork's origin, nothing brought along, trusted (contracts 1.3, 1.4)."""
     birth = opened()
-    assert ((), None, (), Totals(), TRUSTED) == (
+    assert ((), None, (), Totals(), TRUSTED, UNEXPOSED, NO_RISK) == (
         birth.lineage,
         birth.origin,
         birth.messages,
         birth.totals,
         birth.label,
+        birth.exposure,
+        birth.risk,
     )
 
 

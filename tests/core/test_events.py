@@ -32,6 +32,8 @@ CODES = {
     "Warned": 21,
     "Modified": 22,
     "ChildOpened": 23,
+    "PlanFixed": 24,
+    "Relabelled": 25,
 }
 
 

@@ -99,7 +99,7 @@ class CustomRule:
 
 
 STRATEGIES = ("hash", "mask", "remove")
-"""How a value is taken out of a text that may not have it."""
+"""How a value is taken out of a text that may not have it; the later, the less is left."""
 
 PACKS_MAX = 8
 RULES_MAX = 32
@@ -161,6 +161,11 @@ def _later(one: T, other: T) -> T:
     return max(one, other, key=members.index)
 
 
+def _thoroughness(strategy: str) -> int:
+    """The place of a strategy; an unknown one comes last, so that `problem` names it."""
+    return STRATEGIES.index(strategy) if strategy in STRATEGIES else len(STRATEGIES)
+
+
 def _least(one: int, other: int) -> int:
     """The smaller limit, where 0 means that there is none."""
     return min(one, other) if one and other else one or other
@@ -185,6 +190,7 @@ def stricter(installation: Security, own: Security) -> Security:
         flow=_later(installation.flow, own.flow),
         injection=_later(installation.injection, own.injection),
         reader=min(installation.reader, own.reader),
+        redaction=max(installation.redaction, own.redaction, key=_thoroughness),
         rules=tuple(dict.fromkeys((*installation.rules, *own.rules))),
         packs=tuple(dict.fromkeys((*installation.packs, *own.packs))),
         hosts=_hosts(installation.hosts, own.hosts),

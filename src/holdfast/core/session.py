@@ -179,7 +179,7 @@ def _admitted(view: SessionView, recorded: Recorded) -> SessionView:
     view = active(show(view, event.message, event.tokens), recorded.time_ms)
     if event.message.role is Role.USER:
         view = put(view, message_count=view.message_count + 1)
-    if event.found is not None and event.found.kinds:
+    if event.found is not None:
         risk = told(view.risk, event.found, recorded.time_ms, recorded.version)
         view = exposed(put(view, risk=risk), event.found.level, event.found.names)
     if not event.turn:

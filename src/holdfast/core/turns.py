@@ -51,7 +51,8 @@ def exposed(view: SessionView, level: Sensitivity, kinds: tuple[str, ...] = ()) 
     before = view.exposure
     if level <= Sensitivity.NORMAL or (level < before.level and set(kinds) <= set(before.kinds)):
         return view
-    known = tuple(sorted({*before.kinds, *kinds}))[:EXPOSED_KINDS_MAX]
+    new = sorted(set(kinds) - set(before.kinds))  # none that is known makes room for it
+    known = tuple(sorted((*before.kinds, *new[: max(0, EXPOSED_KINDS_MAX - len(before.kinds))])))
     level = max(level, before.level)
     return put(view, exposure=Exposure(level=level, kinds=known, at=view.version))
 

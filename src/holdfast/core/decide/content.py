@@ -191,9 +191,10 @@ def check_settings(settings: Settings) -> None:
         raise InvalidInput(settings.model.problem)
     if settings.security.problem:
         raise InvalidInput(f"security.{settings.security.problem} is out of range")
-    plain = replace(settings, permission=None, security=_PLAIN)
-    _check_size("the settings", plain, SETTINGS_BYTES_MAX + _PLAIN_BYTES)
-    _check_size("the settings of content security", settings.security, SECURITY_BYTES_MAX)
+    plain = asdict(replace(settings, permission=None))
+    of_content = plain.pop("security")  # it has a limit of its own
+    _check_size("the settings", plain, SETTINGS_BYTES_MAX)
+    _check_size("the settings of content security", of_content, SECURITY_BYTES_MAX)
     if settings.permission is not None:
         check_permission(settings.permission)
 
@@ -230,9 +231,9 @@ def check_birth(opened: Opened) -> None:
     check_details(opened.details)
 
 
-def _check_size(what: str, value: Settings | Details | Security, limit: int) -> None:
+def _check_size(what: str, value: dict[str, object], limit: int) -> None:
     """Keep the fold small: what people choose is counted as it is written."""
-    size = _size(asdict(value))
+    size = _size(value)
     if size > limit:
         raise InvalidInput(f"{what} are {size} bytes as JSON; at most {limit} fit")
 
@@ -247,10 +248,6 @@ def _size(value: object) -> int:
         return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
     except UnicodeEncodeError:
         raise InvalidInput("a text is not valid Unicode") from None
-
-
-_PLAIN = Security()
-_PLAIN_BYTES = _size(asdict(_PLAIN))
 
 
 def check_details(details: Details) -> None:
@@ -272,7 +269,7 @@ def check_details(details: Details) -> None:
     _check_depth(value)
     if not isinstance(value, dict):
         raise InvalidInput("metadata is a JSON object")
-    _check_size("title, tags and metadata", details, DETAILS_BYTES_MAX)
+    _check_size("title, tags and metadata", asdict(details), DETAILS_BYTES_MAX)
 
 
 def set_context(draft: Draft, command: SetContext) -> None:

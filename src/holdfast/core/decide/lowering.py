@@ -22,6 +22,7 @@ def fix_plan(draft: Draft, command: FixPlan) -> None:
 
     Raises:
         InvalidInput: it has too many steps, or a step is malformed.
+        ApproverRefused: a model, a tool or an agent asks after untrusted content.
         NotNow: the session has ended, or a stranger might be its author.
     """
     _check_open(draft)
@@ -34,6 +35,8 @@ def fix_plan(draft: Draft, command: FixPlan) -> None:
     untrusted = draft.view.label.integrity is Integrity.UNTRUSTED
     if untrusted and (command.source == "model" or draft.view.turn is not None):
         raise NotNow("untrusted content has been read: a plan could be a stranger's by now")
+    if untrusted and command.by.casefold().startswith(NOT_PEOPLE):
+        raise ApproverRefused("once untrusted content has been read only a person fixes a plan")
     draft.add(PlanFixed(steps=command.steps, source=command.source, by=command.by))
 
 

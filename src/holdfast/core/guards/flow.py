@@ -44,7 +44,7 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
     if granted_literally(view, facts, action):
         return ALLOW
     if security.flow is FlowMode.STRICT:
-        return ALLOW if found.step else _influenced(action)
+        return ALLOW if _planned(view, found) else _influenced(action)
     if flow.confined:
         return ALLOW
     return _by_provenance(view, action, found)
@@ -56,11 +56,16 @@ def _by_provenance(view: SessionView, action: Action, found: Examined) -> Verdic
         return Ask(NAME, "provenance", f"{action.name}: {told}")
     if action.nature is Nature.READ_ONLY:  # it changes nothing, and carries nothing away
         return ALLOW
-    if found.step:
+    if _planned(view, found):
         return ALLOW
     if view.plan_at:
         return Ask(NAME, "not_planned", f"{action.name}: the plan does not foresee this call")
     return _influenced(action)
+
+
+def _planned(view: SessionView, found: Examined) -> bool:
+    """Whether the step that a call fits may still be taken; a call beside it may have been it."""
+    return 1 <= found.step <= len(view.plan_left) and view.plan_left[found.step - 1] > 0
 
 
 def _influenced(action: Action) -> Ask:

@@ -48,6 +48,8 @@ def _message(view: SessionView, facts: Facts, found: Inspected, to: Destination)
     if decision is RoutingDecision.REJECT:
         what = ", ".join(found.names) or found.level.name.lower()
         return Deny(NAME, "rejected", f"a {to.zone} model may not be told this ({what})")
+    if decision is RoutingDecision.PROCESS_IN_TEE:
+        return ALLOW
     if found.kinds and _cumulative(view, facts, found, security, to) is RoutingDecision.REJECT:
         kinds = f"{security.reject_kinds} kinds of personal data"
         return Deny(NAME, "cumulative", f"this would make {kinds} that the session was told")
@@ -56,15 +58,17 @@ def _message(view: SessionView, facts: Facts, found: Inspected, to: Destination)
 
 def _call(view: SessionView, facts: Facts, to: Destination) -> Verdict:
     security, exposure = facts.security or view.settings.security, view.exposure
-    level = exposure.level
-    if to.enclave:  # an enclave is wanted for whatever the session has seen
-        level = max(level, view.label.sensitivity)
+    level, since = exposure.level, exposure.at
+    if to.enclave and view.label.sensitivity > level:
+        # An enclave is wanted for whatever the session has seen. Nobody noted when it
+        # saw the most sensitive of it, so that one consent is good for one turn.
+        level, since = view.label.sensitivity, max(since, view.turn.id if view.turn else 0)
     decision = evaluate(security.data, level, exposure.kinds, to)
     if decision is RoutingDecision.REJECT:
         return Deny(NAME, "rejected", f"a {to.zone} model may not see what the session holds")
     confirm = RoutingDecision.REQUIRE_CONFIRMATION
-    if decision is confirm and exposure.at > view.consent_at:
-        named = ", ".join(exposure.kinds) or _title(exposure.level)
+    if decision is confirm and since > view.consent_at:
+        named = ", ".join(exposure.kinds) or _title(level)
         question = f"the session holds {named}; may a {to.zone} model be told?"
         return Ask(NAME, "consent", question, about=CONSENT)
     if decision is RoutingDecision.PROCESS_IN_TEE:
