@@ -136,8 +136,10 @@ class Engine:
         self.workers.authority.dirty = True
         self._inbox.look()
 
-    async def turn(self, id: int) -> FinishedTurn:
+    async def turn(self, id: int) -> FinishedTurn | None:
         """Wait until the turn that a message started, or joined, has ended.
+
+        None if it is over and only the log tells how; see `TurnWaiters.wait`.
 
         Raises:
             Interrupted: this engine stops leading before that.
