@@ -106,7 +106,9 @@ def effect_started(view: SessionView, recorded: Recorded) -> SessionView:
         )
         view = put(view, calls=calls)
     turn = view.turn
-    if turn is not None and event.attempt > 1:
+    former = view.open_at(ref)
+    # Time in which nobody led the turn does not count; its leader's own attempts do.
+    if turn is not None and former is not None and former.engine != event.engine:
         turn = changed(turn, clock_ms=recorded.time_ms)
     working = view.state is SessionState.ACTIVE and turn is not None
     state = SessionState.PROCESSING if working else view.state

@@ -137,9 +137,7 @@ class Engine:
         self._inbox.look()
 
     async def turn(self, id: int) -> FinishedTurn | None:
-        """Wait until the turn that a message started, or joined, has ended.
-
-        None if it is over and only the log tells how; see `TurnWaiters.wait`.
+        """Wait until the turn that a message started, or joined, has ended; see `TurnWaiters`.
 
         Raises:
             Interrupted: this engine stops leading before that.

@@ -106,7 +106,7 @@ class Maker:
             clock=engine.host.clock,
             label=engine.bodies.rendered_label,
         )
-        return await self.hooking.model(call, engine.host.clock.sleep)
+        return await self.hooking.calls.model(call, engine.host.clock.sleep, effect.attempt)
 
     async def tool(self, effect: OpenEffect, may_start: Callable[[], bool]) -> Command:
         """Run a tool in the form that was judged; returns its report.
@@ -134,7 +134,7 @@ class Maker:
             clock=engine.host.clock,
             may_start=may_start,
         )
-        return await self.hooking.tool(call, engine.host.clock.sleep)
+        return await self.hooking.calls.tool(call, engine.host.clock.sleep)
 
     def prepared_of(self, effect: OpenEffect) -> Prepared | None:
         """The normalised call behind an intent, or None if it is not in the window."""
