@@ -281,6 +281,9 @@ class AuthorityReader:
             digest = hashlib.sha256(b"" if own is None else dump(own))
             for scoped in self._read.policies:
                 digest.update(scoped.scope.encode() + b"\0" + dump(scoped.policy))
+                if scoped.critical:
+                    critical = (*scoped.critical, str(scoped.quorum))
+                    digest.update("".join(f"\0{one}" for one in critical).encode())
             self._versioned = (*made_of, digest.hexdigest()[:16])
         return self._versioned[2]
 
