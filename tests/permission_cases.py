@@ -39,6 +39,7 @@ class Maker:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self.lines: list[CommandLine] = []
 
     def one(self, *of: object) -> object:
         """Any of these."""
@@ -69,13 +70,21 @@ class Maker:
             "lane": draw.choice(tuple(Lane)),
         }
         if tool == "bash":
-            segments = tuple(self.segment() for _ in range(draw.choice((0, 1, 1, 1, 2, 3))))
-            unclear = draw.choice(("", "", "", "substitution"))
-            return Action(command=CommandLine(segments, unclear), **common)
+            return Action(command=self.line(), **common)
         if tool in ("read", "write"):
             uses = tuple(self.use() for _ in range(draw.choice((0, 1, 1, 2))))
             return Action(paths=uses, subject=draw.choice(SUBJECTS), **common)
         return Action(subject=draw.choice(SUBJECTS), **common)
+
+    def line(self) -> CommandLine:
+        """A command line: half of them were judged before, perhaps in another world."""
+        draw = self.random
+        if self.lines and draw.random() < 0.5:
+            return draw.choice(self.lines)
+        segments = tuple(self.segment() for _ in range(draw.choice((0, 1, 1, 1, 2, 3))))
+        fresh = CommandLine(segments, draw.choice(("", "", "", "substitution")))
+        self.lines = [*self.lines[-40:], fresh]
+        return fresh
 
     def use(self) -> PathUse:
         """A path a tool is given."""

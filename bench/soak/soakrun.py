@@ -104,10 +104,21 @@ class Soak:
         self.two.close()
 
 
+def keep_bytecode(directory: Path) -> None:
+    """Let the processes of this run keep their bytecode, as installed programs do.
+
+    Where the environment says PYTHONDONTWRITEBYTECODE, each of them compiles all modules
+    anew, and the soak's time goes there instead of into kills.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(directory)
+
+
 def soak(seed: int, minutes: float) -> int:
     """Run rounds for so long."""
     started = said = time.monotonic()
     with scratch() as directory:
+        keep_bytecode(directory / "bytecode")
         running = Soak(directory, seed)
         number = 0
         while time.monotonic() - started < minutes * 60:
@@ -132,6 +143,7 @@ def soak(seed: int, minutes: float) -> int:
 def again(seed: int, number: int) -> int:
     """Run one round again."""
     with scratch() as directory:
+        keep_bytecode(directory / "bytecode")
         running = Soak(directory, seed)
         running.round(number)
         running.close()

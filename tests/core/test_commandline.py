@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.commandline import CommandLine, Segment
+from holdfast.core.commandline import MEMO_MAX, CommandLine, Segment
 
 
 def test_they_are_values() -> None:
@@ -17,3 +17,18 @@ def test_they_are_values() -> None:
     found: Any = CommandLine()
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.unclear = "x"
+
+
+def test_what_is_kept_of_a_line_is_no_part_of_it() -> None:
+    """Two equal lines stay equal, a changed copy keeps nothing, and there is a bound."""
+    line = CommandLine((Segment(("ls",)),))
+    line.keep("key", "found")
+    assert "found" == line.kept("key")
+    assert line.kept("other") is None
+    fresh = CommandLine((Segment(("ls",)),))
+    assert (fresh, hash(fresh), repr(fresh)) == (line, hash(line), repr(line))
+    assert dataclasses.replace(line, unclear="x").kept("key") is None
+    for number in range(MEMO_MAX):
+        line.keep(number, number)
+    assert line.kept("key") is None
+    assert MEMO_MAX - 1 == line.kept(MEMO_MAX - 1)

@@ -95,6 +95,7 @@ def test_what_was_refused_is_said_in_fields() -> None:
 def test_a_provider_is_tried_again_only_if_it_says_so(kind: type[ProviderFailed]) -> None:
     """The default is that nothing is repeated."""
     assert (False, True) == (kind("x").retryable, kind("x", retryable=True).retryable)
+    assert (False, True) == (kind("x").billable, kind("x", billable=True).billable)
 
 
 def test_a_missing_part_says_how_to_get_it() -> None:

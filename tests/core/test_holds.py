@@ -83,6 +83,8 @@ def test_another_attempt_settles_the_first() -> None:
     started = completed(VIEW, again)
     assert isinstance(started, EffectStarted)
     assert tuple((id, held, held) for id, held in TAKES) == started.settles
+    billed = replace(again, settles=(("s.m", 40, 7),))
+    assert billed is completed(VIEW, billed)
     first = replace(again, attempt=1)
     assert first is completed(VIEW, first)
 

@@ -167,6 +167,18 @@ def test_a_line_that_is_not_clear_says_so() -> None:
     assert case_of(Action(kind=ActionKind.TOOL, name="bash", command=line), "").unclear
 
 
+def test_a_line_is_taken_apart_once_for_a_tool_and_a_workspace() -> None:
+    """Decisions about the same call share it; another tool or workspace gets its own."""
+    line = CommandLine((Segment(("echo",), "echo", writes=("/w/out",)),))
+    first, again = (Action(kind=ActionKind.TOOL, name="bash", command=line) for _ in range(2))
+    case = case_of(first, "/w")
+    assert case is case_of(again, "/w")
+    assert ["out"] == [part.inside for part in case.writes]
+    assert [None] == [part.inside for part in case_of(again, "/elsewhere").writes]
+    other = case_of(Action(kind=ActionKind.TOOL, name="Shell", command=line), "/w")
+    assert ("shell", "shell") == (other.tool, other.parts[0].tool)
+
+
 def test_stars_take_linear_time() -> None:
     """A pattern made to backtrack for ever does not."""
     pieces = tuple("*".join("a" * 200).split("*"))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from holdfast.core.actions import Action, ActionKind
 from holdfast.core.commandline import CommandLine, Segment
 from holdfast.core.matching import case_of
-from holdfast.core.policies import MEMO_MAX, compiled
+from holdfast.core.policies import CASE_MAX, MEMO_MAX, compiled
 from holdfast.core.rules import Policy, Rule, RuleEffect, parse_rule
 
 ANYBODY = ("", "default")
@@ -75,3 +75,50 @@ def test_rules_hold_for_whom_they_name() -> None:
     assert bucket.any_arguments(("", "default")) is None
     one = bucket.any_arguments(("b", "default"))
     assert one is not None and "b" == one.rule.role
+
+
+def line_action(*programs: str, writes: tuple[str, ...] = ()) -> Action:
+    """A call of bash."""
+    segments = tuple(Segment((one,), one, writes=writes) for one in programs)
+    return Action(kind=ActionKind.TOOL, name="bash", command=CommandLine(segments))
+
+
+def policy_of(**rules: str) -> Policy:
+    """A policy of one rule of each effect."""
+    return Policy(rules=tuple(parse_rule(effect, text) for effect, text in rules.items()))
+
+
+def test_what_a_policy_says_of_a_line_is_kept_with_it() -> None:
+    """For whoever acts; of another policy it is another, and only of so many."""
+    case = case_of(line_action("git", "ls"), "/w")
+    policy = Policy(rules=(parse_rule("allow", "bash(git:*)", role="agent"),))
+    said = compiled(policy).says(case, ANYBODY)
+    assert said is compiled(policy).says(case, ANYBODY)
+    assert {} == said.covered
+    agent = compiled(policy).says(case, ("agent", "default"))
+    assert [case.parts[0]] == [*agent.covered]
+    for number in range(CASE_MAX):
+        denying = compiled(policy_of(deny="bash(ls)", allow=f"bash(x{number})"))
+        assert "bash(ls)" == denying.says(case, ANYBODY).deny.rule.text
+    assert said is not compiled(policy).says(case, ANYBODY)
+
+
+def test_what_is_judged_once_is_not_kept() -> None:
+    """Arguments and paths come anew with every decision."""
+    case = case_of(Action(kind=ActionKind.TOOL, name="note", subject="{}"), "/w")
+    once = compiled(policy_of(allow="note"))
+    assert once.says(case, ANYBODY) is not once.says(case, ANYBODY)
+    assert "note" == once.says(case, ANYBODY).whole.rule.text
+    assert compiled(Policy()).says(case, ANYBODY).whole is None
+
+
+def test_files_of_a_command_are_judged_by_the_rules_of_files() -> None:
+    """A denial of any of them is one; a literal rule of the command covers them too."""
+    case = case_of(line_action("echo", writes=("out",)), "/w")
+    said = compiled(policy_of(deny="write(o*)", ask="write(x)", allow="bash(echo)"))
+    assert "write(o*)" == said.says(case, ANYBODY).deny.rule.text
+    assert said.says(case, ANYBODY).always is None
+    assert [*case.parts] == [*said.says(case, ANYBODY).covered]
+    exact = parse_rule("allow", "bash(echo >out)", literal=True)
+    covered = compiled(Policy(rules=(exact,))).says(case, ANYBODY).covered
+    assert [*case.parts, *case.writes] == [*covered]

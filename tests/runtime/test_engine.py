@@ -281,14 +281,15 @@ def test_a_tool_is_stopped_at_its_time_limit() -> None:
     run(work())
 
 
-def test_a_retryable_failure_is_tried_again_and_a_final_one_is_not() -> None:
-    """The model is called again after a retryable failure, within limits."""
+def test_a_failure_is_final_but_for_one_that_may_have_been_charged() -> None:
+    """What costs nothing the adapter has tried again; the rest is a new, reserved attempt."""
 
     async def work() -> None:
-        model = ScriptedModel([fail("busy", retryable=True), say("ok"), fail("bad")])
+        lost = fail("lost", retryable=True, billable=True)
+        model = ScriptedModel([lost, say("ok"), fail("busy", retryable=True)])
         async with one_session(model) as session:
             assert "ok" == (await session.generate("q")).text
-            with pytest.raises(ProviderFailed, match="bad"):
+            with pytest.raises(ProviderFailed, match="busy"):
                 await session.generate("q2")
             assert 3 == len(model.requests)
 

@@ -11,11 +11,10 @@ from holdfast.core.errors import Cancelled
 from holdfast.core.events import EffectEnded, Outcome
 from holdfast.core.messages import user
 from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
-from holdfast.runtime.handle import Session
 from holdfast.runtime.host_calls import closing
 from holdfast.testing.script import hang
 from holdfast.testing.scripted import ScriptedModel
-from sessionhelp import UNSAFE, echo, memory, run, tool, until_async
+from sessionhelp import UNSAFE, echo, memory, run, tool
 
 REQUEST = ModelRequest(system="", messages=(user("hi"),), tools=())
 
@@ -82,12 +81,13 @@ def test_a_model_call_ends_with_the_sessions_work() -> None:
     """Pausing stops it as it stops a tool; nothing of it is left open."""
 
     async def work() -> None:
-        async with memory(ScriptedModel([hang("so far")])) as sessions:
+        model = ScriptedModel([hang("so far")])
+        async with memory(model) as sessions:
             session = await sessions.create_session("one", UNSAFE)
             gated = await sessions.get_llm_for_session("one")
             assert gated is not None
             calling = asyncio.create_task(gated.complete(REQUEST))
-            await until_async(lambda: _runs(session))
+            await model.hanging.wait()
             await session.pause()
             with pytest.raises(Cancelled, match="stopped the call"):
                 await calling
@@ -106,12 +106,8 @@ def test_a_stream_that_nobody_reads_holds_up_no_wipe() -> None:
             assert gated is not None
             stream = gated.stream(REQUEST)
             assert TextDelta("one") == await anext(stream)
-            assert await _runs(session)
+            assert (await session.view()).host_open
             assert "one" == (await sessions.terminate_session("one")).session_id
             await stream.aclose()
 
     run(work())
-
-
-async def _runs(session: Session) -> bool:
-    return bool((await session.view()).host_open)

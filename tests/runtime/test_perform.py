@@ -16,7 +16,7 @@ from holdfast.core.tools import Nature
 from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
 from holdfast.ports.tool import ToolContext, ToolOutcome
 from holdfast.runtime.perform import KEPT_CHARS_MAX, _tidy, _within, clean
-from holdfast.testing.script import call, fail, say
+from holdfast.testing.script import Turn, call, fail, say
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import HandClock, one_session, results, run, texts, tool
 
@@ -62,36 +62,23 @@ def test_an_adapter_with_a_bug_fails_the_call_and_not_the_session(kind: type) ->
     run(work())
 
 
-def test_a_failure_after_words_is_not_tried_again() -> None:
-    """What was said cannot be unsaid: only a silent failure is repeated."""
+@pytest.mark.parametrize(
+    "failure",
+    [
+        fail("late", retryable=True, billable=True, after_text=("a",)),
+        fail("late", retryable=True),
+        fail("late", billable=True),
+    ],
+)
+def test_what_is_not_tried_again(failure: Turn) -> None:
+    """What was said cannot be unsaid, and what cost nothing the adapter has repeated."""
 
     async def work() -> None:
-        model = ScriptedModel([fail("late", retryable=True, after_text=("a",)), say("b")])
+        model = ScriptedModel([failure, say("b")])
         async with one_session(model) as session:
             with pytest.raises(ProviderFailed, match="late"):
                 await session.generate("q")
             assert 1 == len(model.requests)
-
-    run(work())
-
-
-def test_retries_wait_on_the_ports_clock() -> None:
-    """Between attempts the clock is slept on; after the last the failure stands."""
-
-    async def work() -> None:
-        clock = HandClock()
-        model = ScriptedModel([fail("busy", retryable=True)] * 3, clock=clock)
-        async with one_session(model, clock=clock) as session:
-            task = asyncio.create_task(session.generate("q"))
-            for expected in (1, 2, 3):
-                while len(model.requests) < expected:
-                    await asyncio.sleep(0)
-                for _ in range(10):
-                    await asyncio.sleep(0)
-                assert expected == len(model.requests)
-                clock.advance(60)
-            with pytest.raises(ProviderFailed, match="busy"):
-                await task
 
     run(work())
 

@@ -61,6 +61,7 @@ GATE_CORPUS = {
     476: "hooks are asked before what another engine left open is repeated",
     21167: "a model call that a pause cut short may be denied when the session goes on",
     22925: "a cancel that reaches a child at rest does not wait there for ever",
+    713143: "an answer is of its own turn, also when another ended since, led elsewhere",
     27197: "a hook that speaks after the wipe changes nothing",
 }
 """Seeds that failed in worlds with hooks, budgets, grants, rules and children."""

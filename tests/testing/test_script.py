@@ -103,6 +103,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
                             "retry_after": 2,
                             "timeout": True,
                             "drop": True,
+                            "billable": True,
                         }
                     },
                     {"text": "half", "hang": True, "after": 1, "delay_s": 1.5},
@@ -114,7 +115,13 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     found = read_script(path)
     assert ("m", "p", 1000) == (found.model, found.provider, found.context_tokens)
     failure = Failure(
-        message="busy", retryable=True, status=529, retry_after="2", timeout=True, drop=True
+        message="busy",
+        retryable=True,
+        status=529,
+        retry_after="2",
+        timeout=True,
+        drop=True,
+        billable=True,
     )
     assert (
         Turn(steps=(Say(("Hel", "lo")),)),

@@ -98,11 +98,11 @@ def test_failures_come_where_the_script_says(after: int) -> None:
 
 def test_kinds_of_failure() -> None:
     """Retryable and timeout are as the script says."""
-    script = [fail(retryable=True), Turn(failure=Failure(timeout=True))]
+    script = [fail(retryable=True, billable=True), Turn(failure=Failure(timeout=True))]
     model = ScriptedModel(script)
     with pytest.raises(ProviderFailed) as caught:
         play(model)
-    assert caught.value.retryable
+    assert caught.value.retryable and caught.value.billable
     with pytest.raises(ProviderTimeout):
         play(model)
 

@@ -232,7 +232,7 @@ async def _find(manager: SessionManager, id: str) -> Approval:
     from holdfast.runtime.asking import split_id
 
     session, question = split_id(id)
-    found = await manager.list_approvals(session_id=session, limit=1000)
+    found = await manager.list_approvals(session_id=session, limit=None)
     for one in found:
         if one.question == question:
             return one

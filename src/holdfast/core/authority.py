@@ -19,10 +19,17 @@ from holdfast.core.view import SessionView
 
 @dataclass(frozen=True, slots=True)
 class ScopedPolicy:
-    """A policy above the session's own: of the installation, a parent, a workspace."""
+    """A policy above the session's own: of the installation, a parent, a workspace.
+
+    Args:
+        critical: rules of actions that need the yes of `quorum` people, as in
+            `ConfirmationPolicy`.
+    """
 
     scope: str
     policy: Policy
+    critical: tuple[str, ...] = ()
+    quorum: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,10 @@ and is asked about.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+MEMO_MAX = 8
+"""How many things are kept of one line; sessions share few lines with one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +48,20 @@ class CommandLine:
 
     segments: tuple[Segment, ...] = ()
     unclear: str = ""
+    _kept: dict[object, object] = field(
+        default_factory=dict, init=False, repr=False, compare=False, hash=False
+    )
+
+    def kept(self, key: object) -> object:
+        """What was kept under a key, or None.
+
+        The parser gives the same text the same line again, and a call is judged with
+        every decision about it: what follows from the words is found out once.
+        """
+        return self._kept.get(key)
+
+    def keep(self, key: object, found: object) -> None:
+        """Keep what follows from the line and all that stands in the key, and nothing else."""
+        if len(self._kept) >= MEMO_MAX:
+            self._kept.clear()
+        self._kept[key] = found

@@ -235,6 +235,9 @@ class ModelEnded:
     Args:
         actions: the normalised action of every tool call of the answer, in order.
         ran: it was started; a call that was not costs nothing.
+        again: make another attempt, if it may happen and can be paid; else this is
+            the outcome.
+        before: what earlier attempts used; it has been settled.
     """
 
     ref: EffectRef
@@ -249,6 +252,8 @@ class ModelEnded:
     duration_ms: int = 0
     actions: tuple[Action, ...] = ()
     ran: bool = True
+    again: bool = False
+    before: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

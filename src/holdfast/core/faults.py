@@ -200,15 +200,19 @@ class ProviderFailed(HoldfastError):
     Args:
         message: one line, without the response body.
         retryable: whether another attempt may succeed.
+        billable: the request may have been carried out, and charged, all the same.
     """
 
     reason = "provider_failed"
     status = 502
     exit_code = 9
 
-    def __init__(self, message: str = "", *, retryable: bool = False) -> None:
+    def __init__(
+        self, message: str = "", *, retryable: bool = False, billable: bool = False
+    ) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.billable = billable
 
 
 class ProviderTimeout(ProviderFailed):

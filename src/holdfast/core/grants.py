@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from holdfast.core.rules import Rule
 from holdfast.core.tools import Operation
@@ -85,6 +86,7 @@ class Grant:
 _BORDER = re.compile(r"[ :/]")
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=,-][A-Za-z0-9_@%+=:,./ -]*\Z")
 BORDERS_MAX = 32
+KEYS_KNOWN = 4_096
 
 
 class GrantIndex:
@@ -213,6 +215,7 @@ def name_matches(pattern: str, name: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=KEYS_KNOWN)  # an index is made anew whenever one of its grants changes
 def _key(pattern: str) -> str:
     """The words or folders that whatever fits a pattern begins with, or ""."""
     lead, star, _ = pattern.partition("*")

@@ -13,7 +13,7 @@ from holdfast.core.authority import Authority
 from holdfast.core.facts import Facts
 from holdfast.core.grants import Grant
 from holdfast.core.matching import Case, Part, case_of, matcher
-from holdfast.core.policies import Compiled, compiled
+from holdfast.core.policies import Compiled, Said, compiled
 from holdfast.core.verdicts import Allow
 from holdfast.core.view import SessionView
 
@@ -29,10 +29,11 @@ _CEILINGS = (PARENT, INSTALLATION)
 
 @dataclass(slots=True)
 class Scope:
-    """A policy and whose it is; a ceiling has to permit by itself."""
+    """A policy, whose it is and what it says; a ceiling has to permit by itself."""
 
     name: str
     rules: Compiled
+    said: Said
     ceiling: bool = False
 
 
@@ -60,20 +61,23 @@ class Hearing:
 def hear(view: SessionView, facts: Facts, action: Action) -> Hearing:
     """Bring an action before the policies that hold for a session."""
     authority, settings = facts.authority, view.settings
+    case, who = case_of(action, settings.workspace), (authority.role, authority.task_type)
     own = None
     if settings.permission is not None:
-        own = Scope(SESSION, compiled(settings.permission))
-    outer = [
-        Scope(one.scope, compiled(one.policy), one.scope.partition(":")[0] in _CEILINGS)
-        for one in authority.policies
-    ]
+        rules = compiled(settings.permission)
+        own = Scope(SESSION, rules, rules.says(case, who))
+    outer = []
+    for one in authority.policies:
+        rules = compiled(one.policy)
+        ceiling = one.scope.partition(":")[0] in _CEILINGS
+        outer.append(Scope(one.scope, rules, rules.says(case, who), ceiling))
     return Hearing(
         view=view,
         action=action,
-        case=case_of(action, settings.workspace),
+        case=case,
         authority=authority,
         now_ms=facts.now_ms,
-        who=(authority.role, authority.task_type),
+        who=who,
         own=own,
         outer=outer,
         scopes=outer if own is None else [own, *outer],

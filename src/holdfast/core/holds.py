@@ -5,7 +5,8 @@
 - A bill that is not known is the whole reserve: a call that failed, was cancelled
   or lost after it started may have been charged (astrid#AW-24).
 - A call that never started costs nothing.
-- A second attempt settles the first one's reserve in full, in the same append.
+- A second attempt settles the first one's reserve in the same append: with its bill
+  if that is known, else in full.
 - The actual bill counts even where it is more than was reserved.
 """
 
@@ -85,7 +86,7 @@ def completed(view: SessionView, event: Event) -> Event:
         if not event.settles:
             settles = settle(_open(view, event))
             return replace(event, settles=settles) if settles else event
-    elif isinstance(event, EffectStarted) and event.attempt > 1:
+    elif isinstance(event, EffectStarted) and event.attempt > 1 and not event.settles:
         settles = settle(view.open_at(EffectRef(event.cause, event.ordinal)))
         return replace(event, settles=settles) if settles else event
     return event

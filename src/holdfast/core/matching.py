@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from holdfast.core.actions import Action
-from holdfast.core.commandline import Segment
+from holdfast.core.commandline import CommandLine, Segment
 from holdfast.core.granting import path_text, segment_text
 from holdfast.core.rules import Rule, RuleEffect
 from holdfast.core.tools import Operation
@@ -111,9 +111,9 @@ class Part:
         return self.folded
 
 
-@dataclass(slots=True)  # not frozen: one is made for every judgement
+@dataclass(slots=True)  # not frozen: one is made for most judgements
 class Case:
-    """An action as rules see it.
+    """An action as rules see it; nobody changes it, since one of a command line is shared.
 
     Args:
         tool: its name in lower case.
@@ -122,6 +122,7 @@ class Case:
         writes: files it is redirected to: allowed by rules of `write`.
         unclear: the command line is not understood for certain.
         blind: the arguments are too long to be compared.
+        kept: what policies say of it, or None if it is judged this once; see `policies`.
     """
 
     tool: str
@@ -130,6 +131,7 @@ class Case:
     writes: tuple[Part, ...] = ()
     unclear: bool = False
     blind: bool = False
+    kept: dict[object, object] | None = None
 
     @property
     def by_tool(self) -> tuple[tuple[str, tuple[Part, ...]], ...]:
@@ -154,19 +156,12 @@ def case_of(action: Action, workspace: str) -> Case:
     tool = action.name.casefold()
     line = action.command
     if line is not None:
-        parts: list[Part] = []
-        reads: list[Part] = []
-        writes: list[Part] = []
-        for one in line.segments:
-            text = partial(segment_text, one)  # made only when a literal rule asks for it
-            files = _written(one, workspace) if one.writes else ()
-            parts.append(
-                Part("command", tool, text, words=one.argv, program=one.program, files=files)
-            )
-            if one.reads:
-                reads += [_file(Operation.READ, path, workspace) for path in one.reads]
-            writes += files
-        return Case(tool, tuple(parts), tuple(reads), tuple(writes), unclear=bool(line.unclear))
+        key = (Case, tool, workspace)
+        known = line.kept(key)
+        if not isinstance(known, Case):
+            known = _line_case(line, tool, workspace)
+            line.keep(key, known)
+        return known
     if action.paths:
         found = tuple(
             Part(
@@ -181,6 +176,21 @@ def case_of(action: Action, workspace: str) -> Case:
         )
         return Case(tool, found)
     return Case(tool, (Part("text", tool, action.subject),), blind=not action.subject)
+
+
+def _line_case(line: CommandLine, tool: str, workspace: str) -> Case:
+    parts: list[Part] = []
+    reads: list[Part] = []
+    writes: list[Part] = []
+    for one in line.segments:
+        text = partial(segment_text, one)  # made only when a literal rule asks for it
+        files = _written(one, workspace) if one.writes else ()
+        parts.append(Part("command", tool, text, words=one.argv, program=one.program, files=files))
+        if one.reads:
+            reads += [_file(Operation.READ, path, workspace) for path in one.reads]
+        writes += files
+    found = (tuple(parts), tuple(reads), tuple(writes))
+    return Case(tool, *found, unclear=bool(line.unclear), kept={})
 
 
 def _written(segment: Segment, workspace: str) -> tuple[Part, ...]:

@@ -6,14 +6,16 @@ is kept beside the policy, which never changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.core.errors import InvalidInput
-from holdfast.core.matching import Matcher, Part, matcher
+from holdfast.core.matching import Case, Matcher, Part, matcher
 from holdfast.core.rules import Policy, PolicyMode, RuleEffect, check_policy
 
 MEMO_MAX = 1_024
+CASE_MAX = 16
+"""Of how many policies a case keeps what they say."""
 
 
 @dataclass(slots=True)
@@ -72,10 +74,23 @@ class Bucket:
                 found = one if found is None or one.rule.text < found.rule.text else found
         return found
 
+    def any(self, parts: Sequence[Part], who: tuple[str, str]) -> Matcher | None:
+        """The rule that matches any part; of several, the one that sorts first."""
+        if self.whole and (one := self.any_arguments(who)) is not None:
+            return one
+        if not self.patterned:
+            return None
+        found = [one for part in parts if (one := self.find(part, who)) is not None]
+        return min(found, key=_text, default=None)
+
     def all(self) -> list[Matcher]:
         """Every rule of it."""
         literal = [one for several in self.literal.values() for one in several]
         return [*self.whole, *literal, *self.patterns]
+
+
+def _text(one: Matcher) -> str:
+    return one.rule.text
 
 
 def _fitting(several: Iterable[Matcher], part: Part, who: tuple[str, str]) -> Matcher | None:
@@ -102,6 +117,22 @@ class ToolRules:
             self.deny.add(one)
         else:
             (self.allow if one.rule.effect is RuleEffect.ALLOW else self.ask).add(one)
+
+
+@dataclass(slots=True)  # not frozen: one is made for most judgements
+class Said:
+    """What one policy says of one action, whatever others say.
+
+    Args:
+        deny, always: the rule that denies any part of it, that always asks.
+        whole: the rule that allows it whatever its arguments.
+        covered: the rule that allows each part, where one does and `whole` is None.
+    """
+
+    deny: Matcher | None = None
+    always: Matcher | None = None
+    whole: Matcher | None = None
+    covered: dict[Part, Matcher] = field(default_factory=dict)
 
 
 class Compiled:
@@ -152,10 +183,57 @@ class Compiled:
             self._memo[name] = found
         return found
 
+    def says(self, case: Case, who: tuple[str, str]) -> Said:
+        """What it says of an action; kept with one that may be judged again."""
+        if case.kept is None:
+            return self._said(case, who)
+        key = (self, who)
+        known = case.kept.get(key)
+        if not isinstance(known, Said):
+            known = self._said(case, who)
+            if len(case.kept) >= CASE_MAX:
+                case.kept.clear()
+            case.kept[key] = known
+        return known
+
+    def _said(self, case: Case, who: tuple[str, str]) -> Said:
+        if not self.rules:
+            return Said()
+        if case.reads or case.writes:
+            several = [(self.tool(tool), parts) for tool, parts in case.by_tool]
+            denying = [r.deny.any(parts, who) for r, parts in several if not r.deny.empty]
+            asking = [r.always.any(parts, who) for r, parts in several if not r.always.empty]
+            said = Said(_least(denying), _least(asking))
+            rules = several[0][0]
+        else:
+            rules, parts = self.tool(case.tool), case.parts
+            said = Said(
+                None if rules.deny.empty else rules.deny.any(parts, who),
+                None if rules.always.empty else rules.always.any(parts, who),
+            )
+        said.whole = rules.allow.any_arguments(who)
+        if said.whole is None and not case.unclear:
+            self._cover(case, who, said.covered)
+        return said
+
+    def _cover(self, case: Case, who: tuple[str, str], covered: dict[Part, Matcher]) -> None:
+        for part in case.all:
+            bucket = self.tool(part.tool).allow
+            if not bucket.empty and (one := bucket.any_arguments(who) or bucket.find(part, who)):
+                covered[part] = one
+        for part in case.parts:
+            if part.files and (one := self.tool(part.tool).allow.exact(part, who)):
+                for file in part.files:
+                    covered.setdefault(file, one)
+
     @property
     def empty(self) -> bool:
         """Whether it has no rule and nothing is wrong with it."""
         return not self.rules and self.problem is None
+
+
+def _least(found: Iterable[Matcher | None]) -> Matcher | None:
+    return min((one for one in found if one is not None), key=_text, default=None)
 
 
 def compiled(policy: Policy) -> Compiled:

@@ -3,9 +3,12 @@
 Contract
 - `stream` yields deltas and then exactly one `ModelReply` as its last item.
 - It is cancelled by task cancellation and closes its connection then.
-- Retries before the first delta are the adapter's; after a delta it does not
-  retry by itself (the engine decides). Failures raise `ProviderFailed`, with
-  `retryable` set truthfully and without the response body.
+- Retries are the adapter's while nothing of the answer came and nothing can have
+  been charged: a refused connection, a status that says no. After a delta, or where
+  the request may have been carried out (`billable`), it does not retry by itself:
+  the engine decides, because each attempt that may be charged is reserved for.
+  Failures raise `ProviderFailed`, with `retryable` and `billable` set truthfully
+  and without the response body.
 - `usage.cost_micros` is integer micro-USD, rounded up; an unknown model takes
   the worst price of the table and sets `estimated`.
 """

@@ -471,10 +471,12 @@ class Store(Protocol):
         kind: PendingKind | None = None,
         *,
         due_before_ms: int | None = None,
+        after: int = 0,
         limit: int = 1000,
     ) -> list[PendingRow]:
         """Read waiting rows in order of seq; with `due_before_ms` only those due
-        at or before it, in order of due time."""
+        at or before it, in order of due time. `after` leaves out all up to that
+        seq: the last one of a page leads to the next."""
         ...
 
     async def drop_pending(self, stream: int, kind: PendingKind, id: bytes) -> bool:

@@ -30,11 +30,11 @@ from holdfast.runtime.feed import Feed
 from holdfast.runtime.host import expect
 from holdfast.runtime.manager import Located
 from holdfast.runtime.perform import clean
+from holdfast.runtime.waiting import all_pending
 
 __all__ = ["Approval", "Approvals", "Attendant", "Handler", "Said", "WiderPattern"]
 
 _log = logging.getLogger("holdfast")
-PAGE = 1000
 
 Said = str | tuple[str, str] | None
 """What a handler answers: a decision, a decision with a note, or nothing."""
@@ -61,7 +61,7 @@ class Approvals(Controls):
 
     async def _asked_in(self, where: Located) -> list[Approval]:
         store = where.backend.store
-        rows = await store.pending(where.stream, PendingKind.QUESTION, limit=PAGE)
+        rows = [row async for row in all_pending(store, where.stream, PendingKind.QUESTION)]
         return await read_rows(self._core, where.backend, rows)
 
     async def answer_approval(

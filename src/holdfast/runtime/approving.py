@@ -11,8 +11,8 @@ from holdfast.runtime.asking import Approval, read_rows, split_id
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.host import expect
 from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.waiting import pages
 
-PAGE = 1000
 STATES = ("open", "due")
 
 
@@ -73,40 +73,42 @@ class ApprovalService(Sessions):
         *,
         session_id: str | None = None,
         about: str | None = None,
-        limit: int = 100,
+        limit: int | None = 100,
     ) -> list[Approval]:
-        """What waits for a person in all sessions of all stores, a page (seed E5).
+        """What waits for a person in all sessions of all stores (seed E5).
 
         Args:
             state: "open", or "due" for those whose time has run out and that lapse
                 as soon as somebody leads their session.
             session_id: of this session only.
             about: "approval", "escape", "budget" or "in_doubt" only.
-            limit: 1 to 1000 rows are read from each store.
+            limit: at least 1; None for all.
 
         Raises:
             InvalidInput: the state or the limit is wrong.
             SessionNotFound: there is no such session.
         """
-        expect("limit", limit, int)
+        expect("limit", limit, int, type(None))
         if state not in STATES:
             raise InvalidInput(f"state is one of: {', '.join(STATES)}")
-        if not 1 <= limit <= PAGE:
-            raise InvalidInput(f"limit is 1 to {PAGE}")
+        if limit is not None and limit < 1:
+            raise InvalidInput("limit is at least 1")
         await self.ready()
         where = await self.locate(session_id) if session_id is not None else None
         backends = [where.backend] if where else [one for _, one in self.distinct_backends()]
         due = self.clock.now_ms() if state == "due" else None
         found: list[Approval] = []
         for backend in backends:
-            rows = await backend.store.pending(
-                where.stream if where else None,
-                PendingKind.QUESTION,
-                due_before_ms=due,
-                limit=limit,
-            )
-            found += await read_rows(self, backend, await self._own(backend, rows))
-        return [one for one in found if about in (None, one.about)][:limit]
+            stream = where.stream if where else None
+            async for page in pages(backend.store, stream, PendingKind.QUESTION):
+                rows = [row for row in page if due is None or due >= (row.due_ms or due + 1)]
+                read = await read_rows(self, backend, await self._own(backend, rows))
+                found += [one for one in read if about in (None, one.about)]
+                if due is None and limit is not None and len(found) >= limit:
+                    break
+        if due is not None:  # the longest due first
+            found.sort(key=lambda one: one.due_ms or 0)
+        return found[:limit]
 
     async def _own(self, backend: Backend, rows: list[PendingRow]) -> list[PendingRow]:
         """The rows of this manager's tenant."""

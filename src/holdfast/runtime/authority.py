@@ -158,6 +158,24 @@ class AuthorityReader:
             read_at=view.version,
         )
 
+    async def one(self, view: SessionView, id: str) -> tuple[Grant, int | None] | None:
+        """One grant to the session and the uses it has left, or None; no other is verified."""
+        if self._journal.crypto is None:
+            return None
+        trusted = self._trust.issuers | {self._journal.keys.audit_public_key.hex()}
+        for scope in self._scopes_of(view).all:
+            for row in (await self._journal.store.grants(scope))[1]:
+                if row.id.hex() != id:
+                    continue
+                try:
+                    grant = await self._verified(row, view)
+                except HoldfastError:
+                    return None
+                if check_grant(grant, trusted):
+                    return None
+                return grant, await self._left(grant)
+        return None
+
     def _forget(self) -> None:
         self._read = replace(NO_AUTHORITY, policies=self._trust.policies)
         self._installed = self._trust.policies
@@ -225,12 +243,17 @@ class AuthorityReader:
     async def _uses_left(self, index: GrantIndex) -> dict[str, int]:
         left: dict[str, int] = {}
         for grant in index if self._limits else ():
-            if grant.uses_max is None:
-                continue
-            counter = await self._journal.store.counter(grant.counter)
-            spent = counter.used + counter.held if counter is not None else 0
-            left[grant.id] = max(0, grant.uses_max - spent)
+            uses = await self._left(grant)
+            if uses is not None:
+                left[grant.id] = uses
         return left
+
+    async def _left(self, grant: Grant) -> int | None:
+        if grant.uses_max is None:
+            return None
+        counter = await self._journal.store.counter(grant.counter)
+        spent = counter.used + counter.held if counter is not None else 0
+        return max(0, grant.uses_max - spent)
 
     # --- what goes with an append ------------------------------------------------------
 
@@ -293,6 +316,9 @@ class AuthorityReader:
             digest = hashlib.sha256(b"" if own is None else dump(own))
             for scoped in self._read.policies:
                 digest.update(scoped.scope.encode() + b"\0" + dump(scoped.policy))
+                if scoped.critical:
+                    critical = (*scoped.critical, str(scoped.quorum))
+                    digest.update("".join(f"\0{one}" for one in critical).encode())
             self._versioned = (*made_of, digest.hexdigest()[:16])
         return self._versioned[2]
 

@@ -101,6 +101,8 @@ class Content:
 
     async def result(self, ended: ToolEnded, prepared: Prepared) -> ToolEnded:
         """Look at what a tool brought in."""
+        if prepared.action.by_host:  # it is the embedding program's, not the session's
+            return ended
         view = self._engine.view
         security = self.security(view)
         given = view.label.integrity is Integrity.TRUSTED or self.examining.given(prepared)

@@ -136,8 +136,8 @@ class Engine:
         self.workers.authority.dirty = True
         self._inbox.look()
 
-    async def turn(self, id: int) -> FinishedTurn:
-        """Wait until the turn that a message started, or joined, has ended.
+    async def turn(self, id: int) -> FinishedTurn | None:
+        """Wait until the turn that a message started, or joined, has ended; see `TurnWaiters`.
 
         Raises:
             Interrupted: this engine stops leading before that.
@@ -221,13 +221,13 @@ class Engine:
             await self._keep_reports(batch, error)
         except (Fenced, Conflict) as error:
             # Nothing was appended: whoever leads now can carry the commands out.
-            self._fail_all(batch, LeaseHeld(f"the session's lease is lost: {error.message}"))
+            _fail_all(batch, LeaseHeld(f"the session's lease is lost: {error.message}"))
             raise
         except HoldfastError as error:
-            self._fail_all(batch, error)
+            _fail_all(batch, error)
             raise
         except BaseException:
-            self._fail_all(batch, Interrupted("the session is not led here any more"))
+            _fail_all(batch, Interrupted("the session is not led here any more"))
             raise
 
     async def _commit_or_retry(self, batch: list[Mail]) -> None:
@@ -239,11 +239,6 @@ class Engine:
                 self.workers.authority.dirty = True
                 last: HoldfastError = error
         raise last
-
-    @staticmethod
-    def _fail_all(batch: list[Mail], error: HoldfastError) -> None:
-        for mail in batch:
-            mail.fail(error)
 
     async def _keep_reports(self, batch: list[Mail], error: Unavailable) -> None:
         """No room, or no lock: callers are told; outcomes and durable commands are tried again."""
@@ -323,10 +318,10 @@ class Engine:
                 await self.host.store.drop_pending(self.journal.stream, kind, id)
             return
         index = self._indexer.row(draft.view) if self._indexer else cleared(draft.view)
-        taints = self.workers.content.taints
-        extras = draft.extras(self.workers.authority, index, self.journal, taints)
+        authority, taints = self.workers.authority, self.workers.content.taints
+        extras = draft.extras(authority, index, self.journal, taints)
         await self.journal.append(draft.events, now_ms=draft.now_ms, extras=extras)
-        self.workers.authority.written(draft.accounts)
+        authority.written(draft.accounts)
         taints.written(event for event, _ in draft.events)
         turn_ended = self._fold(draft)
         self.workers.reconcile()  # at once: what follows may wait for the store
@@ -401,3 +396,8 @@ def _turn_of(view: SessionView) -> int:
     if view.turn is not None:
         return view.turn.id
     return view.last_turn.id if view.last_turn else 0
+
+
+def _fail_all(batch: list[Mail], error: HoldfastError) -> None:
+    for mail in batch:
+        mail.fail(error)

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from holdfast.core.errors import MalformedRule, Unreadable
 from holdfast.core.grants import Grant, GrantKind, GrantScope
-from holdfast.core.rules import RuleEffect, check_rule
+from holdfast.core.rules import Rule, RuleEffect, check_rule
 from holdfast.core.view import SessionView
 from holdfast.ports.keys import Keys
 from holdfast.ports.store import Grant as Row
@@ -28,6 +29,7 @@ from holdfast.runtime.codec import dump, load
 from holdfast.runtime.envelope import Crypto
 
 SIGNATURE_BYTES = 64
+RULES_KNOWN = 4_096
 _DOMAIN = b"holdfast/grant/1"
 _PURPOSE = "grant"
 
@@ -173,9 +175,13 @@ def check_grant(grant: Grant, trusted: frozenset[str]) -> str:
         return "the issuer of its token is not trusted here"
     if grant.uses_max is not None and grant.uses_max < 1:
         return "its number of uses is not one"
-    if grant.kind is not GrantKind.ESCAPE:
-        try:
-            check_rule(grant.rule)
-        except MalformedRule as error:
-            return error.message
+    return "" if grant.kind is GrantKind.ESCAPE else _rule_problem(grant.rule)
+
+
+@lru_cache(maxsize=RULES_KNOWN)  # all grants are looked at again when one of them changes
+def _rule_problem(rule: Rule) -> str:
+    try:
+        check_rule(rule)
+    except MalformedRule as error:
+        return error.message
     return ""

@@ -112,10 +112,11 @@ class Allowances(Controls):
 
     async def _grant(self, grant: Grant) -> Allowance:
         await self.submit(GrantCommand(grant=grant), by=grant.by)
-        for one in await self.allowances():
-            if one.id == grant.id:
-                return one
-        raise GrantNotFound("what was granted has been taken back already")
+        reader = AuthorityReader(self._where.backend.journal(self._where.row), self._core.trust)
+        found = await reader.one(await self.view(), grant.id)
+        if found is None:
+            raise GrantNotFound("what was granted has been taken back already")
+        return allowance_of(*found, self._core.clock.now_ms())
 
     async def revoke_allowance(self, id: str, why: str = "", *, by: str | None = None) -> None:
         """Take back what was granted; calls that have not started cannot rest on it any more.

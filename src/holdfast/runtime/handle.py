@@ -83,7 +83,10 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
     async def _finished(self, handled: Handled) -> tuple[FinishedTurn, Bodies | None]:
         while not handled.duplicate and (engine := self._core.live(self._where.stream)):
             try:
-                return await engine.turn(handled.turn), engine.bodies
+                finished = await engine.turn(handled.turn)
+                if finished is None:
+                    break
+                return finished, engine.bodies
             except Interrupted:
                 if self._core.live(self._where.stream) is engine or engine.view.wiping:
                     raise

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol
 
 from holdfast.core.actions import Action
 from holdfast.core.authority import HookFinding
-from holdfast.core.commands import HookDone, ModelEnded, Send, ToolEnded
+from holdfast.core.commands import HookDone, Send
 from holdfast.core.errors import Denied, LeaseHeld
-from holdfast.core.events import Outcome
 from holdfast.core.hooks import HookAction, HookAnswer, HookEvent
 from holdfast.core.ids import EffectRef
-from holdfast.core.inspection import united
 from holdfast.core.lifecycle import SessionState
-from holdfast.core.messages import Message, Part, Role, Text, ToolResult, ToolUse, tool_result
-from holdfast.core.quantities import Usage
-from holdfast.core.tools import Nature
+from holdfast.core.messages import Message, Text, ToolUse
 from holdfast.core.view import SessionView
-from holdfast.ports.model import ModelClient, ModelReply, ModelRequest
 from holdfast.runtime.authority import AuthorityReader
-from holdfast.runtime.hooks import RETRIES_MAX, Hooks
+from holdfast.runtime.hookedcalls import HookedCalls
+from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.host import Mail
 from holdfast.runtime.normalise import Prepared
-from holdfast.runtime.perform import ModelCall, ToolCall, call_model, call_tool, clean
+from holdfast.runtime.perform import clean
 
-REPEATABLE = (Nature.READ_ONLY, Nature.IDEMPOTENT)
 OVER = (SessionState.COMPLETED, SessionState.TERMINATED)
-
-Looked = Callable[[ToolEnded, Prepared], Awaitable[ToolEnded]]
-"""Gives a result its label and hides what may not be seen."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -64,6 +56,9 @@ class Hooking:
 
     Args:
         spawn: runs side work.
+
+    Attributes:
+        calls: the calls that are made between hooks.
     """
 
     def __init__(
@@ -76,13 +71,9 @@ class Hooking:
         self._spawn = spawn
         self._host_calls = 0
         self._asking: set[tuple[EffectRef, str]] = set()
+        self.calls = HookedCalls(self.fire, lambda: self.events)
         self._order = asyncio.Lock()
         self._over = engine.view.state in OVER
-        self._result: Looked | None = None
-
-    def look_through(self, result: Looked) -> None:
-        """Have every result looked at first."""
-        self._result = result
 
     @property
     def events(self) -> frozenset[str]:
@@ -212,115 +203,7 @@ class Hooking:
         """Drop what hooks said of a call that is over."""
         self._authority.findings.pop(ref, None)
 
-    # --- around the calls ---------------------------------------------------------------
-
-    async def tool(self, call: ToolCall, rest: Callable[[float], Awaitable[None]]) -> ToolEnded:
-        """Run a tool call, and let hooks see its result before anybody else does."""
-        ended = await self._looked_at(call, await call_tool(call))
-        if HookEvent.POST_TOOL_USE not in self.events:
-            return ended
-        for tries in range(RETRIES_MAX + 1):
-            if ended.outcome is Outcome.CANCELLED:
-                return ended
-            answer = await self._after_tool(call, ended)
-            again = answer.action is HookAction.RETRY and tries < RETRIES_MAX
-            if not again or call.prepared.action.nature not in REPEATABLE:
-                return await self._after_hooks(call, ended, answer)
-            await rest(answer.delay_ms / 1000)
-            ended = await self._looked_at(call, await call_tool(replace(call, began=[])))
-        return ended
-
-    async def _after_hooks(self, call: ToolCall, ended: ToolEnded, answer: HookAnswer) -> ToolEnded:
-        """The result as hooks let it be seen; what they put there is looked at as well."""
-        shown = _shown(call, ended, answer)
-        if answer.action is not HookAction.MODIFY:
-            return shown
-        again = await self._looked_at(call, shown)
-        return replace(again, found=united(ended.found, again.found))
-
-    async def _looked_at(self, call: ToolCall, ended: ToolEnded) -> ToolEnded:
-        """A result with its label, before anybody sees it."""
-        return await self._result(ended, call.prepared) if self._result else ended
-
-    async def _after_tool(self, call: ToolCall, ended: ToolEnded) -> HookAnswer:
-        part = ended.message.parts[0]
-        assert isinstance(part, ToolResult), "a result is one"
-        data: dict[str, object] = {
-            "tool": call.prepared.action.name,
-            "tool_id": call.prepared.use.id,
-            "args": dict(call.prepared.arguments),
-            "success": not part.is_error,
-            "output": part.content,
-            "exit_code": ended.exit_code,
-            "duration_ms": ended.duration_ms,
-        }
-        return await self.fire(HookEvent.POST_TOOL_USE, data, call.prepared.action)
-
-    async def model(self, call: ModelCall, rest: Callable[[float], Awaitable[None]]) -> ModelEnded:
-        """Make a model call between the hooks before and after it."""
-        events = self.events
-        if not events & {HookEvent.GENERATE_START, HookEvent.GENERATE_END, HookEvent.ON_ERROR}:
-            return await call_model(call)
-        try:
-            call = replace(call, request=await self.before_model(call.client, call.request))
-        except Denied as refused:
-            never = ModelEnded(ref=call.ref, outcome=Outcome.FAILED, ran=False)
-            return _blocked(never, refused.message)
-        ended = await call_model(call)
-        for _ in range(RETRIES_MAX):
-            answer = await self._after_model(call, ended)
-            if answer.action is not HookAction.RETRY:
-                break
-            await rest(answer.delay_ms / 1000)
-            again = await call_model(call)
-            paid = [usage for usage in (ended.usage, again.usage) if usage is not None]
-            ended = replace(again, usage=sum(paid[1:], paid[0]) if paid else None)
-        return _said(ended, answer)
-
-    async def before_model(self, client: ModelClient, request: ModelRequest) -> ModelRequest:
-        """Ask about a request; returns it as it may be sent.
-
-        Raises:
-            Denied: a hook blocks it.
-        """
-        data: dict[str, object] = {
-            "prompt": _prompt_of(request),
-            "system_prompt": request.system,
-            "model_provider": client.provider,
-            "model_name": client.model,
-            "available_tools": [tool.name for tool in request.tools],
-        }
-        answer = await self.fire(HookEvent.GENERATE_START, data)
-        if answer.action is HookAction.BLOCK:
-            raise Denied(answer.reason)
-        if answer.action is not HookAction.MODIFY:
-            return request
-        return replace(request, system=clean(str(dict(answer.changes)["system_prompt"])))
-
-    async def after_reply(self, request: ModelRequest, reply: ModelReply) -> ModelReply:
-        """Ask about an answer to the embedding program; returns it as it may be seen.
-
-        Raises:
-            Denied: a hook blocks it, or asks for another, which here it cannot have.
-        """
-        said = Message(Role.ASSISTANT, reply.parts)
-        answer = await self.fire(HookEvent.GENERATE_END, _reply_data(request, said, reply.usage))
-        if answer.action in (HookAction.BLOCK, HookAction.RETRY):
-            raise Denied(answer.reason or f"the hook {answer.hook} wants another answer")
-        return replace(reply, parts=_with_text(said, answer).parts)
-
-    async def _after_model(self, call: ModelCall, ended: ModelEnded) -> HookAnswer:
-        if ended.outcome is Outcome.FAILED:
-            data: dict[str, object] = {
-                "prompt": _prompt_of(call.request),
-                "error": ended.reason,
-                "message": ended.detail,
-            }
-            return await self.fire(HookEvent.ON_ERROR, data)
-        if ended.outcome is not Outcome.DONE or ended.message is None:
-            return HookAnswer()
-        data = _reply_data(call.request, ended.message, ended.usage)
-        return await self.fire(HookEvent.GENERATE_END, data)
+    # --- the end -------------------------------------------------------------------------
 
     async def _session_ended(self) -> None:
         view = self._engine.view
@@ -346,58 +229,3 @@ def _again(digest: str, finding: HookFinding) -> HookFinding:
         return finding
     reason = f"the hook {finding.name} changes a call that may have happened as it was"
     return HookFinding(digest=digest, blocked=reason, name=finding.name)
-
-
-def _prompt_of(request: ModelRequest) -> str:
-    said = (message for message in reversed(request.messages) if message.role is Role.USER)
-    last = next(said, None)
-    return last.text if last else ""
-
-
-def _reply_data(request: ModelRequest, said: Message, usage: Usage | None) -> dict[str, object]:
-    return {
-        "prompt": _prompt_of(request),
-        "response_text": said.text,
-        "tool_calls": [{"name": use.name, "args": use.arguments} for use in said.tool_uses],
-        "total_tokens": usage.total_tokens if usage else 0,
-    }
-
-
-def _with_text(message: Message, answer: HookAnswer) -> Message:
-    """An answer with the text a hook put in place of its own."""
-    if answer.action is not HookAction.MODIFY:
-        return message
-    text = Text(clean(str(dict(answer.changes)["response_text"])))
-    kept: list[Part] = [part for part in message.parts if not isinstance(part, Text)]
-    return replace(message, parts=(text, *kept))
-
-
-def _shown(call: ToolCall, ended: ToolEnded, answer: HookAnswer) -> ToolEnded:
-    """The result as hooks let it be seen."""
-    use = call.prepared.use
-    if answer.action is HookAction.BLOCK:
-        text = f"[its result was withheld by a hook: {answer.reason}]"
-        label = ended.message.label
-        message = tool_result(use.id, use.name, text, is_error=True, label=label)
-        return replace(ended, message=message, reason="hooks.withheld")
-    if answer.action is HookAction.MODIFY:
-        part = ended.message.parts[0]
-        assert isinstance(part, ToolResult), "a result is one"
-        text = clean(str(dict(answer.changes)["output"]))
-        message = tool_result(
-            use.id, use.name, text, is_error=part.is_error, label=ended.message.label
-        )
-        return replace(ended, message=message)
-    return ended
-
-
-def _blocked(ended: ModelEnded, reason: str) -> ModelEnded:
-    failed = replace(ended, outcome=Outcome.FAILED, reason="hooks.blocked", detail=reason)
-    return replace(failed, message=None, actions=())
-
-
-def _said(ended: ModelEnded, answer: HookAnswer) -> ModelEnded:
-    """The answer as hooks let it be said."""
-    if answer.action is HookAction.BLOCK:
-        return _blocked(ended, answer.reason)
-    return replace(ended, message=_with_text(ended.message, answer)) if ended.message else ended

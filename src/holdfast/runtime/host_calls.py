@@ -73,7 +73,7 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
         clock=engine.host.clock,
         may_start=lambda: engine.workers.may_start(effect),
     )
-    task = asyncio.ensure_future(hooking.tool(call, engine.host.clock.sleep))
+    task = asyncio.ensure_future(hooking.calls.tool(call, engine.host.clock.sleep))
     with engine.workers.host_call(effect.ref, task):
         try:
             ended = await asyncio.shield(task)
@@ -118,7 +118,7 @@ async def run_model(
         Cancelled: the session was paused or ended meanwhile.
     """
     hooking = engine.workers.hooking
-    request = await hooking.before_model(client, request)
+    request = await hooking.calls.before_model(client, request)
     # Only now is it known what is sent: a hook may have made the prompt longer.
     action = replace(
         model_action(
@@ -136,7 +136,7 @@ async def run_model(
             async for event in events:
                 if isinstance(event, ModelReply):
                     reply, outcome = event, Outcome.DONE
-                    yield await hooking.after_reply(request, reply)
+                    yield await hooking.calls.after_reply(request, reply)
                 else:
                     yield event
     except Cancelled:

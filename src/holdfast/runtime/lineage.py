@@ -27,7 +27,9 @@ from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.grants import Sealer
 from holdfast.runtime.journal import Journal
 
-_PURPOSE = "rules"
+_PURPOSE = "rules/2"
+_POLICY_ONLY = "rules"
+"""The purpose of rows as they were when they held no critical rules."""
 _ID = bytes(16)
 
 
@@ -36,12 +38,28 @@ def rules_scope(stream: int) -> str:
     return f"p:{stream:016x}"
 
 
-def rules_of(settings: Settings) -> Policy:
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A session's own rules as they bind its children.
+
+    Args:
+        critical, quorum: as of its `ConfirmationPolicy`.
+    """
+
+    policy: Policy
+    critical: tuple[str, ...] = ()
+    quorum: int = 1
+
+
+DENY_ALL = Binding(Policy(mode=PolicyMode.STRICT))
+
+
+def rules_of(settings: Settings) -> Binding:
     """A session's own rules as they bind its children."""
-    policy = settings.permission or Policy()
+    policy, confirmation = settings.permission or Policy(), settings.confirmation
     if settings.unsafe_auto_approve:
-        return replace(policy, mode=PolicyMode.UNSAFE_PERMISSIVE)
-    return policy
+        policy = replace(policy, mode=PolicyMode.UNSAFE_PERMISSIVE)
+    return Binding(policy, confirmation.critical, confirmation.quorum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +84,22 @@ class Rules:
         self._tenant = tenant
         self._random = random
 
-    def seal(self, scope: str, policy: Policy) -> bytes:
+    def seal(self, scope: str, rules: Binding) -> bytes:
         """Seal rules as the body of their row."""
         ids = (self._tenant, scope)
-        return self._box.seal(_PURPOSE, ids, dump(policy), self._random(NONCE_BYTES))
+        return self._box.seal(_PURPOSE, ids, dump(rules), self._random(NONCE_BYTES))
 
-    def open(self, row: Row) -> Policy:
-        """Open a row.
+    def open(self, row: Row) -> Binding:
+        """Open a row, also one of an earlier version.
 
         Raises:
             Unreadable: it is not what was written.
         """
-        return load(Policy, self._box.open(_PURPOSE, (self._tenant, row.scope), row.body))
+        ids = (self._tenant, row.scope)
+        try:
+            return load(Binding, self._box.open(_PURPOSE, ids, row.body))
+        except Unreadable:
+            return Binding(load(Policy, self._box.open(_POLICY_ONLY, ids, row.body)))
 
 
 def rules_changes(
@@ -112,7 +134,8 @@ async def inherit(journal: Journal, view: SessionView) -> Inherited:
         scope = rules_scope(ancestor.stream)
         revision, rows = await journal.store.grants(scope)
         revisions.append((scope, revision))
-        policies.append(ScopedPolicy(f"{PARENT}:{ancestor.session_id}", _policy(rules, rows)))
+        found, above = _binding(rules, rows), f"{PARENT}:{ancestor.session_id}"
+        policies.append(ScopedPolicy(above, found.policy, found.critical, found.quorum))
         own = session_scope(ancestor.stream)
         revision, rows = await journal.store.grants(own)
         revisions.append((own, revision))
@@ -120,11 +143,11 @@ async def inherit(journal: Journal, view: SessionView) -> Inherited:
     return Inherited(tuple(policies), tuple(grants), tuple(revisions))
 
 
-def _policy(rules: Rules, rows: list[Row]) -> Policy:
+def _binding(rules: Rules, rows: list[Row]) -> Binding:
     try:
-        return rules.open(rows[0]) if rows else Policy(mode=PolicyMode.STRICT)
+        return rules.open(rows[0]) if rows else DENY_ALL
     except Unreadable:
-        return Policy(mode=PolicyMode.STRICT)
+        return DENY_ALL
 
 
 def _grants(journal: Journal, tenant: str, ancestor: Ancestor, rows: list[Row]) -> list[Grant]:

@@ -146,7 +146,7 @@ class Maker:
             label=label,
             veil=self.content.answer(),
         )
-        return await self.hooking.model(call, engine.host.clock.sleep)
+        return await self.hooking.calls.model(call, engine.host.clock.sleep, effect.attempt)
 
     def _client(self, effect: OpenEffect) -> ModelClient | None:
         """The client of a call; one that belongs into the enclave goes nowhere else."""
@@ -185,7 +185,7 @@ class Maker:
             may_start=may_start,
         )
         try:
-            return await self.hooking.tool(call, engine.host.clock.sleep)
+            return await self.hooking.calls.tool(call, engine.host.clock.sleep)
         finally:
             if live is not None:
                 await live.finish()

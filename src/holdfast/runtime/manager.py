@@ -44,6 +44,7 @@ from holdfast.runtime.located import Located
 from holdfast.runtime.outcomes import outcome_of
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.sweep import WATCH_S, Sweeping
+from holdfast.runtime.waiting import waits
 
 __all__ = ["Core", "Located", "Surroundings"]
 
@@ -349,8 +350,7 @@ class Core(Sweeping):
             known_at = await store.command(where.stream, mail.id)
             if known_at is not None:
                 return await outcome_of(journal, mail.id, known_at[0])
-            rows = await store.pending(where.stream, PendingKind.COMMAND)
-            if all(row.id != mail.id for row in rows):
+            if not await waits(store, where.stream, PendingKind.COMMAND, mail.id):
                 again = await store.command(where.stream, mail.id)
                 if again is None:
                     return await self._left_no_trace(where, command)
@@ -378,8 +378,7 @@ class Core(Sweeping):
         store = where.backend.store
         if await store.command(where.stream, id) is not None:
             return True
-        rows = await store.pending(where.stream, PendingKind.COMMAND)
-        return any(row.id == id for row in rows)
+        return await waits(store, where.stream, PendingKind.COMMAND, id)
 
     async def check_model_for(self, where: Located) -> None:
         """Refuse early what this process leads and has no model for.

@@ -34,7 +34,6 @@ from holdfast.ports.tool import ToolContext, ToolOutcome
 from holdfast.runtime.normalise import Prepared
 
 KEPT_CHARS_MAX = 200_000
-RETRIES_MAX = 2
 
 Publish = Callable[[str, dict[str, object]], None]
 Prepare = Callable[[ToolUse], Prepared]
@@ -110,24 +109,22 @@ class ModelCall:
 
 
 async def call_model(call: ModelCall) -> ModelEnded:
-    """Call the model once more than it fails retryably, at most `RETRIES_MAX` times."""
+    """Make one attempt; retries that cost nothing are the adapter's, see the models port.
+
+    One that may have been charged, and of which nothing came, asks for another.
+    """
     started = call.clock.monotonic()
     said: list[str] = []
     try:
-        for attempt in range(RETRIES_MAX + 1):
-            said.clear()
-            try:
-                reply = await _stream(call, said)
-                return await _answered(call, reply, _ms(call.clock, started))
-            except ProviderFailed as failure:
-                if not failure.retryable or said or attempt == RETRIES_MAX:
-                    raise
-                await call.clock.sleep(0.2 * 2**attempt)
-        raise AssertionError("the loop returns or raises")
+        return await _answered(call, await _stream(call, said), _ms(call.clock, started))
     except asyncio.CancelledError:
         text = clean("".join(said))
         message = Message(Role.ASSISTANT, (Text(text),), call.label) if text.strip() else None
         return _not_done(call, started, Outcome.CANCELLED, "cancelled", message=message)
+    except ProviderFailed as failure:
+        failed = _not_done(call, started, Outcome.FAILED, failure.reason, detail=failure.message)
+        silent = failure.retryable and failure.billable and not said
+        return replace(failed, again=silent)
     except HoldfastError as failure:
         return _not_done(call, started, Outcome.FAILED, failure.reason, detail=failure.message)
     except Exception as failure:  # an adapter's bug fails the call, never the engine
@@ -161,7 +158,8 @@ async def _stream(call: ModelCall, said: list[str]) -> ModelReply:
     say(await text_out.finish())
     think(await thinking_out.finish())
     if reply is None:
-        raise ProviderFailed("the stream ended without an answer", retryable=not said)
+        missing = "the stream ended without an answer"
+        raise ProviderFailed(missing, retryable=True, billable=True)
     return reply
 
 

@@ -22,11 +22,11 @@ from holdfast.runtime.backend import Backend
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.located import Located
+from holdfast.runtime.waiting import all_pending
 
 _log = logging.getLogger("holdfast")
 
 WATCH_S = 1.0
-PAGE = 1000
 DUE_PAGE = 100
 
 
@@ -85,12 +85,11 @@ class Sweeping(ABC):
                 await self.clock.sleep(WATCH_S)
 
     async def _look_at_inboxes(self, backend: Backend) -> None:
-        rows = await backend.store.pending(kind=PendingKind.COMMAND, limit=PAGE)
-        streams = {row.stream for row in rows}
+        store = backend.store
+        streams = {row.stream async for row in all_pending(store, None, PendingKind.COMMAND)}
         parked: set[int] = set()
         if streams - set(self._known):
-            asked = await backend.store.pending(kind=PendingKind.QUESTION, limit=PAGE)
-            parked = {row.stream for row in asked}
+            parked = {row.stream async for row in all_pending(store, None, PendingKind.QUESTION)}
         for stream in sorted(streams):
             engine = self._engines.get(stream)
             if engine is not None and engine.lost is None:
@@ -103,9 +102,13 @@ class Sweeping(ABC):
 
         One that is led here has a timer of its own; in a paused one nothing lapses.
         """
+        now_ms = self.clock.now_ms()
         rows = await backend.store.pending(
-            kind=PendingKind.QUESTION, due_before_ms=self.clock.now_ms(), limit=DUE_PAGE
+            kind=PendingKind.QUESTION, due_before_ms=now_ms, limit=DUE_PAGE
         )
+        if len(rows) == DUE_PAGE:  # the first may be of paused sessions, where nothing lapses
+            waiting = all_pending(backend.store, None, PendingKind.QUESTION)
+            rows = [row async for row in waiting if row.due_ms is not None and row.due_ms <= now_ms]
         for stream in sorted({row.stream for row in rows} - set(self._engines)):
             at = await backend.store.stream_row(stream)
             if at is not None and at.index.state == int(SessionState.PROCESSING):

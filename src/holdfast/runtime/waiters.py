@@ -12,7 +12,7 @@ class TurnWaiters:
     """Futures of callers, by the turn they wait for."""
 
     def __init__(self) -> None:
-        self._futures: dict[int, list[asyncio.Future[FinishedTurn]]] = {}
+        self._futures: dict[int, list[asyncio.Future[FinishedTurn | None]]] = {}
         self._closed: Interrupted | None = None
 
     @property
@@ -20,18 +20,23 @@ class TurnWaiters:
         """Whether anybody waits."""
         return bool(self._futures)
 
-    async def wait(self, view: SessionView, id: int) -> FinishedTurn:
+    async def wait(self, view: SessionView, id: int) -> FinishedTurn | None:
         """Wait until the turn a message started, or joined, has ended.
+
+        None if it ended while nobody led the session here and another has begun
+        since: the fold knows the last turn only, the log knows every one.
 
         Raises:
             Interrupted: nobody will tell.
         """
-        last = view.last_turn
-        if last is not None and (last.id == id or (view.turn is None and last.id > id)):
+        last, running = view.last_turn, view.turn
+        if last is not None and last.id == id:
             return last
+        if (last is not None and last.id > id) or (running is not None and running.id > id):
+            return None
         if self._closed is not None:
             raise self._closed
-        future: asyncio.Future[FinishedTurn] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[FinishedTurn | None] = asyncio.get_running_loop().create_future()
         self._futures.setdefault(id, []).append(future)
         return await future
 
@@ -43,7 +48,7 @@ class TurnWaiters:
         for id in [id for id in self._futures if id <= last.id]:
             for future in self._futures.pop(id):
                 if not future.done():
-                    future.set_result(last)
+                    future.set_result(last if id == last.id else None)
 
     def close(self, why: str) -> None:
         """Tell everybody that nobody will tell them here."""

@@ -62,7 +62,7 @@ class Workers:
             engine, engine.host.hooks, self.authority, self.make, self._spawn
         )
         self.content = self.make.content = Content(engine, self.make, self._spawn)
-        self.hooking.look_through(self.content.result)
+        self.hooking.calls.look_through(self.content.result)
         self._pricing = Pricing(engine.host.registry.specs)
         self._engine = engine
         self._running: dict[EffectRef, Running] = {}

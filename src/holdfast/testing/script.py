@@ -82,6 +82,7 @@ class Failure:
     Args:
         message: one line.
         retryable: whether another attempt may succeed.
+        billable: it may have been charged all the same.
         status: the HTTP status a server answers; default 503 or 400.
         retry_after: the Retry-After header a server sends.
         timeout: it is a `ProviderTimeout`.
@@ -94,6 +95,7 @@ class Failure:
     retry_after: str | None = None
     timeout: bool = False
     drop: bool = False
+    billable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +167,19 @@ def fail(
     message: str = "scripted failure",
     *,
     retryable: bool = False,
+    billable: bool = False,
     status: int | None = None,
     retry_after: str | None = None,
     after_text: tuple[str, ...] = (),
 ) -> Turn:
     """Make a turn that fails, after the deltas `after_text`."""
-    failure = Failure(message=message, retryable=retryable, status=status, retry_after=retry_after)
+    failure = Failure(
+        message=message,
+        retryable=retryable,
+        billable=billable,
+        status=status,
+        retry_after=retry_after,
+    )
     steps = (Say(after_text),) if after_text else ()
     return Turn(steps=steps, failure=failure, after=len(after_text))
 
@@ -365,6 +374,7 @@ def _failure(found: object, where: str) -> Failure:
         retry_after=None if retry_after is None else str(retry_after),
         timeout=given.get("timeout") is True,
         drop=given.get("drop") is True,
+        billable=given.get("billable") is True,
     )
 
 

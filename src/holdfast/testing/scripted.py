@@ -183,7 +183,8 @@ class ScriptedModel:
         """Fail or hang if the turn is meant to."""
         if turn.failure is not None:
             kind = ProviderTimeout if turn.failure.timeout else ProviderFailed
-            raise kind(turn.failure.message, retryable=turn.failure.retryable)
+            failed = turn.failure
+            raise kind(failed.message, retryable=failed.retryable, billable=failed.billable)
         if turn.hang:
             self.hanging.set()
             try:

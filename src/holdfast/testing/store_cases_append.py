@@ -441,6 +441,10 @@ async def _pending_rows_keep_their_order(harness: Harness, store: Store) -> None
     await store.append(append(1, 2, pending=(changed,)))
     assert [row.payload for row in await store.pending(1, limit=2)] == [b"changed", b"pa"]
     assert [row.id for row in await store.pending(kind=PendingKind.TIMER)] == [b"a"]
+    first, second, third, _ = await store.pending()
+    assert [row.id for row in await store.pending(after=first.seq, limit=2)] == [b"a", b"m"]
+    assert [row.id for row in await store.pending(1, after=second.seq)] == [b"a"]
+    assert await store.pending(2, after=third.seq) == []
     settled = ((PendingKind.COMMAND, b"a"), (PendingKind.QUESTION, b"none"))
     await store.append(append(1, 3, settled=settled))
     assert [row.id for row in await store.pending(1)] == [b"z", b"a"]

@@ -31,27 +31,40 @@ def status_error(status: int, code: str | None = None) -> ModelHTTPError:
     )
 
 
+def caused_by(cause: Exception) -> ModelConnectionError:
+    """The library's error of another one."""
+    error = ModelConnectionError(model_name="m", message=SECRET)
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
-    ("error", "retryable", "timeout"),
+    ("error", "retryable", "billable", "timeout"),
     [
-        (TimeoutError(SECRET), True, True),
-        (ModelTimeoutError(model_name="m", message=SECRET), True, True),
-        (httpx2.ReadTimeout(SECRET), True, True),
-        (ModelConnectionError(model_name="m", message=SECRET), True, False),
-        (httpx2.RemoteProtocolError(SECRET), True, False),
-        (ConnectionResetError(SECRET), True, False),
-        (Truncated(SECRET), True, False),
-        (UnexpectedModelBehavior(SECRET, SECRET), True, False),
-        (ModelAPIError(model_name="m", message=SECRET, in_stream=True), True, False),
-        (ModelAPIError(model_name="m", message=SECRET), False, False),
-        (UserError(SECRET), False, False),
+        (TimeoutError(SECRET), True, True, True),
+        (ModelTimeoutError(model_name="m", message=SECRET), True, True, True),
+        (httpx2.ReadTimeout(SECRET), True, True, True),
+        (ModelConnectionError(model_name="m", message=SECRET), True, True, False),
+        (httpx2.RemoteProtocolError(SECRET), True, True, False),
+        (ConnectionResetError(SECRET), True, True, False),
+        (httpx2.ConnectError(SECRET), True, False, False),
+        (httpx2.ConnectTimeout(SECRET), True, False, True),
+        (caused_by(httpx2.ConnectError(SECRET)), True, False, False),
+        (Truncated(SECRET), True, True, False),
+        (UnexpectedModelBehavior(SECRET, SECRET), True, True, False),
+        (ModelAPIError(model_name="m", message=SECRET, in_stream=True), True, False, False),
+        (ModelAPIError(model_name="m", message=SECRET), False, False, False),
+        (UserError(SECRET), False, False, False),
     ],
 )
-def test_errors_are_judged(error: Exception, retryable: bool, timeout: bool) -> None:
+def test_errors_are_judged(
+    error: Exception, retryable: bool, billable: bool, timeout: bool
+) -> None:
     """Each kind of error is retryable and a timeout as it should be, and keeps quiet."""
     assert isinstance(error, (*KNOWN_ERRORS, Truncated))
     fault = fault_of(error, "openai", 0)
     assert (retryable, timeout) == (fault.retryable, fault.timeout)
+    assert (billable, billable) == (fault.billable, fault.error().billable)
     assert "SECRET" not in fault.message
     assert fault.message.count("openai") == 1
 

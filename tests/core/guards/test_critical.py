@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 
 from core_talk import UNASKED, action_of
+from holdfast.core.authority import Authority, ScopedPolicy
 from holdfast.core.commandline import CommandLine, Segment
 from holdfast.core.facts import Facts
 from holdfast.core.guards.critical import check
 from holdfast.core.messages import ToolUse
+from holdfast.core.rules import Policy
 from holdfast.core.settings import ConfirmationPolicy
 from holdfast.core.verdicts import Allow, Ask
 from holdfast.core.view import SessionView
@@ -35,6 +37,19 @@ def test_rules_name_what_is_critical(rules: tuple[str, ...], asked: bool) -> Non
     assert asked == isinstance(verdict, Ask)
     if isinstance(verdict, Ask):
         assert ("critical", "quorum", 3) == (verdict.guard, verdict.reason, verdict.quorum)
+
+
+def test_what_a_session_above_calls_critical_is_so_below() -> None:
+    """As it says now; of several, the most people are needed (contract 1.7)."""
+    above = ScopedPolicy("parent:p", Policy(), critical=("pay",), quorum=4)
+    silent = ScopedPolicy("parent:q", Policy())
+    facts = Facts(now_ms=0, authority=Authority(policies=(silent, above)))
+    for own in (view(), view("pay", quorum=2)):
+        verdict = check(own, facts, PAY)
+        assert isinstance(verdict, Ask) and 4 == verdict.quorum
+    mine = check(view("pay", quorum=5), facts, PAY)
+    assert isinstance(mine, Ask) and 5 == mine.quorum
+    assert Allow() == check(view(), facts, replace(PAY, name="other"))
 
 
 def line(*words: str, unclear: str = "") -> CommandLine:

@@ -57,6 +57,20 @@ def test_the_folder_counts() -> None:
     assert "remove_system" == denied("cd src && rm -rf ../../x")
 
 
+def test_a_line_that_was_judged_before_is_judged_by_where_it_runs_now() -> None:
+    """What is kept of a line holds for one workspace and one installation only."""
+    one = action("rm -rf /srv/app/project/build/../../../holdfast/s.db; echo x > /srv/app/other")
+    for _ in range(2):
+        assert "path_escape" == check(view(), Facts(now_ms=0), one).reason
+        assert "own_files" == check(view(), Facts(now_ms=0, private=PRIVATE), one).reason
+        plain = SessionView()
+        inside = replace(plain, settings=replace(plain.settings, workspace="/srv/app"))
+        assert Allow() == check(inside, Facts(now_ms=0), one)
+
+
+PRIVATE = ("/srv/holdfast/s.db",)
+
+
 def test_what_comes_from_the_network_is_not_run() -> None:
     """A pipe or a substitution from a fetching program to an interpreter; not to a filter."""
     for line in ("curl x | sh", "curl x | tee f | bash -s y", "bash <(curl x)", "eval $(curl x)"):

@@ -58,6 +58,10 @@ KNOWN_ERRORS = (
 )
 
 
+_NO_CONNECTION = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_CAUSES_MAX = 16
+
+
 class Truncated(Exception):
     """The stream ended before the provider said why."""
 
@@ -69,19 +73,21 @@ class Fault:
     Args:
         message: one line made of facts.
         retryable: whether another attempt may succeed.
+        billable: the provider may have carried the request out, and charge for it.
         timeout: a time limit was reached.
         retry_after_s: what the provider asked to wait, in seconds.
     """
 
     message: str
     retryable: bool = False
+    billable: bool = False
     timeout: bool = False
     retry_after_s: float | None = None
 
     def error(self) -> ProviderFailed:
         """Return the error a caller is told."""
         kind = ProviderTimeout if self.timeout else ProviderFailed
-        return kind(self.message, retryable=self.retryable)
+        return kind(self.message, retryable=self.retryable, billable=self.billable)
 
 
 def fault_of(error: BaseException, provider: str, now_ms: int) -> Fault:
@@ -92,25 +98,38 @@ def fault_of(error: BaseException, provider: str, now_ms: int) -> Fault:
         provider: the provider's name, for the message.
         now_ms: the wall clock in milliseconds since 1970.
     """
+    sent = not _unsent(error)
     match error:
         case ModelHTTPError():
             return _of_status(error, provider, now_ms)
         case ModelTimeoutError() | httpx2.TimeoutException():
-            return Fault(message=f"{provider} was silent too long", retryable=True, timeout=True)
+            silent = f"{provider} was silent too long"
+            return Fault(message=silent, retryable=True, billable=sent, timeout=True)
         case TimeoutError():
-            return Fault(
-                message=f"{provider} took longer than the call may", retryable=True, timeout=True
-            )
+            late = f"{provider} took longer than the call may"
+            return Fault(message=late, retryable=True, billable=True, timeout=True)
         case ModelConnectionError() | httpx2.HTTPError() | httpx2.StreamError() | OSError():
-            return Fault(message=f"the connection to {provider} failed", retryable=True)
+            broken = f"the connection to {provider} failed"
+            return Fault(message=broken, retryable=True, billable=sent)
         case Truncated() | UnexpectedModelBehavior():
-            return Fault(message=f"the answer of {provider} was incomplete", retryable=True)
+            cut = f"the answer of {provider} was incomplete"
+            return Fault(message=cut, retryable=True, billable=True)
         case ModelAPIError():
             return Fault(
                 message=f"{provider} reported an error{_code(error)}", retryable=error.in_stream
             )
         case _:
             return Fault(message=f"{provider} cannot be sent this request")
+
+
+def _unsent(error: BaseException) -> bool:
+    """Whether no connection was made: the request cannot have been carried out."""
+    found: BaseException | None = error
+    for _ in range(_CAUSES_MAX):
+        if found is None or isinstance(found, _NO_CONNECTION):
+            break
+        found = found.__cause__ or found.__context__
+    return isinstance(found, _NO_CONNECTION)
 
 
 def _of_status(error: ModelHTTPError, provider: str, now_ms: int) -> Fault:

@@ -2,7 +2,8 @@
 
 - One call is one streamed request; what the library offers beside that (its own
   retries, agents, tools of the provider) is switched off or not used.
-- Only attempts before the first delta are repeated here (see the port).
+- Only attempts that cannot have been charged are repeated here, before the first
+  delta (see the port); others are the engine's, which reserves for each.
 - Redirects are not followed, so that the key goes to the configured host only.
 - Errors carry facts, never a response body or a key (`faults`).
 """
@@ -179,7 +180,7 @@ class PydanticAIModel:
                 return
             wait = wait_seconds(self._limits, attempt, self._jitter(), fault.retry_after_s)
             last = attempt == self._limits.attempts or self._now() + wait >= deadline
-            if began or last or not fault.retryable:
+            if began or last or fault.billable or not fault.retryable:
                 raise fault.error()
             await self._clock.sleep(wait)
 

@@ -235,6 +235,7 @@ class MemoryStore:
         kind: PendingKind | None = None,
         *,
         due_before_ms: int | None = None,
+        after: int = 0,
         limit: int = 1000,
     ) -> list[PendingRow]:
         """Read waiting rows."""
@@ -243,6 +244,7 @@ class MemoryStore:
             row
             for row in self.disk.pending.values()
             if (stream is None or row.stream == stream)
+            and row.seq > after
             and (kind is None or row.kind is kind)
             and (due_before_ms is None or (row.due_ms is not None and row.due_ms <= due_before_ms))
         ]

@@ -192,10 +192,12 @@ class SqliteStore:
         kind: PendingKind | None = None,
         *,
         due_before_ms: int | None = None,
+        after: int = 0,
         limit: int = 1000,
     ) -> list[PendingRow]:
         """Read waiting rows."""
-        return await self._read(reads.pending, stream, kind, due_before_ms, max(limit, 0))
+        page = (after, max(limit, 0))
+        return await self._read(reads.pending, stream, kind, due_before_ms, page)
 
     async def drop_pending(self, stream: int, kind: PendingKind, id: bytes) -> bool:
         """Remove a waiting row."""

@@ -369,14 +369,16 @@ def pending(
     stream: int | None,
     kind: PendingKind | None,
     due_before_ms: int | None,
-    limit: int,
+    page: tuple[int, int],
 ) -> list[PendingRow]:
-    """Read waiting rows in order of arrival or of due time."""
+    """Read waiting rows in order of arrival or of due time; a page is (after, how many)."""
+    after, limit = page
     parts, bindings = ["1"], list[Any]()
     for part, value in (
         ("stream = ?", stream),
         ("kind = ?", None if kind is None else kind.value),
         ("due_ms IS NOT NULL AND due_ms <= ?", due_before_ms),
+        ("seq > ?", after or None),
     ):
         if value is not None:
             parts.append(part)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from holdfast.core.actions import Action, ActionKind
 from holdfast.core.commands import HookDone, ModelEnded, ToolEnded
+from holdfast.core.decide.again import started_again
 from holdfast.core.decide.approvals import ask_person, due_ms, label_of, lapse_due, settled
 from holdfast.core.decide.common import Draft
 from holdfast.core.decide.doubt import lose, settle_doubts
@@ -213,8 +214,10 @@ def cancel_calls(draft: Draft) -> None:
 def model_ended(draft: Draft, command: ModelEnded) -> None:
     """Record a model's answer, with what of its calls may run side by side."""
     effect = draft.view.open_at(command.ref)
-    if effect is None:
+    if effect is None or (command.again and started_again(draft, effect, command)):
         return
+    paid = [one for one in (command.before, command.usage) if one is not None]
+    usage = sum(paid[1:], paid[0]) if paid else None
     paused = command.outcome is Outcome.CANCELLED and not (
         draft.view.turn and draft.view.turn.cancel
     )
@@ -233,7 +236,7 @@ def model_ended(draft: Draft, command: ModelEnded) -> None:
             message=message,
             tokens=estimate_tokens(message) if message else 0,
             parallel=parallel,
-            usage=command.usage,
+            usage=usage,
             model=command.model,
             provider=command.provider,
             stop=command.stop,

@@ -10,6 +10,7 @@ as the path of a tool is, by `boundary`.
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass
 
 from holdfast.core.actions import Action, ActionKind, PathUse
 from holdfast.core.commandline import CommandLine, Segment
@@ -28,13 +29,43 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
     line = action.command
     if line is None or action.kind is not ActionKind.TOOL:
         return ALLOW
-    workspace = view.settings.workspace
-    for scene in _scenes(line, workspace, facts.private):
+    found = _charges(line, view.settings.workspace, facts.private)
+    if found.denial is not None:
+        return found.denial
+    if not found.uses:
+        return ALLOW
+    return join_all(judged(view, facts, action, use) for use in found.uses)
+
+
+@dataclass(frozen=True, slots=True)
+class _Charges:
+    """What a line's words come to in a workspace, whoever permitted what.
+
+    Args:
+        denial: of the first command that nothing permits.
+        uses: files that commands are redirected from and to, to be judged as paths.
+    """
+
+    denial: Deny | None
+    uses: tuple[PathUse, ...] = ()
+
+
+def _charges(line: CommandLine, workspace: str, private: tuple[str, ...]) -> _Charges:
+    key = (_Charges, workspace, private)
+    known = line.kept(key)
+    if not isinstance(known, _Charges):
+        known = _charged(line, workspace, private)
+        line.keep(key, known)
+    return known
+
+
+def _charged(line: CommandLine, workspace: str, private: tuple[str, ...]) -> _Charges:
+    for scene in _scenes(line, workspace, private):
         for code, found, told in entries_for(scene.name):
             if found(scene):
                 text = " ".join(scene.segment.argv)[:200]
-                return Deny(NAME, code, f"{text!r} is never permitted: it {told}")
-    uses = [
+                return _Charges(Deny(NAME, code, f"{text!r} is never permitted: it {told}"))
+    uses = tuple(
         _use(path, operation, workspace)
         for segment in line.segments
         for paths, operation in (
@@ -43,8 +74,8 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
         )
         for path in paths
         if not path.startswith(SAFE_DEVICES)
-    ]
-    return join_all(judged(view, facts, action, use) for use in uses)
+    )
+    return _Charges(None, uses)
 
 
 def _use(path: str, operation: Operation, workspace: str) -> PathUse:

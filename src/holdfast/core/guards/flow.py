@@ -3,12 +3,12 @@
 Once untrusted content has been read, a call that changes or sends something is
 judged by where it comes from, whatever the content looks like:
 
-- in `strict`, any such call is asked about that was not planned or granted in its
-  very words before;
-- in `provenance`, a call is asked about that is not in the plan, if there is one,
-  or of which a target, an id, an amount, or a link or address within its text was
-  not given by the user or a trusted source. No plan foresees nothing. What is
-  confined to the workspace has been judged by the boundary guard.
+- in both modes a call is asked about that no plan foresees, or of which a target, an
+  id, an amount, or a link or address within its text was not given by the user or a
+  trusted source. No plan foresees nothing. What people granted before in its very
+  words needs neither;
+- `provenance` lets pass what is confined to the workspace, which the boundary guard
+  has judged, and what changes nothing and names nothing that a stranger named.
 
 A call that was not examined is denied.
 """
@@ -43,18 +43,17 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
         return ALLOW
     if granted_literally(view, facts, action):
         return ALLOW
-    if security.flow is FlowMode.STRICT:
-        return ALLOW if _planned(view, found) else _influenced(action)
-    if flow.confined:
+    strict = security.flow is FlowMode.STRICT
+    if flow.confined and not strict:
         return ALLOW
-    return _by_provenance(view, action, found)
+    return _by_provenance(view, action, found, strict=strict)
 
 
-def _by_provenance(view: SessionView, action: Action, found: Examined) -> Verdict:
+def _by_provenance(view: SessionView, action: Action, found: Examined, *, strict: bool) -> Verdict:
     if found.uses:
         told = "; ".join(use.text for use in found.uses[:4])
         return Ask(NAME, "provenance", f"{action.name}: {told}")
-    if action.nature is Nature.READ_ONLY:  # it changes nothing, and carries nothing away
+    if action.nature is Nature.READ_ONLY and not strict:  # it carries nothing away
         return ALLOW
     if _planned(view, found):
         return ALLOW

@@ -9,15 +9,14 @@ inside one widens it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holdfast.core.actions import Action, ActionKind
 from holdfast.core.authority import Authority
 from holdfast.core.facts import Facts
 from holdfast.core.hearing import Hearing, Scope, grants_for, hear
-from holdfast.core.matching import Matcher, Part
-from holdfast.core.policies import Bucket
+from holdfast.core.matching import Matcher
 from holdfast.core.rules import PolicyMode, Rule
 from holdfast.core.settings import Settings
 from holdfast.core.tools import Nature
@@ -118,44 +117,29 @@ def _problem(hearing: Hearing) -> Finding | None:
 
 
 def _denied(hearing: Hearing) -> Finding | None:
-    found = _first(hearing, "deny")
-    if found is None:
+    found = [
+        (scope.name, scope.said.deny) for scope in hearing.scopes if scope.said.deny is not None
+    ]
+    if not found:
         return None
-    scope, one = found
+    scope, one = min(found, key=_order)
     detail = f"a rule of the {scope} denies it: {one.rule.text}"
     return Finding(Deny(NAME, "rule", detail), scope, one.rule)
 
 
 def _always(hearing: Hearing) -> Finding | None:
-    found = _first(hearing, "always")
-    if found is None:
+    found = [
+        (scope.name, scope.said.always) for scope in hearing.scopes if scope.said.always is not None
+    ]
+    if not found:
         return None
-    scope, one = found
+    scope, one = min(found, key=_order)
     question = f"{hearing.action.name}: a rule always asks about {one.rule.text}"
     return Finding(Ask(NAME, "always_ask", question), scope, one.rule)
 
 
-def _first(hearing: Hearing, effect: str) -> tuple[str, Matcher] | None:
-    """The rule of any scope that matches any part; of several, the one that sorts first."""
-    who = hearing.who
-    found: list[tuple[str, Matcher]] = []
-    for scope in hearing.scopes:
-        for tool, parts in hearing.case.by_tool:
-            bucket = getattr(scope.rules.tool(tool), effect)
-            if not bucket.empty and (one := _any(bucket, parts, who)) is not None:
-                found.append((scope.name, one))
-    if not found:
-        return None
-    return found[0] if len(found) == 1 else min(found, key=lambda one: (one[1].rule.text, one[0]))
-
-
-def _any(bucket: Bucket, parts: Sequence[Part], who: tuple[str, str]) -> Matcher | None:
-    if bucket.whole and (one := bucket.any_arguments(who)) is not None:
-        return one
-    if not bucket.patterned:
-        return None
-    found = [one for part in parts if (one := bucket.find(part, who)) is not None]
-    return min(found, key=lambda one: one.rule.text, default=None)
+def _order(found: tuple[str, Matcher]) -> tuple[str, str]:
+    return found[1].rule.text, found[0]
 
 
 def _hidden(hearing: Hearing) -> bool:
@@ -228,22 +212,25 @@ def _settle(hearing: Hearing, layers: list[list[Scope]], mode: PolicyMode) -> Fi
 def _walk(
     hearing: Hearing, layers: list[list[Scope]], mode: PolicyMode, *, grants: bool
 ) -> Finding:
-    case, who = hearing.case, hearing.who
+    case = hearing.case
     left, unclear = case.all, case.unclear or not case.parts
     for layer in layers:
         for scope in layer:
             if scope.rules.empty:
                 continue
-            one = scope.rules.tool(case.tool).allow.any_arguments(who)
+            one = scope.said.whole
             if one is not None and case.unclear and mode is not PolicyMode.UNSAFE_PERMISSIVE:
                 return Finding(_unclear_ask(hearing), scope.name, one.rule)
             if one is not None:
                 return Finding(_hidden_or_allow(hearing), scope.name, one.rule)
             if unclear:
                 continue
-            left, one = _uncovered(scope, left, case.parts, who)
+            covered = scope.said.covered
+            by = next((covered[part] for part in left if part in covered), None)
+            if by is not None:
+                left = tuple(part for part in left if part not in covered)
             if not left:
-                return Finding(ALLOW, scope.name, one.rule if one else None)
+                return Finding(ALLOW, scope.name, by.rule if by else None)
         if grants and not unclear and (taken := grants_for(hearing, left)) is not None:
             return Finding(taken)
         asking = _asking(hearing, layer)
@@ -252,31 +239,13 @@ def _walk(
     return Finding(_default(hearing, mode))
 
 
-def _uncovered(
-    scope: Scope, left: tuple[Part, ...], commands: tuple[Part, ...], who: tuple[str, str]
-) -> tuple[tuple[Part, ...], Matcher | None]:
-    """What a scope's rules do not allow, and a rule that allows some of the rest."""
-    covered: set[Part] = set()
-    by = None
-    for part in left:
-        bucket = scope.rules.tool(part.tool).allow
-        if not bucket.empty and (one := bucket.any_arguments(who) or bucket.find(part, who)):
-            covered.add(part)
-            by = by or one
-    for part in commands:
-        if part.files and (one := scope.rules.tool(part.tool).allow.exact(part, who)):
-            covered.update(part.files)
-            by = by or one
-    return tuple(part for part in left if part not in covered) if covered else left, by
-
-
 def _asking(hearing: Hearing, layer: list[Scope]) -> Finding | None:
     found = []
     for scope in layer:
         if scope.rules.empty:
             continue
         for tool, parts in hearing.case.by_tool:
-            one = _any(scope.rules.tool(tool).ask, parts, hearing.who)
+            one = scope.rules.tool(tool).ask.any(parts, hearing.who)
             if one is not None:
                 found.append((one.rule.text, scope.name, one))
     if not found:

@@ -177,11 +177,14 @@ class SimStore(MemoryStore):
         kind: PendingKind | None = None,
         *,
         due_before_ms: int | None = None,
+        after: int = 0,
         limit: int = 1000,
     ) -> list[PendingRow]:
         """Read waiting rows; it takes a moment."""
         await self._moment()
-        return await super().pending(stream, kind, due_before_ms=due_before_ms, limit=limit)
+        return await super().pending(
+            stream, kind, due_before_ms=due_before_ms, after=after, limit=limit
+        )
 
     async def stream_row(self, stream: int) -> StreamRow | None:
         """Read a row; it takes a moment."""

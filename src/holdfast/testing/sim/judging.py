@@ -344,6 +344,10 @@ def _requests(evidence: Evidence) -> Iterator[str]:
                 id = log.crypto.effect_id(log.stream, event.cause, event.ordinal)
                 calls.setdefault(id, (log, []))[1].append(recorded.version)
     windows: dict[tuple[int, int], list[tuple[object, ...]]] = {}
+    sent = Counter(seen.session_key for seen in evidence.ledger.requests)
+    for id, (log, versions) in calls.items():
+        if sent[id] > len(versions):  # each attempt that may be charged is reserved for
+            yield f"{log.session_id}: {sent[id]} requests for the intents {versions}"
     for seen in evidence.ledger.requests:
         for problem in seen.problems:
             yield f"a model was sent an invalid conversation: {problem}"

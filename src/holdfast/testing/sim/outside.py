@@ -284,7 +284,7 @@ class SimModel:
     async def _misbehave(self) -> None:
         chance = self._random.random()
         if "bad_models" in self._wild and chance < 0.12:
-            raise ProviderFailed("busy", retryable=chance < 0.09)
+            raise ProviderFailed("busy", retryable=chance < 0.09, billable=chance < 0.06)
         if "bad_models" in self._wild and chance < 0.14:
             raise RuntimeError("a bug in the adapter")
         if "hanging_models" in self._wild and chance > 0.93:
