@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from holdfast.adapters.taints import host
 from holdfast.adapters.taints.host import WorkerTaintMatcher
 from holdfast.core.errors import Unavailable
 from holdfast.testing.taints_conformance import CHECKS, Check
@@ -127,6 +131,51 @@ def test_a_worker_that_does_not_answer_is_ended() -> None:
         assert not is_there(pid)
 
     with_secret(use)
+
+
+def test_forgetting_what_was_lost_ends_nothing() -> None:
+    """Only a process that holds a session's values has to go for it."""
+
+    async def use(matcher: WorkerTaintMatcher) -> None:
+        await matcher.load("t", [taint("another-secret", id="t")])
+        await matcher.forget("t")
+        await matcher.load("t", [taint("another-secret", id="t")])
+        pid = matcher.pid
+        await matcher.forget("s")
+        assert pid == matcher.pid
+        assert len(await matcher.scan("t", "another-secret")) == 1
+
+    with_secret(use)
+
+
+@pytest.mark.slow
+def test_it_ends_with_the_process_that_started_it() -> None:
+    """Also when that is killed."""
+    script = (
+        "import asyncio, os, signal\n"
+        "from holdfast.adapters.taints.host import WorkerTaintMatcher\n"
+        "from holdfast.testing.taints_kit import taint\n"
+        "async def run():\n"
+        "    matcher = WorkerTaintMatcher()\n"
+        "    await matcher.load('s', [taint('secret123')])\n"
+        "    print(matcher.pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(run())\n"
+    )
+    source = str(Path(host.__file__).parents[3])
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert -signal.SIGKILL == ran.returncode
+    until = time.monotonic() + 10
+    while is_there(int(ran.stdout)) and time.monotonic() < until:
+        pass
+    assert not is_there(int(ran.stdout))
 
 
 def test_forget_returns_when_the_process_is_gone() -> None:

@@ -6,6 +6,7 @@
   raise `Unavailable`: a session that had values is never taken for one without.
 - A process that dies or does not answer in time is ended; the call that saw it
   raises `Unavailable`, the next one starts another.
+- The process also ends with the thread that started it, and with its line.
 - Values go over a socket pair, from buffers that are overwritten afterwards; nothing
   of them is in arguments, environment, logs or errors.
 """
@@ -100,6 +101,7 @@ class WorkerTaintMatcher:
         self._asking = 0
         self._loaded: dict[str, int] = {}
         self._lost: set[str] = set()
+        self._here: set[str] = set()
 
     @property
     def pid(self) -> int | None:
@@ -114,6 +116,7 @@ class WorkerTaintMatcher:
             Unavailable: the process does not answer.
         """
         frame = load_request(session, taints)
+        self._here.add(session)
         try:
             count = _number(await self._ask(frame))
         finally:
@@ -160,10 +163,10 @@ class WorkerTaintMatcher:
     async def forget(self, session: str) -> None:
         """Drop a session's values: the process has ended when this returns."""
         async with self._turn:
-            held = self._loaded.pop(session, 0)
-            self._lost.discard(session)
-            if held:
+            self._loaded.pop(session, None)
+            if session in self._here:
                 await self._end()
+            self._lost.discard(session)
 
     async def aclose(self) -> None:
         """Drop everything; the next call starts anew."""
@@ -217,6 +220,7 @@ class WorkerTaintMatcher:
         """End the process; every session that had values has lost them."""
         worker, self._worker = self._worker, None
         self._lost.update(self._loaded)
+        self._here.clear()
         if worker is not None:
             await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(worker.end)))
 
