@@ -204,6 +204,44 @@ def test_a_caller_who_leaves_does_not_mix_up_the_answers() -> None:
     with_secret(use)
 
 
+FLIPPED = bytes(code ^ 0x5A for code in range(256))
+
+
+def remembered(flipped: bytes) -> bool:
+    """Whether this process has a value somewhere in its memory; it is given in disguise."""
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            places, rights = line.split()[:2]
+            if not rights.startswith("rw") or "[v" in line:
+                continue
+            start, end = (int(place, 16) for place in places.split("-"))
+            memory.seek(start)
+            if flipped in (memory.read(end - start) or b"").translate(FLIPPED):
+                return True
+    return False
+
+
+@pytest.mark.slow
+def test_values_leave_this_process() -> None:
+    """After `load`, and once the caller's own buffer is overwritten, no copy is left here."""
+
+    async def use(matcher: WorkerTaintMatcher) -> None:
+        given = taint("", id="r")
+        given.value.extend(bytes(48))
+        for at, code in enumerate(os.urandom(48)):
+            given.value[at] = ord("a") + code % 26
+        flipped = given.value.translate(FLIPPED)
+        await matcher.load("s", [given])
+        given.value[:] = bytes(len(given.value))
+        assert not remembered(flipped[8:40])
+        given.value[:] = flipped.translate(FLIPPED)
+        assert remembered(flipped[8:40])
+        text = flipped.translate(FLIPPED).decode()
+        assert {"r"} == {match.id for match in await matcher.scan("s", text)}
+
+    with_secret(use)
+
+
 def test_values_are_not_to_be_seen_from_outside() -> None:
     """Neither the command line nor the environment holds a value; memory cannot be read."""
 

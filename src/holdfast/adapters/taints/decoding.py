@@ -314,7 +314,7 @@ _ESCAPE = re.compile(
     rb"|u(?P<four>[0-9A-Fa-f]{4})|[uU]\{(?P<braced>[0-9A-Fa-f]{1,8})\}"
     rb"|U(?P<eight>[0-9A-Fa-f]{8})|x(?P<byte>[0-9A-Fa-f]{2})"
     rb"|(?P<octal>[0-3][0-7]{2})|(?P<plain>[nrtbf\"'/\\]))"
-    rb"|0x(?P<listed>[0-9A-Fa-f]{2})(?![0-9A-Fa-f])(?:[, ]+(?=0x))?"
+    rb"|0x(?<![0-9A-Za-z]0x)(?P<listed>[0-9A-Fa-f]{2})(?![0-9A-Fa-f])(?:[, ]+(?=0x))?"
 )
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 
