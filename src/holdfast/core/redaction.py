@@ -16,8 +16,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
+from holdfast.core.findings import Finding, TaintMatch
 from holdfast.core.labels import Sensitivity
 
 KIND_CHARS_MAX = 40
@@ -38,30 +38,6 @@ class RedactionStrategy(StrEnum):
     HASH = "hash"
 
 
-class Placed(Protocol):
-    """Anything found at a place: a `Finding`, a `TaintMatch`, a `Span`."""
-
-    @property
-    def kind(self) -> str:
-        """What it is."""
-        ...
-
-    @property
-    def start(self) -> int:
-        """Where it begins, in characters."""
-        ...
-
-    @property
-    def end(self) -> int:
-        """Where it ends, in characters."""
-        ...
-
-    @property
-    def level(self) -> Sensitivity:
-        """How secret it is."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
     """A place in a text and what stands there."""
@@ -70,6 +46,10 @@ class Span:
     start: int
     end: int
     level: Sensitivity = Sensitivity.SENSITIVE
+
+
+Placed = Span | Finding | TaintMatch
+"""Anything found at a place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,19 @@ def test_base64_at_every_alignment(skipped: int) -> None:
     )
 
 
+@pytest.mark.parametrize("letters", range(8))
+def test_runs_may_begin_with_other_letters(letters: int) -> None:
+    """Whatever stands right before the code, it is found at its own place."""
+    for encode, segments in (
+        (base64.b64encode, base64_segments),
+        (base64.b32encode, base32_segments),
+    ):
+        text = encode(b"secret123")
+        data = b"A" * letters + text
+        ((_, stood),) = place_of(segments(data, LEAST), b"secret123", data)
+        assert text == stood
+
+
 def test_padding_belongs_to_its_run() -> None:
     """A value at the very end takes the padding along."""
     data = b"key=" + base64.b64encode(b"secret1234") + b"."
@@ -143,7 +156,7 @@ def test_a_packed_stream_may_be_cut_off_or_huge() -> None:
     """What can be unpacked of it is, up to a limit."""
     cut = base64.b64encode(gzip.compress(SECRET)[:-8])
     assert place_of(base64_segments(cut, LEAST), SECRET, cut)
-    bomb = base64.b64encode(gzip.compress(bytes(10**7)))
+    bomb = base64.b64encode(gzip.compress(bytes(10**7)) * 3)
     sizes = [len(one.data) for one in base64_segments(bomb, LEAST) if one.name.endswith("gzip")]
     assert sum(sizes) <= UNPACKED_BYTES_MAX
     percent = "".join(f"%{code:02x}" for code in gzip.compress(SECRET)).encode()

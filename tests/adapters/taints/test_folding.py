@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from holdfast.adapters.taints import folding
 from holdfast.adapters.taints.folding import (
+    backwards,
     fold,
     is_word,
     positions,
-    reversed_fold,
-    rot13_fold,
+    rot13,
     width,
 )
 
@@ -31,7 +31,7 @@ def folded(text: str) -> str:
         ("𝐬𝐞𝐜ⓇⒺⓉ", "secret"),
         ("Sécrét", "secret"),
         ("se\u0301cret", "secret"),
-        ("ѕесrеt ΗΟΤ", "secrethot"),
+        ("ѕесrеt ΗΟΤ ηοτ", "secrethothot"),
         ("Straße", "strasse"),
         ("٣٤५", "345"),
         ("密码 是", "密码是"),
@@ -52,11 +52,11 @@ def test_what_is_no_utf8_is_left_out() -> None:
     assert [1, 3, 5] == positions(data)
 
 
-def test_forms_of_a_fold() -> None:
-    """Reversed by characters; rot13 moves letters alone."""
-    assert "是b1".encode() == reversed_fold("1b是".encode())
-    assert b"1ba" == reversed_fold(b"ab1")
-    assert "no1是".encode() == rot13_fold("ab1是".encode())
+def test_forms_of_a_value() -> None:
+    """Reversed by characters; rot13 moves ASCII letters alone."""
+    assert "是b1".encode() == backwards("1b是".encode())
+    assert b"\xff1ba" == backwards(b"ab1\xff")
+    assert "noÄ1是NO".encode() == rot13("abÄ1是AB".encode())
 
 
 @settings(max_examples=60)

@@ -99,7 +99,8 @@ def test_values_made_of_signs() -> None:
     """Case does not matter; they are found encoded, too."""
     value = "P@$$!w#r%Ä^&*"
     engine = knowing(value)
-    for text in (value, value.lower(), base64.b64encode(value.encode()).decode()):
+    encoded = base64.b64encode(value.encode()).decode()
+    for text in (value, value.lower(), value[::-1], encoded):
         assert text in [found for found, _ in stood(engine, text)]
 
 
@@ -152,6 +153,18 @@ def test_any_text_and_any_value(text: str, value: str) -> None:
         assert 0 <= match.start < match.end <= len(text + value + text)
 
 
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_values_of_other_scripts(encoding: str) -> None:
+    """Accents, Cyrillic, Greek, Chinese and Korean are found in every encoding alike."""
+    values = ("Pässwörter-2024x", "пароль-секрет-9", "密码是秘密的一个钥匙", "비밀번호는여덟자리",
+              "Ηλιος-Καφες-12", "123456")  # fmt: skip
+    engine = knowing(*values)
+    for value in values:
+        hidden = hide(value, encoding)
+        found = engine.scan("s", f"Look: {hidden} ok")
+        assert value in {match.id for match in found}
+
+
 HOSTILE = {
     "one letter": "a" * 20_000,
     "capitals": "A" * 20_000,
@@ -169,16 +182,16 @@ HOSTILE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_texts_take_linear_time(name: str) -> None:
-    """Four times the text takes about four times as long."""
+    """Sixteen times the text takes nothing like 256 times as long."""
     engine = knowing("aaaaaaaa", "123456", "kD8wq2Lm4zT9xRb7", "hunter2", "p@$$!w#r%d^&*")
     text = HOSTILE[name]
 
     def best(size: int) -> float:
         spent = []
         for _ in range(5):
-            started = time.perf_counter()
+            started = time.process_time()
             engine.scan("s", text[:size])
-            spent.append(time.perf_counter() - started)
+            spent.append(time.process_time() - started)
         return min(spent)
 
-    assert best(len(text)) <= 10 * best(len(text) // 4) + 0.005
+    assert best(len(text)) <= 100 * max(best(len(text) // 16), 0.0005)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from holdfast.adapters.taints import host
 from holdfast.adapters.taints.host import WorkerTaintMatcher
 from holdfast.core.errors import Unavailable
 from holdfast.testing.taints_conformance import CHECKS, Check
@@ -129,6 +133,51 @@ def test_a_worker_that_does_not_answer_is_ended() -> None:
     with_secret(use)
 
 
+def test_forgetting_what_was_lost_ends_nothing() -> None:
+    """Only a process that holds a session's values has to go for it."""
+
+    async def use(matcher: WorkerTaintMatcher) -> None:
+        await matcher.load("t", [taint("another-secret", id="t")])
+        await matcher.forget("t")
+        await matcher.load("t", [taint("another-secret", id="t")])
+        pid = matcher.pid
+        await matcher.forget("s")
+        assert pid == matcher.pid
+        assert len(await matcher.scan("t", "another-secret")) == 1
+
+    with_secret(use)
+
+
+@pytest.mark.slow
+def test_it_ends_with_the_process_that_started_it() -> None:
+    """Also when that is killed."""
+    script = (
+        "import asyncio, os, signal\n"
+        "from holdfast.adapters.taints.host import WorkerTaintMatcher\n"
+        "from holdfast.testing.taints_kit import taint\n"
+        "async def run():\n"
+        "    matcher = WorkerTaintMatcher()\n"
+        "    await matcher.load('s', [taint('secret123')])\n"
+        "    print(matcher.pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(run())\n"
+    )
+    source = str(Path(host.__file__).parents[3])
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": source},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert -signal.SIGKILL == ran.returncode
+    until = time.monotonic() + 10
+    while is_there(int(ran.stdout)) and time.monotonic() < until:
+        pass
+    assert not is_there(int(ran.stdout))
+
+
 def test_forget_returns_when_the_process_is_gone() -> None:
     """No process, no memory."""
 
@@ -151,6 +200,44 @@ def test_a_caller_who_leaves_does_not_mix_up_the_answers() -> None:
             left.cancel()
             found = await asyncio.gather(*(matcher.scan("s", text) for text in ("no", "secret123")))
             assert [0, 1] == [len(matches) for matches in found]
+
+    with_secret(use)
+
+
+FLIPPED = bytes(code ^ 0x5A for code in range(256))
+
+
+def remembered(flipped: bytes) -> bool:
+    """Whether this process has a value somewhere in its memory; it is given in disguise."""
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            places, rights = line.split()[:2]
+            if not rights.startswith("rw") or "[v" in line:
+                continue
+            start, end = (int(place, 16) for place in places.split("-"))
+            memory.seek(start)
+            if flipped in (memory.read(end - start) or b"").translate(FLIPPED):
+                return True
+    return False
+
+
+@pytest.mark.slow
+def test_values_leave_this_process() -> None:
+    """After `load`, and once the caller's own buffer is overwritten, no copy is left here."""
+
+    async def use(matcher: WorkerTaintMatcher) -> None:
+        given = taint("", id="r")
+        given.value.extend(bytes(48))
+        for at, code in enumerate(os.urandom(48)):
+            given.value[at] = ord("a") + code % 26
+        flipped = given.value.translate(FLIPPED)
+        await matcher.load("s", [given])
+        given.value[:] = bytes(len(given.value))
+        assert not remembered(flipped[8:40])
+        given.value[:] = flipped.translate(FLIPPED)
+        assert remembered(flipped[8:40])
+        text = flipped.translate(FLIPPED).decode()
+        assert {"r"} == {match.id for match in await matcher.scan("s", text)}
 
     with_secret(use)
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from html.entities import html5
+from itertools import accumulate
 from typing import Literal
 
 import re2  # type: ignore[import-untyped]  # it has no type hints
@@ -50,15 +51,17 @@ class Segment:
     exact: bool = False
 
 
-# What a decoder that is out of step makes is rubbish, and nearly all of it is dropped at once: a value
-# stands in a stretch of characters, each perhaps with a zero after it (UTF-16).
+# What a decoder that is out of step makes is rubbish, and nearly all of it is dropped
+# at once: a value stands in a stretch of characters, each perhaps with a zero after it
+# (UTF-16).
 _LATIN1 = re2.Options()
 _LATIN1.encoding = re2.Options.Encoding.LATIN1
 _CHARS: tuple[Literal[6, 8], ...] = (6, 8)
 _STRETCH = {
     chars: re2.compile(
-        rb"(?:(?:[\t\n\r\x20-\x7e]|[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf][\x80-\xbf]"
-        rb"|[\xf0-\xf4][\x80-\xbf][\x80-\xbf][\x80-\xbf])\x00?){%d,}" % chars,
+        rb"(?:(?:[\t\n\r\x20-\x7e]|[\xc2-\xdf][\x80-\xbf]"
+        rb"|[\xe0-\xef][\x80-\xbf][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf][\x80-\xbf][\x80-\xbf])\x00?){%d,}"
+        % chars,
         _LATIN1,
     )
     for chars in _CHARS
@@ -91,15 +94,29 @@ class Least:
         return [found.span() for found in _STRETCH[self.chars].finditer(data)]
 
 
-def _decoded(name: str, data: bytes, locate: Locate, least: Least) -> Iterator[Segment]:
-    """Yield what of decoded bytes can hold a value, and what is packed in them."""
-    for first, last in least.stretches(data):
+def _decoded(
+    name: str, alignments: dict[int, bytes], by_bits: Locate, least: Least
+) -> Iterator[Segment]:
+    """Yield what of decoded bytes can hold a value, and what is packed in them.
 
-        def within(start: int, end: int, first: int = first) -> Place:
-            return locate(first + start, first + end)
+    Args:
+        alignments: the bytes, by the bit of the run that they begin with.
+        by_bits: from bits of the run to the place in the level.
+    """
+    starts = list(accumulate((len(data) + 1 for data in alignments.values()), initial=0))
+    firsts = list(alignments)
+    whole = b"\xff".join(alignments.values())  # no character has it, so none is across
+    for first, last in least.stretches(whole):
+        index = bisect_right(starts, first) - 1
+        lead = firsts[index] + 8 * (first - starts[index])
+        yield Segment(name, whole[first:last], partial(_by_bytes, by_bits, lead))
+    if _packs(whole):
+        for lead, data in alignments.items():
+            yield from _unpacked(name, data, partial(_by_bytes, by_bits, lead))
 
-        yield Segment(name, data[first:last], within)
-    yield from _unpacked(name, data, locate)
+
+def _by_bytes(by_bits: Locate, lead: int, start: int, end: int) -> Place:
+    return by_bits(lead + 8 * start, lead + 8 * end)
 
 
 # --- runs -------------------------------------------------------------------------
@@ -132,6 +149,9 @@ _BASE32_SEEN = {
 WRAPPED_RUN_MIN = 32  # a shorter line is not taken for a part of wrapped base64
 
 
+_GROUP_BITS = {4: 6, 8: 5, 2: 4}  # how many bits a character has, by the size of a group
+
+
 class _Runs:
     """Runs of one alphabet, each filled up to a whole number of groups.
 
@@ -143,7 +163,7 @@ class _Runs:
         fill: a character whose bits are zero.
     """
 
-    __slots__ = ("_fill", "_group", "_level", "_table", "_translated", "tokens")
+    __slots__ = ("_bits", "_fill", "_group", "_level", "_table", "_translated", "tokens")
 
     def __init__(
         self, level: bytes, translated: bytes, tokens: list[bytes], *, group: int, fill: bytes
@@ -152,6 +172,7 @@ class _Runs:
         self._level = level
         self._translated = translated
         self._group = group
+        self._bits = _GROUP_BITS[group]
         self._fill = fill
         self._table: tuple[list[int], list[int]] | None = None
 
@@ -161,11 +182,11 @@ class _Runs:
         return b"".join([token + fill * (group + -len(token) % group) for token in self.tokens])
 
     def locate(self, start: int, end: int) -> Place:
-        """From characters of `joined` to characters of the level."""
+        """From bits of `joined` to characters of the level."""
         if self._table is None:
             self._table = self._measured()
-        first, _ = self._place(start)
-        last, ended = self._place(end - 1)
+        first, _ = self._place(start // self._bits)
+        last, ended = self._place((end - 1) // self._bits)
         last += 1
         while ended and self._level[last : last + 1] == b"=":  # padding is a part of it
             last += 1
@@ -203,19 +224,20 @@ def base64_segments(data: bytes, least: Least) -> Iterator[Segment]:
 def _base64_runs(data: bytes, least: Least) -> _Runs:
     translated = data.translate(_BASE64_RUNS)
     # Any long word is such a run: splitting is quicker than looking for each.
-    tokens = [token for token in translated.split() if len(token) >= least.base64]
+    size = least.base64
+    tokens = [token for token in translated.split() if len(token) >= size]
     return _Runs(data, translated, tokens, group=4, fill=b"A")
 
 
 def _base64(runs: _Runs, least: Least) -> Iterator[Segment]:
+    if not runs.tokens:
+        return
     joined = runs.joined()
-    for skipped in range(4) if joined else ():
-        whole = joined[skipped : len(joined) - (4 - skipped if skipped else 0)]
-
-        def locate(start: int, end: int, skipped: int = skipped) -> Place:
-            return runs.locate(start * 4 // 3 + skipped, -(-end * 4 // 3) + skipped)
-
-        yield from _decoded("base64", binascii.a2b_base64(whole), locate, least)
+    last = len(joined) - 4  # the last group is zeros
+    alignments = {
+        6 * skipped: binascii.a2b_base64(joined[skipped : last + skipped]) for skipped in range(4)
+    }
+    yield from _decoded("base64", alignments, runs.locate, least)
 
 
 # By RE2, because it looks at a long line once, not once from every character on.
@@ -257,14 +279,8 @@ def base32_segments(data: bytes, least: Least) -> Iterator[Segment]:
         joined = runs.joined()
         number = int(joined.translate(_BASE32_DIGITS), 32)
         size = len(joined) * 5 // 8 + 1
-        for shift in range(8):
-
-            def locate(start: int, end: int, shift: int = shift, runs: _Runs = runs) -> Place:
-                first, last = start * 8 - 8 + shift, end * 8 - 8 + shift
-                return runs.locate(max(first, 0) // 5, -(-last // 5))
-
-            decoded = (number << shift).to_bytes(size, "big")
-            yield from _decoded("base32", decoded, locate, least)
+        alignments = {shift - 8: (number << shift).to_bytes(size, "big") for shift in range(8)}
+        yield from _decoded("base32", alignments, runs.locate, least)
 
 
 def hex_segments(folded: bytes, unfold: Locate, least: Least) -> Iterator[Segment]:
@@ -277,13 +293,13 @@ def hex_segments(folded: bytes, unfold: Locate, least: Least) -> Iterator[Segmen
         return
     runs = _Runs(folded, folded, tokens, group=2, fill=b"0")
     joined = runs.joined()
-    for skipped in range(2):
-
-        def locate(start: int, end: int, skipped: int = skipped) -> Place:
-            return unfold(*runs.locate(start * 2 + skipped, end * 2 + skipped))
-
-        decoded = binascii.unhexlify(joined[skipped : len(joined) - skipped])
-        yield from _decoded("hex", decoded, locate, least)
+    alignments = {
+        4 * skipped: binascii.unhexlify(joined[skipped : len(joined) - skipped])
+        for skipped in range(2)
+    }
+    yield from _decoded(
+        "hex", alignments, lambda start, end: unfold(*runs.locate(start, end)), least
+    )
 
 
 # --- escapes ----------------------------------------------------------------------
@@ -298,7 +314,7 @@ _ESCAPE = re.compile(
     rb"|u(?P<four>[0-9A-Fa-f]{4})|[uU]\{(?P<braced>[0-9A-Fa-f]{1,8})\}"
     rb"|U(?P<eight>[0-9A-Fa-f]{8})|x(?P<byte>[0-9A-Fa-f]{2})"
     rb"|(?P<octal>[0-3][0-7]{2})|(?P<plain>[nrtbf\"'/\\]))"
-    rb"|0x(?P<listed>[0-9A-Fa-f]{2})(?![0-9A-Fa-f])(?:[, ]+(?=0x))?"
+    rb"|0x(?<![0-9A-Za-z]0x)(?P<listed>[0-9A-Fa-f]{2})(?![0-9A-Fa-f])(?:[, ]+(?=0x))?"
 )
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 
@@ -342,7 +358,8 @@ def escape_segments(data: bytes) -> Iterator[Segment]:
         return _from(escapes(), start), _from(escapes(), end - 1, last=1)
 
     yield Segment("escaped", made, locate, exact=True)
-    yield from _unpacked("escaped", made, locate)
+    if _packs(made):
+        yield from _unpacked("escaped", made, locate)
 
 
 def _escape_map(data: bytes) -> tuple[list[int], list[int], list[int]]:
@@ -375,10 +392,13 @@ _STREAM_HEADS = (b"\x1f\x8b\x08", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\
 _STREAM = re.compile(b"|".join(map(re.escape, _STREAM_HEADS)))
 
 
+def _packs(data: bytes) -> bool:
+    """Whether there could be a packed stream."""
+    return (b"\x78" in data or b"\x1f" in data) and _STREAM.search(data) is not None
+
+
 def _unpacked(name: str, data: bytes, outer: Locate) -> Iterator[Segment]:
     """Unpack gzip and zlib streams that begin anywhere in decoded bytes."""
-    if not any(head in data for head in _STREAM_HEADS):
-        return
     at = tried = 0
     left = UNPACKED_BYTES_MAX
     while tried < STREAMS_MAX and left > 0 and (found := _STREAM.search(data, at)):

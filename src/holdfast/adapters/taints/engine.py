@@ -189,7 +189,8 @@ def _is_number(level: Level, start: int, end: int) -> bool:
     before = -1
     for index in range(start, end):
         first, last = level.unfold(index, index + 1)
-        if before >= 0 and (first - before > DIGITS_GAP_MAX or b"\n" in data[before:first]):
+        between = data[before:first].translate(None, _CONTINUATIONS) if before >= 0 else b""
+        if len(between) > DIGITS_GAP_MAX or b"\n" in between:
             return False
         before = last
     first, last = level.unfold(start, end)

@@ -20,13 +20,14 @@ _LOWER = bytes(range(256)).lower()
 _IS_KEPT = [code in _KEPT for code in range(256)]
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
-# Letters of Cyrillic, Greek and others by the Latin letter they look like. Capitals
-# stand here only where their small form looks like another letter or like none.
+# Small letters of Cyrillic, Greek and others by the Latin letter they look like. Where
+# capital and small form look like different ones (Greek eta, nu, upsilon) the capital's
+# counts: both have to become the same.
 _LOOK_ALIKE = {
     "a": "аɑα", "b": "вβьƄ", "c": "сϲᴄ", "d": "ԁɗ", "e": "еєεҽ", "f": "ƒϝ", "g": "ɡց",
-    "h": "һнհΗ", "i": "іιıɩӏ", "j": "јϳʝ", "k": "кκқ", "l": "ⅼǀ", "m": "мμ", "n": "пηոΝ",
-    "o": "оοσօ", "p": "рρ", "q": "ԛզ", "r": "гʀ", "s": "ѕꜱʂ", "t": "тτ", "u": "υսʋц",
-    "v": "νѵᴠ", "w": "ԝωѡա", "x": "хχ", "y": "уүγΥ", "z": "ζᴢ",
+    "h": "һнհη", "i": "іιıɩӏ", "j": "јϳʝ", "k": "кκқ", "l": "ⅼǀ", "m": "мμ", "n": "пոν",
+    "o": "оοσօ", "p": "рρ", "q": "ԛզ", "r": "гʀ", "s": "ѕꜱʂ", "t": "тτ", "u": "սʋц",
+    "v": "ѵᴠ", "w": "ԝωѡա", "x": "хχ", "y": "уүγυ", "z": "ζᴢ",
 }  # fmt: skip
 _LATIN = {like: latin for latin, likes in _LOOK_ALIKE.items() for like in likes}
 FOLDS_KEPT_MAX = 20_000
@@ -71,19 +72,19 @@ def fold(data: bytes) -> bytes:
     return data.translate(_LOWER, _DROPPED)
 
 
-def reversed_fold(folded: bytes) -> bytes:
-    """Return a fold back to front, by characters."""
-    return folded[::-1] if folded.isascii() else folded.decode()[::-1].encode()
+def backwards(value: bytes) -> bytes:
+    """Return a value back to front, by characters."""
+    return value.decode("utf-8", ERRORS)[::-1].encode("utf-8", ERRORS)
 
 
-_ROT13 = bytes.maketrans(
-    b"abcdefghijklmnopqrstuvwxyz", b"nopqrstuvwxyzabcdefghijklm"
-)  # of a fold, which has no capitals
+_SMALL = bytes(range(ord("a"), ord("z") + 1))
+_MOVED = _SMALL[13:] + _SMALL[:13]
+_ROT13 = bytes.maketrans(_SMALL + _SMALL.upper(), _MOVED + _MOVED.upper())
 
 
-def rot13_fold(folded: bytes) -> bytes:
-    """Return a fold with its letters moved by half the alphabet."""
-    return folded.translate(_ROT13)
+def rot13(value: bytes) -> bytes:
+    """Return a value with its ASCII letters moved by half the alphabet."""
+    return value.translate(_ROT13)
 
 
 def positions(data: bytes) -> list[int]:

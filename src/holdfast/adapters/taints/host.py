@@ -6,6 +6,7 @@
   raise `Unavailable`: a session that had values is never taken for one without.
 - A process that dies or does not answer in time is ended; the call that saw it
   raises `Unavailable`, the next one starts another.
+- The process also ends with the thread that started it, and with its line.
 - Values go over a socket pair, from buffers that are overwritten afterwards; nothing
   of them is in arguments, environment, logs or errors.
 """
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from holdfast.adapters.taints.frames import (
@@ -39,6 +41,7 @@ ANSWER_SECONDS_MAX = 10.0
 BUILD_SECONDS_PER_VALUE = 0.001  # what a scan may take more, for it may have to build
 EXIT_SECONDS_MAX = 10.0
 LINGER_MS = 1
+RECEIVED_BYTES = 64 * 1024
 BUFFER_BYTES = 1024 * 1024
 _ROOT = str(Path(__file__).resolve().parents[3])
 _START = (
@@ -95,8 +98,10 @@ class WorkerTaintMatcher:
         self._seconds = answer_seconds_max
         self._worker: _Worker | None = None
         self._turn = asyncio.Lock()
+        self._asking = 0
         self._loaded: dict[str, int] = {}
         self._lost: set[str] = set()
+        self._here: set[str] = set()
 
     @property
     def pid(self) -> int | None:
@@ -111,6 +116,7 @@ class WorkerTaintMatcher:
             Unavailable: the process does not answer.
         """
         frame = load_request(session, taints)
+        self._here.add(session)
         try:
             count = _number(await self._ask(frame))
         finally:
@@ -157,10 +163,10 @@ class WorkerTaintMatcher:
     async def forget(self, session: str) -> None:
         """Drop a session's values: the process has ended when this returns."""
         async with self._turn:
-            held = self._loaded.pop(session, 0)
-            self._lost.discard(session)
-            if held:
+            self._loaded.pop(session, None)
+            if session in self._here:
                 await self._end()
+            self._lost.discard(session)
 
     async def aclose(self) -> None:
         """Drop everything; the next call starts anew."""
@@ -179,16 +185,28 @@ class WorkerTaintMatcher:
         """Ask and await the answer, in turn; a caller who leaves does not leave it half said."""
         if len(frame) > FRAME_BYTES_MAX:
             raise Unavailable("that is more than the taint matcher takes at once")
-        return await asyncio.shield(asyncio.ensure_future(self._exchange(frame)))
+        talk = _Talk(frame)
+        if self._worker is not None and not self._asking and len(frame) < BUFFER_BYTES:
+            talk.begin(self._worker.line)
+            if talk.complete:
+                return _content(talk)
+        self._asking += 1
+        task = asyncio.ensure_future(self._exchange(talk))
+        task.add_done_callback(self._asked)
+        return await asyncio.shield(task)
 
-    async def _exchange(self, frame: bytearray) -> object:
+    def _asked(self, _task: asyncio.Task[object]) -> None:
+        self._asking -= 1
+
+    async def _exchange(self, talk: _Talk) -> object:
         building = BUILD_SECONDS_PER_VALUE * max(self._loaded.values(), default=0)
         async with self._turn:
             try:
                 if self._worker is None:
                     self._worker = _Worker()
                 async with asyncio.timeout(self._seconds + building):
-                    told, content = read_answer(await _talk(self._worker.line, frame))
+                    await talk.go_on(self._worker.line)
+                return _content(talk)
             except (OSError, EOFError, ValueError, TimeoutError) as error:
                 await self._end()
                 raise Unavailable(
@@ -197,60 +215,83 @@ class WorkerTaintMatcher:
             except asyncio.CancelledError:
                 await self._end()  # the loop ends; an answer left unread would be the next one's
                 raise
-        if told is Told.TOO_LARGE:
-            raise TooLarge(str(content))
-        if told is not Told.DONE:
-            raise Unavailable(f"the taint matcher failed: {content}")
-        return content
 
     async def _end(self) -> None:
         """End the process; every session that had values has lost them."""
         worker, self._worker = self._worker, None
         self._lost.update(self._loaded)
+        self._here.clear()
         if worker is not None:
             await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(worker.end)))
 
 
-async def _talk(line: socket.socket, frame: bytearray) -> bytearray:
-    loop = asyncio.get_running_loop()
-    if len(frame) < BUFFER_BYTES:
-        whole = bytearray(HEADER.pack(len(frame))) + frame
-        try:
-            await loop.sock_sendall(line, whole)
-        finally:
-            whole[:] = bytes(len(whole))
-    else:
-        await loop.sock_sendall(line, HEADER.pack(len(frame)))
-        await loop.sock_sendall(line, frame)
-    _linger(line)
-    (size,) = HEADER.unpack(await _receive(line, HEADER.size))
-    if not 0 < size <= FRAME_BYTES_MAX:
-        raise ValueError("an answer has a length")
-    return await _receive(line, size)
+class _Talk:
+    """One request and its answer, as far as they have got."""
 
+    __slots__ = ("_frame", "_got", "_sent")
 
-def _linger(line: socket.socket) -> None:
-    """Wait a moment for the answer, right here.
+    def __init__(self, frame: bytearray) -> None:
+        self._frame = frame
+        self._sent = -HEADER.size  # the header comes first
+        self._got = bytearray()
 
-    Most come at once, and a turn of the loop would cost more than the wait; it is as
-    long as a scan in this process would keep the loop.
-    """
-    waiting = select.poll()
-    waiting.register(line, select.POLLIN)
-    waiting.poll(LINGER_MS)
+    @property
+    def complete(self) -> bool:
+        """Whether all of the answer is there."""
+        return len(self._got) >= HEADER.size and len(self._got) >= self._size()
 
+    @property
+    def answer(self) -> memoryview:
+        """The answer without its header."""
+        return memoryview(self._got)[HEADER.size :]
 
-async def _receive(line: socket.socket, size: int) -> bytearray:
-    loop = asyncio.get_running_loop()
-    frame = bytearray(size)
-    with memoryview(frame) as view:
-        at = 0
-        while at < size:
-            count = await loop.sock_recv_into(line, view[at:])
-            if count == 0:
+    def _size(self) -> int:
+        (size,) = HEADER.unpack_from(self._got)
+        if not 0 < size <= FRAME_BYTES_MAX:
+            raise ValueError("an answer has a length")
+        return HEADER.size + int(size)
+
+    def begin(self, line: socket.socket) -> None:
+        """Send what can be sent at once, and wait a moment for the answer, right here.
+
+        Most come at once, and a turn of the loop would cost more than the wait, which
+        is as long as a scan in this process would keep the loop. What fails here
+        fails again in `go_on`.
+        """
+        with suppress(OSError):
+            self._sent += line.send(HEADER.pack(len(self._frame)))
+            if self._sent == 0:
+                self._sent += line.send(self._frame)
+            if self._sent == len(self._frame):
+                waiting = select.poll()
+                waiting.register(line, select.POLLIN)
+                if waiting.poll(LINGER_MS):
+                    self._got += line.recv(RECEIVED_BYTES)
+
+    async def go_on(self, line: socket.socket) -> None:
+        """Send the rest and await the rest."""
+        loop = asyncio.get_running_loop()
+        if self._sent < 0:
+            await loop.sock_sendall(line, HEADER.pack(len(self._frame))[self._sent :])
+            self._sent = 0
+        if self._sent < len(self._frame):
+            with memoryview(self._frame) as view:
+                await loop.sock_sendall(line, view[self._sent :])
+            self._sent = len(self._frame)
+        while not self.complete:
+            piece = await loop.sock_recv(line, RECEIVED_BYTES)
+            if not piece:
                 raise EOFError
-            at += count
-    return frame
+            self._got += piece
+
+
+def _content(talk: _Talk) -> object:
+    told, content = read_answer(bytes(talk.answer))
+    if told is Told.TOO_LARGE:
+        raise TooLarge(str(content))
+    if told is not Told.DONE:
+        raise Unavailable(f"the taint matcher failed: {content}")
+    return content
 
 
 def _number(content: object) -> int:

@@ -14,7 +14,7 @@ time; small ones are joined to bigger ones, so that there are never many.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
@@ -23,7 +23,7 @@ from ahocorasick_rs import BytesAhoCorasick
 
 from holdfast.adapters.taints import likeness
 from holdfast.adapters.taints.decoding import Least
-from holdfast.adapters.taints.folding import fold, positions, reversed_fold, rot13_fold, width
+from holdfast.adapters.taints.folding import backwards, fold, positions, rot13, width
 from holdfast.core.labels import Sensitivity
 from holdfast.ports.taints import Taint
 
@@ -189,12 +189,14 @@ class Registry:
         for index in range(first, len(self.entries)):
             entry = self.entries[index]
             if entry.how is How.PATTERN:
-                folded = fold(bytes(entry.value))
-                folds += ((data, Pattern(index, view)) for view, data in _forms(folded))
-                for at, piece in _seeds(entry, folded):
+                value = bytes(entry.value)
+                forms = {fold(form): view for view, form in reversed(_forms(value))}
+                folds += ((data, Pattern(index, view)) for data, view in forms.items())
+                for at, piece in _seeds(entry, fold(value)):
                     pieces.setdefault(piece, []).append((index, at))
             elif entry.how is not How.NOT:
-                literals += ((data, Pattern(index)) for data in _cases(bytes(entry.value)))
+                forms = {data: view for view, data in reversed(_literals(entry))}
+                literals += ((data, Pattern(index, view)) for data, view in forms.items())
         # A piece that many values have, as a domain, tells nothing and would cost much.
         folds += (
             (piece, Pattern(index, "changed", at))
@@ -213,13 +215,15 @@ def _reach(entry: Entry) -> int:
     return min(REACH_FACTOR * size + REACH_MORE, max(REACH_CHARS, 3 * size + REACH_MORE))
 
 
-def _forms(folded: bytes) -> Iterator[tuple[str, bytes]]:
-    yield "", folded
-    seen = {folded}
-    for view, data in (("reversed", reversed_fold(folded)), ("rot13", rot13_fold(folded))):
-        if data not in seen:
-            seen.add(data)
-            yield view, data
+def _forms(value: bytes) -> list[tuple[str, bytes]]:
+    return [("", value), ("reversed", backwards(value)), ("rot13", rot13(value))]
+
+
+def _literals(entry: Entry) -> list[tuple[str, bytes]]:
+    """A value as it can stand in a level whose ASCII letters were made small."""
+    value = bytes(entry.value)
+    forms = _forms(value) if entry.how is How.LITERAL else [("", value)]
+    return [(view, data) for view, form in forms for data in sorted(_cases(form))]
 
 
 def _seeds(entry: Entry, folded: bytes) -> list[tuple[int, bytes]]:
@@ -235,7 +239,6 @@ def _seeds(entry: Entry, folded: bytes) -> list[tuple[int, bytes]]:
 
 
 def _cases(value: bytes) -> set[bytes]:
-    """A value as it can stand in a level whose ASCII letters were made small."""
     text = value.decode("utf-8", "surrogateescape")
     forms = (text, text.lower(), text.upper(), text.casefold())
     return {form.encode("utf-8", "surrogateescape").lower() for form in forms}
