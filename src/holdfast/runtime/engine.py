@@ -38,7 +38,7 @@ from holdfast.core.facts import Facts
 from holdfast.core.view import FinishedTurn, Recorded, SessionView
 from holdfast.ports.store import Lease
 from holdfast.runtime.batch import Batch
-from holdfast.runtime.host import Handled, Host, Mail
+from holdfast.runtime.host import Handled, Host, Mail, fail_all
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import Inbox
 from holdfast.runtime.index import Indexer, cleared
@@ -46,7 +46,7 @@ from holdfast.runtime.journal import Journal
 from holdfast.runtime.snapshot import Snapshots
 from holdfast.runtime.stream import translate
 from holdfast.runtime.tenure import Tenure
-from holdfast.runtime.waiters import TurnWaiters
+from holdfast.runtime.waiters import TurnWaiters, turn_of
 from holdfast.runtime.window import Bodies
 from holdfast.runtime.workers import Workers
 
@@ -221,13 +221,13 @@ class Engine:
             await self._keep_reports(batch, error)
         except (Fenced, Conflict) as error:
             # Nothing was appended: whoever leads now can carry the commands out.
-            _fail_all(batch, LeaseHeld(f"the session's lease is lost: {error.message}"))
+            fail_all(batch, LeaseHeld(f"the session's lease is lost: {error.message}"))
             raise
         except HoldfastError as error:
-            _fail_all(batch, error)
+            fail_all(batch, error)
             raise
         except BaseException:
-            _fail_all(batch, Interrupted("the session is not led here any more"))
+            fail_all(batch, Interrupted("the session is not led here any more"))
             raise
 
     async def _commit_or_retry(self, batch: list[Mail]) -> None:
@@ -287,7 +287,7 @@ class Engine:
         if decision.error is not None:
             draft.refusals.append((mail, decision.error))
         else:
-            last, turn = draft.view.version, _turn_of(draft.view)
+            last, turn = draft.view.version, turn_of(draft.view)
             draft.answers.append((mail, Handled(first if decision.own else 0, last, turn)))
 
     async def _answer_known(self, mail: Mail) -> bool:
@@ -390,14 +390,3 @@ class Engine:
             mail.fail(error)
         self._turns.close(error.message)
 
-
-def _turn_of(view: SessionView) -> int:
-    """The turn a message has just started or joined."""
-    if view.turn is not None:
-        return view.turn.id
-    return view.last_turn.id if view.last_turn else 0
-
-
-def _fail_all(batch: list[Mail], error: HoldfastError) -> None:
-    for mail in batch:
-        mail.fail(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,6 +125,12 @@ class Mail:
         if not self.future.done():
             self.future.set_exception(error)
             self.future.exception()  # nobody may be waiting; that is no warning
+
+
+def fail_all(batch: Iterable[Mail], error: HoldfastError) -> None:
+    """Tell everybody who waits that it failed."""
+    for mail in batch:
+        mail.fail(error)
 
 
 def check_command_id(id: object) -> None:

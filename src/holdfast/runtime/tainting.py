@@ -64,6 +64,7 @@ class Taints:
         self._together: dict[str, list[str]] = {}
         self._durable: list[Taint] = []
         self._read = False
+        self._held = 0
         self._order = asyncio.Lock()
 
     @property
@@ -148,7 +149,12 @@ class Taints:
         await self.ready()
         if not self.ids:
             return ()
-        return await self._matcher.scan(self.session, text)
+        try:
+            return await self._matcher.scan(self.session, text)
+        except Unavailable:  # it was started anew, or has to be: once more with all values
+            self._read = False
+            await self.ready()
+            return await self._matcher.scan(self.session, text)
 
     async def ready(self) -> None:
         """See to it that all values are known here and to the matcher.
@@ -164,7 +170,7 @@ class Taints:
 
     async def _load(self) -> None:
         async with self._order:
-            if self._read and self.ids and not await self._matcher.known(self.session):
+            if self._read and await self._matcher.known(self.session) < self._held:
                 self._read = False  # the matcher was started anew
             taints: list[Taint] = []
             if not self._read:
@@ -172,6 +178,7 @@ class Taints:
             taints += [*self._durable, *self._fresh.values()]
             if taints:
                 await self._matcher.load(self.session, taints)
+                self._held = await self._matcher.known(self.session)
             for taint in self._durable:
                 taint.value[:] = bytes(len(taint.value))
             self._durable.clear()

@@ -59,3 +59,10 @@ class TurnWaiters:
                     future.set_exception(Interrupted(why))
                     future.exception()
         self._futures.clear()
+
+
+def turn_of(view: SessionView) -> int:
+    """The turn that a message has just started or joined."""
+    if view.turn is not None:
+        return view.turn.id
+    return view.last_turn.id if view.last_turn else 0
