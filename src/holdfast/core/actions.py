@@ -95,6 +95,7 @@ class Action:
         flow: what a tool declares of the flow of information.
         found: what detectors made of a message; None if none has looked at it.
         to: where a model's call, or the call that a message leads to, goes.
+        hosts: the hosts that a tool's arguments name; "?" for one that is not certain.
     """
 
     kind: ActionKind
@@ -115,3 +116,4 @@ class Action:
     flow: Flow | None = None
     found: Inspected | None = None
     to: Destination | None = None
+    hosts: tuple[str, ...] = ()

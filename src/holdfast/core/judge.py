@@ -22,6 +22,7 @@ from holdfast.core.guards import (
     lifecycle,
     offer,
     permission,
+    restricted,
     sensitivity,
 )
 from holdfast.core.verdicts import ALLOW, Allow, Ask, Deny, Verdict, join
@@ -42,6 +43,7 @@ GUARDS: tuple[tuple[str, Guard], ...] = (
     (injection.NAME, injection.check),
     (offer.NAME, offer.check),
     (permission.NAME, permission.check),
+    (restricted.NAME, restricted.check),
     (sensitivity.NAME, sensitivity.check),
 )
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from holdfast.core.plans import PlanStep
 from holdfast.core.tools import Operation, ToolSpec
 
 Json = object
@@ -121,6 +122,19 @@ class Tool(Protocol):
 
     async def run(self, arguments: Mapping[str, Json], context: ToolContext) -> ToolOutcome:
         """Do the work."""
+        ...
+
+
+@runtime_checkable
+class PlanningTool(Tool, Protocol):
+    """A tool by which a model declares its plan; the runtime fixes it before it runs."""
+
+    def plan(self, arguments: Mapping[str, Json]) -> tuple[PlanStep, ...]:
+        """The steps that a call declares.
+
+        Raises:
+            InvalidInput: they are none.
+        """
         ...
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from holdfast.core.accounts import Account
 from holdfast.core.authority import Authority
@@ -13,16 +15,24 @@ from holdfast.core.events import Admitted, Configured, EffectEnded, Event, Refus
 from holdfast.core.messages import Message
 from holdfast.core.session import evolve
 from holdfast.core.view import Question, Recorded, SessionView
-from holdfast.ports.store import CommandDone, IndexRow, PendingKind
+from holdfast.ports.store import CommandDone, GrantChange, IndexRow, PendingKind
 from holdfast.runtime import questions
 from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.host import Handled, Mail
 from holdfast.runtime.journal import Extras, Journal
-from holdfast.runtime.tainting import Taints
 from holdfast.runtime.window import edit_of, messages_of
 
 GROWS = (Admitted, Configured)
 """Events that may be refused when the disk is full; all others may use the reserve."""
+
+
+class Brought(Protocol):
+    """Knows the rows that go with what events bring in."""
+
+    def changes(
+        self, view: SessionView, events: Sequence[Event], now_ms: int
+    ) -> tuple[GrantChange, ...]:
+        """The rows to write and to remove."""
 
 
 @dataclass(slots=True)
@@ -111,7 +121,7 @@ class Batch:
             self.settled.append((PendingKind.COMMAND, mail.id))
 
     def extras(
-        self, authority: AuthorityReader, index: IndexRow, journal: Journal, taints: Taints
+        self, authority: AuthorityReader, index: IndexRow, journal: Journal, content: Brought
     ) -> Extras:
         """What goes with the append beside the events."""
         events = [event for event, _ in self.events]
@@ -127,7 +137,7 @@ class Batch:
             grants=(
                 *authority.grant_changes(events),
                 *authority.rule_changes(self.view, events),
-                *taints.rows(events),
+                *content.changes(self.view, events, self.now_ms),
             ),
             index=index,
             urgent=self.urgent,

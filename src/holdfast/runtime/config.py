@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from holdfast.core.decide.content import check_settings
 from holdfast.core.errors import InvalidInput, LiteralSecret, NotYetSupported
 from holdfast.core.gitstate import GitState
+from holdfast.core.labels import TRUSTED, Label
 from holdfast.core.messages import Message
 from holdfast.core.policyform import policy_of
 from holdfast.core.quantities import Usage
@@ -170,6 +171,7 @@ class AgentResult:
         usage: of all model calls of the run.
         tool_calls_count: tool calls that were carried out.
         version: version of the log at which the run ended.
+        label: of the answer; untrusted where strangers' words may have shaped it.
     """
 
     text: str
@@ -177,6 +179,7 @@ class AgentResult:
     usage: Usage
     tool_calls_count: int
     version: int
+    label: Label = TRUSTED
 
 
 @dataclass(frozen=True, slots=True)

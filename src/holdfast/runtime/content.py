@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from holdfast.core.commands import Command, ToolEnded
+from holdfast.core.events import Event
 from holdfast.core.facts import Facts
 from holdfast.core.ids import EffectRef
 from holdfast.core.labels import Integrity, Label, Sensitivity
@@ -14,12 +15,14 @@ from holdfast.core.messages import Message, Part
 from holdfast.core.routing import Destination
 from holdfast.core.security import Security
 from holdfast.core.view import SessionView
+from holdfast.ports.store import GrantChange
 from holdfast.runtime.examining import Examining
 from holdfast.runtime.host import Host, Mail
 from holdfast.runtime.inspecting import Inspecting
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.normalise import Prepared
 from holdfast.runtime.tainting import Taints
+from holdfast.runtime.userrisk import UserRisk
 from holdfast.runtime.veil import LiveOutput, Publish, Shown, Veil
 from holdfast.runtime.window import Bodies
 
@@ -41,6 +44,9 @@ class _Calls(Protocol):
 
     def prepared_at(self, ref: EffectRef) -> Prepared | None:
         """The call that a reference of the running turn names."""
+
+
+GrantChanges = tuple[GrantChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ class Content:
         host = engine.host
         self._engine = engine
         self.taints = Taints(engine.journal, host.detectors.taints)
+        self.risk = UserRisk(engine.journal)
         self.veil = Veil(self.taints, host.detectors.taints)
         self.inspecting = Inspecting(host.detectors, self.taints, self.veil)
         self.examining = Examining(engine, host.registry, self.taints, make, spawn)
@@ -88,6 +95,7 @@ class Content:
             inspected=mail.found,
             examined=self.examining.current(view),
             security=self.security(view),
+            risk=self.risk.current,
         )
 
     async def inspected(self, batch: list[Mail]) -> list[Mail]:
@@ -97,7 +105,17 @@ class Content:
             if mail.refused is None and mail.inspected is not mail.command:
                 mail.found = await self.inspecting.command(mail.command, security)
                 mail.inspected = mail.command
+        if any(mail.found is not None and mail.found.kinds for mail in batch):
+            await self.risk.read(self._engine.view)
         return batch
+
+    def changes(self, view: SessionView, events: Sequence[Event], now_ms: int) -> GrantChanges:
+        """The rows that an append writes for what these events brought."""
+        return (*self.taints.rows(events), *self.risk.changes(view, events, now_ms))
+
+    def written(self, events: Sequence[Event]) -> None:
+        """The events are durable, and their rows with them."""
+        self.taints.written(events)
 
     async def result(self, ended: ToolEnded, prepared: Prepared) -> ToolEnded:
         """Look at what a tool brought in."""

@@ -318,11 +318,11 @@ class Engine:
                 await self.host.store.drop_pending(self.journal.stream, kind, id)
             return
         index = self._indexer.row(draft.view) if self._indexer else cleared(draft.view)
-        authority, taints = self.workers.authority, self.workers.content.taints
-        extras = draft.extras(authority, index, self.journal, taints)
+        authority, content = self.workers.authority, self.workers.content
+        extras = draft.extras(authority, index, self.journal, content)
         await self.journal.append(draft.events, now_ms=draft.now_ms, extras=extras)
         authority.written(draft.accounts)
-        taints.written(event for event, _ in draft.events)
+        content.written([event for event, _ in draft.events])
         turn_ended = self._fold(draft)
         self.workers.reconcile()  # at once: what follows may wait for the store
         if self.view.wiped:
@@ -389,4 +389,3 @@ class Engine:
         for mail in self._inbox.drop():
             mail.fail(error)
         self._turns.close(error.message)
-

@@ -9,6 +9,8 @@ from typing import Any
 from holdfast.core.commands import Send
 from holdfast.core.decide.money import EXCEEDED
 from holdfast.core.errors import Cancelled, Denied, Interrupted, InvalidInput, ProviderFailed
+from holdfast.core.guards import sensitivity
+from holdfast.core.labels import TRUSTED
 from holdfast.core.messages import user
 from holdfast.core.settings import QueuePolicy
 from holdfast.core.view import FinishedTurn, SessionView
@@ -112,7 +114,7 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
             if finished.reason in ("user", "interrupt"):
                 raise Cancelled("the turn was cancelled")
             raise Interrupted(f"the turn ended without an answer: {finished.reason}")
-        if finished.outcome == "failed" and finished.reason == EXCEEDED:
+        if finished.outcome == "failed" and _by_gate(finished.reason):
             raise Denied(finished.detail)
         if finished.outcome == "failed":
             raise ProviderFailed(finished.detail or finished.reason)
@@ -127,6 +129,7 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
             usage=finished.usage,
             tool_calls_count=finished.tool_calls,
             version=finished.version,
+            label=message.label if message else TRUSTED,
         )
 
     async def stream(
@@ -250,3 +253,8 @@ async def _run_of(
                 sending.result()
     finally:
         upcoming.cancel()
+
+
+def _by_gate(reason: str) -> bool:
+    """Whether a turn failed because its model call was not to happen."""
+    return reason in (EXCEEDED, "denied_by_person") or reason.startswith(f"{sensitivity.NAME}.")

@@ -35,6 +35,7 @@ from holdfast.runtime.veil import Veil
 
 RESULT_CHARS_MAX = 400_000
 FIELD_CHARS_MIN = 6
+UNSEEN = "[withheld: the tool ran, but what it said could not be looked through]"
 _log = logging.getLogger("holdfast")
 
 WORST = Inspected(level=Sensitivity.CRITICAL, weak=("the detectors failed",))
@@ -96,23 +97,24 @@ class Inspecting:
             return ended
         content = part.content[:RESULT_CHARS_MAX]
         extra = list(_private(content, flow)) if security.enabled else []
+        facts = ended.metadata
         try:
             found = await self.text(content, security, extra)
-        except Exception:  # a detector's bug: it is taken for the worst
-            _log.exception("a tool's result could not be inspected")
-            found = WORST
+            part = replace(part, content=await self.veil.result(part.content, security))
+            facts = await self.veil.result(facts, security)
+        except Exception as failure:  # taken for the worst, and nobody sees it
+            _log.warning("a tool's result could not be inspected: %s", type(failure).__name__)
+            found, facts = WORST, "{}"
+            part = replace(part, content=UNSEEN, is_error=True)
         label = ended.message.label
         if flow.reads is Reads.TRUSTED and given and found.threat is not Threat.BLOCKED:
             label = replace(label, integrity=Integrity.TRUSTED)
         label = label.join(Label(sensitivity=max(found.level, flow.produces)))
-        message = replace(ended.message, label=label)
-        if found is not WORST:
-            kept = await self.veil.result(part.content, security)
-            part = replace(part, content=kept)
-            message = replace(message, parts=(part,))
         if found.threat is Threat.BLOCKED and security.injection is InjectionDefense.ALL:
             text = f"[withheld: it looks like an injected instruction ({found.reasons[0]})]"
-            message = replace(message, parts=(replace(part, content=text, is_error=True),))
+            part = replace(part, content=text, is_error=True)
+        message = replace(ended.message, label=label, parts=(part,))
+        ended = replace(ended, metadata=facts)
         return replace(ended, message=message, found=found, exposes=flow.produces)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from holdfast.core.commands import Command, ModelEnded, ToolEnded
-from holdfast.core.errors import HoldfastError
+from holdfast.core.commands import Command, FixPlan, ModelEnded, ToolEnded
+from holdfast.core.errors import HoldfastError, NotNow
 from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
-from holdfast.core.labels import Label
+from holdfast.core.labels import Integrity, Label
 from holdfast.core.messages import Message, ToolUse, tool_result
 from holdfast.core.routing import Destination
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.model import ModelClient, ModelRequest
-from holdfast.ports.tool import ToolContext
+from holdfast.ports.tool import PlanningTool, ToolContext
 from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.host import Host, Mail
 from holdfast.runtime.hub import Hub
@@ -172,6 +172,7 @@ class Maker:
                 ran=False,
             )
         try:
+            self._fix_plan(prepared)
             performed = await self.content.performed(prepared)
         except HoldfastError as error:
             return _not_run(effect, prepared.use, error)
@@ -189,6 +190,20 @@ class Maker:
         finally:
             if live is not None:
                 await live.finish()
+
+    def _fix_plan(self, prepared: Prepared) -> None:
+        """Fix the plan that a model declares, as long as nobody else can be its author.
+
+        Raises:
+            NotNow: untrusted content has been read.
+            InvalidInput: it is no plan.
+        """
+        if not isinstance(prepared.tool, PlanningTool):
+            return
+        steps = prepared.tool.plan(prepared.arguments)
+        if self._engine.view.label.integrity is Integrity.UNTRUSTED:
+            raise NotNow("a plan is declared before anything untrusted is read")
+        self._engine.report(FixPlan(steps=steps, source="model"))
 
     def prepared_of(self, effect: OpenEffect) -> Prepared | None:
         """The normalised call behind an intent, or None if it is not in the window."""

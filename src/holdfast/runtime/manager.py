@@ -93,8 +93,6 @@ class Core(Sweeping):
         self._closing = False
         self.trust = Trust()
 
-    # --- life ----------------------------------------------------------------------
-
     async def ready(self) -> None:
         """Open the stores if they are not; `bootstrap` says how."""
 

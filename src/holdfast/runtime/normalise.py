@@ -30,6 +30,7 @@ from holdfast.ports.registry import Registry
 from holdfast.ports.shell import NoShell, ShellParser
 from holdfast.ports.tool import Json, Tool
 from holdfast.runtime.envelope import Crypto
+from holdfast.runtime.hosts import hosts_of
 from holdfast.runtime.paths import path_uses
 
 SUBJECT_BYTES_MAX = 4 * 1024
@@ -100,6 +101,7 @@ def prepare(
         subject=_subject(canonical, command),
         preview=_preview(canonical),
         flow=spec.flow,
+        hosts=hosts_of(spec, arguments, canonical),
     )
     return Prepared(use, action, tool, arguments)
 

@@ -15,20 +15,24 @@ from holdfast.core.errors import (
     SessionExists,
     SessionNotFound,
 )
-from holdfast.core.events import Event, Opened
+from holdfast.core.events import Event, Opened, Warned
 from holdfast.core.hooks import HookAction, HookEvent
 from holdfast.core.ids import generated_id, validate_id
 from holdfast.core.lifecycle import SessionState, decode_state
+from holdfast.core.session import evolve
+from holdfast.core.view import Recorded, SessionView
 from holdfast.ports.store import Health
 from holdfast.ports.taints import Taint
 from holdfast.runtime.config import (
     SessionConfig,
 )
 from holdfast.runtime.envelope import keyed_digest
+from holdfast.runtime.guarding import trifecta_of
 from holdfast.runtime.handle import Session
 from holdfast.runtime.hooks import HookEngine
 from holdfast.runtime.listing import Listing, resolve_workspace
 from holdfast.runtime.manager import Located
+from holdfast.runtime.offer import offered
 from holdfast.runtime.perform import clean
 from holdfast.runtime.tainting import stored_taints
 
@@ -93,7 +97,19 @@ class Sessions(Listing):
             system_prompt=clean(chosen.system_prompt or ""),
             git=git,
         )
-        return await self._open_new(opened, ())
+        return await self._open_new(opened, self._warnings(opened))
+
+    def _warnings(self, opened: Opened) -> tuple[Warned, ...]:
+        """What should be known of a session from the first moment on."""
+        view = evolve(SessionView(), Recorded(version=1, time_ms=0, event=opened))
+        specs = offered(view, self.registry.specs())
+        found = trifecta_of(specs, workspace=bool(view.settings.workspace))
+        if not found.complete or not view.settings.security.enabled:
+            return ()
+        parts = (("reads strangers' words", found.untrusted), ("reads private data", found.private))
+        told = [f"{what}: {', '.join(names[:8])}" for what, names in parts]
+        told.append(f"sends to others: {', '.join(found.egress[:8])}")
+        return (Warned(about="trifecta", subject="trifecta", detail="; ".join(told)),)
 
     @property
     def hooks(self) -> HookEngine:

@@ -29,12 +29,15 @@ from holdfast.core.events import (
     Opened,
     Outcome,
     Paused,
+    PlanFixed,
     Refused,
+    Relabelled,
     Resumed,
     StateSet,
     Warned,
     Wiped,
 )
+from holdfast.core.labels import Integrity
 from holdfast.core.messages import Message, ToolResult
 from holdfast.core.quantities import Usage
 from holdfast.core.view import YES, Recorded, SessionView
@@ -53,7 +56,8 @@ EVENT_TYPES: dict[str, str] = {
     "text_delta": "live: text, offset",
     "thinking_delta": "live: text",
     "tool_call_delta": "live: the model began to write a tool call: id, name",
-    "turn_end": "a model call ended: turn, text, usage, stop, outcome",
+    "turn_end": "a model call ended: turn, text, usage, stop, outcome; trusted is false "
+    "where strangers' words may have shaped the text",
     "tool_start": "a tool runs: id, name, attempt",
     "tool_output_delta": "live: id, name, delta",
     "tool_end": "a tool call has its result: id, name, output, exit_code, outcome",
@@ -63,6 +67,10 @@ EVENT_TYPES: dict[str, str] = {
     "confirmation_received": "a person answered: question, tool_id, decision, approved, note, by",
     "confirmation_timeout": "a question lapsed: question, tool_id, why, action_taken",
     "budget_warning": "an account is nearly used up: account, text",
+    "trifecta_warning": "the tools together could let text steal data: account, text",
+    "plan_fixed": "a plan was fixed: steps, source, by",
+    "relabelled": "a person lowered the label or began the risk anew: sensitivity, trusted, "
+    "risk, why, by",
     "cancel_requested": "the run is to end: why",
     "context_set": "what the model sees changed: reason, messages, tokens",
     "restarted": "an effect is repeated after a crash: effect, attempt",
@@ -266,6 +274,7 @@ def _ended(e: EffectEnded, b: SessionView, a: SessionView, r: Recorded) -> list[
         "outcome": e.outcome.value,
         "tool_calls": calls,
         "model": e.model,
+        "trusted": e.message is None or e.message.label.integrity is Integrity.TRUSTED,
     }
     return [("turn_end", data)]
 
@@ -308,6 +317,20 @@ def _warned(e: Warned, b: SessionView, a: SessionView, r: Recorded) -> list[Pair
     return [(f"{e.about}_warning", {"account": e.subject, "text": e.detail})]
 
 
+def _plan_fixed(e: PlanFixed, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
+    steps = [{"tool": one.tool, "times": one.times} for one in e.steps]
+    return [("plan_fixed", {"steps": steps, "source": e.source, "by": e.by})]
+
+
+def _relabelled(e: Relabelled, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
+    data: dict[str, object] = {
+        "sensitivity": a.label.sensitivity.name.lower(),
+        "trusted": a.label.integrity is Integrity.TRUSTED,
+        "risk": e.risk,
+    }
+    return [("relabelled", {**data, "why": e.why, "by": e.by})]
+
+
 def _wiped(e: Wiped, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
     return [("session_wiped", {"destroyed_at_ms": e.destroyed_at_ms, "key_epoch": e.key_epoch})]
 
@@ -333,6 +356,8 @@ _WRITERS: dict[type[Event], Writer] = {  # type: ignore[type-arg]  # each takes 
     StateSet: _state,
     CancelAsked: _cancel_asked,
     Warned: _warned,
+    PlanFixed: _plan_fixed,
+    Relabelled: _relabelled,
     Wiped: _wiped,
     Ended: _over,
 }

@@ -4,7 +4,6 @@ Only the commonest ways to say "ignore your instructions" and "show your prompt"
 """
 
 # A pattern or a sentence is read more easily on one line, however long.
-# ruff: noqa: E501
 
 from __future__ import annotations
 

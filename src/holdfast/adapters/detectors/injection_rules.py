@@ -13,7 +13,6 @@ count its hits in a corpus of honest texts.
 """
 
 # A pattern or a sentence is read more easily on one line, however long.
-# ruff: noqa: E501
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from holdfast.core.events import Configured, ContextSet, Details, Imported, Open
 from holdfast.core.guards.permission import outer_mode
 from holdfast.core.lifecycle import ENDED
 from holdfast.core.messages import estimate_tokens
-from holdfast.core.rules import Policy, Rule, check_policy
+from holdfast.core.rules import Policy, Rule, RuleEffect, check_policy, parse_rule
 from holdfast.core.security import Security
 from holdfast.core.settings import (
     EXTRA_CHARS_MAX,
@@ -191,6 +191,8 @@ def check_settings(settings: Settings) -> None:
         raise InvalidInput(settings.model.problem)
     if settings.security.problem:
         raise InvalidInput(f"security.{settings.security.problem} is out of range")
+    for text in settings.security.dangerous:
+        parse_rule(RuleEffect.DENY, text)
     plain = asdict(replace(settings, permission=None))
     of_content = plain.pop("security")  # it has a limit of its own
     _check_size("the settings", plain, SETTINGS_BYTES_MAX)
