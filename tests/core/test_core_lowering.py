@@ -62,7 +62,9 @@ def test_a_plan_holds_and_replaces_the_one_before() -> None:
     ],
     ids=["first", "last", "never below none", "often", "no step", "unknown", "another attempt"],
 )
-def test_a_call_that_starts_takes_its_step(events: tuple[Event, ...], left: tuple[int, ...]) -> None:
+def test_a_call_that_starts_takes_its_step(
+    events: tuple[Event, ...], left: tuple[int, ...]
+) -> None:
     """Once, however often it is attempted."""
     assert left == after(plan(2, 1), *events).plan_left
 
