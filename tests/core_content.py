@@ -10,6 +10,7 @@ from holdfast.core.authority import Authority
 from holdfast.core.facts import Facts
 from holdfast.core.flows import Flow, Role, Sink
 from holdfast.core.grants import Grant, GrantIndex, GrantKind, GrantScope
+from holdfast.core.inspection import Inspected
 from holdfast.core.labels import TRUSTED, UNTRUSTED, Label, Sensitivity
 from holdfast.core.provenance import Examined, Source, Use
 from holdfast.core.rules import parse_rule
@@ -56,6 +57,11 @@ def session(
 def looked(found: Examined | None = GROUNDED, **facts: object) -> Facts:
     """What was looked up about `CALL`."""
     return Facts(now_ms=0, examined={CALL.digest: found} if found else {}, **facts)
+
+
+def told(*kinds: str, level: Sensitivity = Sensitivity.SENSITIVE) -> Inspected:
+    """What was found in a message: one new value of each of these kinds."""
+    return Inspected(level=level, kinds=tuple((kind, 1) for kind in sorted(kinds)))
 
 
 def granted(rule: str, *, literal: bool = True, kind: GrantKind = GrantKind.ALLOWANCE) -> Authority:

@@ -123,6 +123,8 @@ class Talk:
         birth: Opened | None = None,
     ) -> None:
         self.guards = guards
+        self.flows: dict[str, Flow] = {}
+        self.to = MODEL.to
         self.engine = ENGINE
         self.now_ms = self.led_ms = START_MS
         self.log: list[Recorded] = []
@@ -151,7 +153,7 @@ class Talk:
             now_ms=self.now_ms,
             engine=self.engine,
             led_ms=self.led_ms,
-            model=MODEL,
+            model=replace(MODEL, to=self.to),
             actions=self.actions(self.view),
             inspected=NOTHING,
         )
@@ -164,10 +166,14 @@ class Talk:
         found = [e.message for e in self.entries if e.version == view.turn.answer]
         uses = found[-1].tool_uses if found else ()
         return {
-            EffectRef(view.turn.answer, call.ordinal): action_of(uses[call.ordinal - 1])
+            EffectRef(view.turn.answer, call.ordinal): self.action_of(uses[call.ordinal - 1])
             for call in view.calls
             if call.ordinal <= len(uses)
         }
+
+    def action_of(self, use: ToolUse) -> Action:
+        """A call as it is normalised here; most tools of this world have no consequences."""
+        return replace(action_of(use), flow=self.flows.get(use.name, NO_SINK))
 
     def say(self, command: Command, *, by: str = "", id: str = "", **facts: object) -> list[Event]:
         """Decide a command, append what it came to, and return that."""
@@ -201,6 +207,7 @@ class Talk:
         outcome: Outcome = Outcome.DONE,
         ref: EffectRef | None = None,
         usage: Usage | None = None,
+        facts: dict[str, object] | None = None,
         **fields: object,
     ) -> list[Event]:
         """The open model call comes back."""
@@ -212,10 +219,10 @@ class Talk:
             outcome=outcome,
             message=message,
             usage=usage,
-            actions=tuple(action_of(use) for use in uses),
+            actions=tuple(self.action_of(use) for use in uses),
             **fields,
         )
-        return self.say(command)
+        return self.say(command, **(facts or {}))
 
     def tool(
         self, ordinal: int = 1, text: str = "fine", outcome: Outcome = Outcome.DONE

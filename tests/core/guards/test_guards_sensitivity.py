@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core_content import SECRET, rank, said, session
+from core_content import SECRET, rank, said, session, told
 from holdfast.core.actions import Action, ActionKind
 from holdfast.core.facts import Facts
 from holdfast.core.guards.sensitivity import check
@@ -27,11 +27,6 @@ READY = Destination(zone=Zone.PUBLIC, enclave=True, enclave_ready=True)
 MISSING = Destination(zone=Zone.PUBLIC, enclave=True)
 MODEL = Action(kind=ActionKind.MODEL, name="m", to=CLOUD)
 MESSAGE = Action(kind=ActionKind.ADMIT, name="message", to=CLOUD, found=NOTHING)
-
-
-def told(*kinds: str, level: Sensitivity = SENSITIVE) -> Inspected:
-    """A message with these kinds."""
-    return Inspected(level=level, kinds=tuple((kind, 1) for kind in sorted(kinds)))
 
 
 def risk(*kinds: str, grew_at: int = 7, last: int = 0) -> Risk:
