@@ -106,9 +106,7 @@ def effect_started(view: SessionView, recorded: Recorded) -> SessionView:
         )
         view = put(view, calls=calls)
     turn = view.turn
-    former = view.open_at(ref)
-    # Time in which nobody led the turn does not count; its leader's own attempts do.
-    if turn is not None and former is not None and former.engine != event.engine:
+    if turn is not None and event.attempt > 1:
         turn = changed(turn, clock_ms=recorded.time_ms)
     working = view.state is SessionState.ACTIVE and turn is not None
     state = SessionState.PROCESSING if working else view.state
