@@ -24,6 +24,7 @@ SLOW_SUITES = (
     "tests/cli/test_cli_budget.py",
     "tests/cli/test_cli_control.py",
     "tests/cli/test_driver.py",
+    "tests/docs/test_docs_examples.py",
     "tests/crash/",
     "tests/sim/",
 )

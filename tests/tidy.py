@@ -195,6 +195,8 @@ def check_one_sqlite(tree: Tree) -> list[str]:
             line = text.count("\n", 0, match.start(1)) + 1
             found.append(f"{rel}:{line}: imports {match[1]}")
     for source in tree.python:
+        if "sqlite" not in source.text:
+            continue
         found += [
             f"{source.rel}:{node.lineno}: imports another SQLite by name"
             for node in ast.walk(source.tree)

@@ -409,6 +409,7 @@ def money(events: list[Event]) -> list[tuple[int, int]]:
     ]
 
 
+@pytest.mark.slow  # the first clients import the providers' libraries
 @pytest.mark.parametrize("provider", ["local", "openai", "anthropic"])
 def test_unknown_models_answer_unasked_under_the_defaults(
     provider: str, monkeypatch: pytest.MonkeyPatch

@@ -124,9 +124,7 @@ def effect_started(view: SessionView, recorded: Recorded) -> SessionView:
         )
         view = put(view, calls=calls)
     turn = view.turn
-    former = view.open_at(ref)
-    # Time in which nobody led the turn does not count; its leader's own attempts do.
-    if turn is not None and former is not None and former.engine != event.engine:
+    if turn is not None and event.attempt > 1:
         turn = changed(turn, clock_ms=recorded.time_ms)
     if event.step and event.attempt == 1:
         view = put(view, plan_left=_taken(view.plan_left, event.step))

@@ -109,6 +109,7 @@ def test_missing_keys(settings: ModelSettings, environ: dict[str, str]) -> None:
         build_client(settings, environ=environ)
 
 
+@pytest.mark.slow  # the first client imports a provider's library
 @pytest.mark.parametrize(
     ("provider", "environ"),
     [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from core_talk import MODEL, Talk, answer, opened, results, started
 from holdfast.core.accounts import Account, BudgetSettings
 from holdfast.core.actions import Cost
@@ -94,17 +92,3 @@ def test_a_turn_that_is_over_has_no_further_attempt() -> None:
     for attempt in range(2, ATTEMPTS_MAX + 1):
         assert [(MODEL.name, 0, attempt)] == started(talk.model(outcome=Outcome.FAILED, again=True))
     assert [] == started(talk.model(outcome=Outcome.FAILED, again=True))
-
-
-@pytest.mark.parametrize("led_anew", [False, True])
-def test_attempts_of_one_leader_do_not_stop_the_turns_clock(led_anew: bool) -> None:
-    """Only time in which nobody led the turn does not count for its limit."""
-    talk = spender()
-    began = talk.view.turn.clock_ms
-    talk.now_ms += 5_000
-    if led_anew:
-        talk.crash()
-    else:
-        talk.model(outcome=Outcome.FAILED, again=True)
-    assert (began + 5_000 if led_anew else began) == talk.view.turn.clock_ms
-    assert 2 == talk.view.open[0].attempt
