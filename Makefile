@@ -15,10 +15,12 @@ user_ready := $(VENV)/.ready-user
 dev_ready := $(VENV)/.ready-dev
 bench_venv ?= .bench-venv
 bench_ready := $(bench_venv)/.ready
+dojo_venv ?= .dojo-venv
+dojo_ready := $(dojo_venv)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick bench bench-crash bench-gate soak lint format format-check types wheel lock clean distclean
+.PHONY: help demo test quick bench bench-crash bench-gate bench-content soak lint format format-check types wheel lock clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -40,6 +42,9 @@ bench-crash: $(user_ready) $(bench_ready) ## two writers, and kill -9 in a tool:
 
 bench-gate: $(dev_ready) ## the gate: its speed, its oracles, its races; QUICK=1 for a short run
 	$(bin)/python bench/gate.py $(ARGS)
+
+bench-content: $(dev_ready) $(dojo_ready) ## content security: detectors, flow guard, AgentDojo; QUICK=1
+	DOJO_VENV=$(dojo_venv) $(bin)/python bench/content.py $(ARGS)
 
 soak: $(user_ready) ## half an hour of kills and failing disks; QUICK=1: short; SIM=N: simulate N seeds
 	$(bin)/python bench/soak/soakrun.py $(ARGS)
@@ -65,7 +70,7 @@ clean: ## remove what tests and builds leave behind
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the virtual environment
-	rm -rf $(VENV) $(bench_venv)
+	rm -rf $(VENV) $(bench_venv) $(dojo_venv)
 
 # Set-up runs once, and again when a lock or pyproject.toml changes. The stamp is
 # written last, so that an interrupted set-up is taken up again.
@@ -90,3 +95,9 @@ $(bench_ready): requirements/bench-peers.txt
 	@test -x $(bench_venv)/bin/python || $(PYTHON) -m venv $(bench_venv)
 	@$(bench_venv)/bin/python -m pip --disable-pip-version-check --no-input \
 	  $(locked) --requirement $< && touch $@ || echo "the peers could not be installed" >&2
+
+$(dojo_ready): requirements/bench-dojo.txt
+	@echo "setting up the environment of AgentDojo $(dojo_venv) (once)"
+	@test -x $(dojo_venv)/bin/python || $(PYTHON) -m venv $(dojo_venv)
+	@$(dojo_venv)/bin/python -m pip --disable-pip-version-check --no-input \
+	  $(locked) --requirement $< && touch $@ || echo "AgentDojo could not be installed" >&2

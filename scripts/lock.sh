@@ -18,6 +18,7 @@ narrow=("${common[@]}" --constraints requirements/dev.txt)
 "$uv" "${narrow[@]}" requirements/build.in --output-file requirements/build.txt
 # What the benchmarks compare with has an environment, and versions, of its own.
 "$uv" "${common[@]}" requirements/bench-peers.in --output-file requirements/bench-peers.txt
+"$uv" "${common[@]}" requirements/bench-dojo.in --output-file requirements/bench-dojo.txt
 
 if grep -nEi '://|--(extra-)?index|--find-links' requirements/*.txt; then
   echo "lock: a lock names a place packages came from" >&2

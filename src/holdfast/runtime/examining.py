@@ -187,7 +187,7 @@ class Examiner:
         bodies = self._seen.bodies
         said.add(bodies.prompt)
         for entry in bodies.entries:
-            if entry.message.label.integrity is Integrity.TRUSTED:
+            if entry.message.label.integrity is Integrity.TRUSTED and not _refusal(entry.message):
                 said.join(self._of(entry))
             else:
                 for value in self._issued(entry):
@@ -329,6 +329,11 @@ class Examining(Examiner):
         finally:
             self._asking.discard(key)
         self._engine.report(Tick())
+
+
+def _refusal(message: Message) -> bool:
+    """Whether it only says that a call failed: it may repeat what the call was given."""
+    return any(isinstance(part, ToolResult) and part.is_error for part in message.parts)
 
 
 def _speaks(message: Message) -> bool:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from holdfast.core.commands import AddMessage, Command, Import, Send, ToolEnded
+from holdfast.core.commands import AddMessage, Command, Configure, Import, Send, ToolEnded
 from holdfast.core.findings import Classification, Signal, Threat
 from holdfast.core.flows import UNDECLARED, Flow, Reads
 from holdfast.core.inspection import (
@@ -25,11 +25,12 @@ from holdfast.core.inspection import (
     Inspected,
 )
 from holdfast.core.labels import Integrity, Label, Sensitivity
-from holdfast.core.messages import Message, ToolResult
+from holdfast.core.messages import ToolResult
 from holdfast.core.security import InjectionDefense, Security
 from holdfast.ports.detector import SlowClassifier
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.grounding import leaves
+from holdfast.runtime.looking import texts_of
 from holdfast.runtime.tainting import Found, Taints
 from holdfast.runtime.veil import Veil
 
@@ -52,8 +53,8 @@ class Inspecting:
 
     async def command(self, command: Command, security: Security) -> Inspected | None:
         """Look at the text a command brings in; None if that failed or there is none."""
-        texts = [message.text for message in _messages(command)]
-        if not texts:
+        texts = _texts(command)
+        if texts is None:
             return None
         try:
             return await self.text("\n".join(texts), security)
@@ -118,14 +119,17 @@ class Inspecting:
         return replace(ended, message=message, found=found, exposes=flow.produces)
 
 
-def _messages(command: Command) -> tuple[Message, ...]:
+def _texts(command: Command) -> list[str] | None:
+    """What a command brings in, or None if it brings nothing to be looked at."""
     match command:
         case Send(message=message) | AddMessage(message=message):
-            return (message,)
+            return list(texts_of(message))
         case Import(messages=messages):
-            return messages
+            return [text for message in messages for text in texts_of(message)]
+        case Configure(system_prompt=str(prompt)):
+            return [prompt]
         case _:
-            return ()
+            return None
 
 
 def _private(content: str, flow: Flow) -> Iterator[Found]:

@@ -27,12 +27,12 @@ from holdfast.runtime.allowances import written
 from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.backend import Loaded
 from holdfast.runtime.escapestate import state_of
+from holdfast.runtime.heldrules import HELD_RULES
 from holdfast.runtime.manager import Core
 from holdfast.runtime.offer import offered
 from holdfast.runtime.seeddata import SessionData
 from holdfast.runtime.seedjson import Fields, Json, JsonObject, as_text
 from holdfast.runtime.seedserial import SerializableSession, SessionMetadata
-from holdfast.runtime.takeover import HELD_RULES
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}")
 _USER_ID = re.compile(r"[0-9a-fA-F]{16}")

@@ -37,27 +37,28 @@ from holdfast.core.events import (
 )
 from holdfast.core.gitstate import GitState
 from holdfast.core.ids import generated_id, validate_id
+from holdfast.core.inspection import Inspected
 from holdfast.core.labels import Label
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message, estimate_tokens
-from holdfast.core.policyform import rule_form
 from holdfast.core.quantities import Usage
-from holdfast.core.rules import Policy, PolicyMode, RuleEffect
+from holdfast.core.security import Security, stricter
 from holdfast.core.settings import Settings, StorageType, TimeoutAction
 from holdfast.core.view import RANGES_MAX
+from holdfast.ports.taints import Taint
 from holdfast.runtime.backend import Backend
+from holdfast.runtime.heldrules import HELD_RULES, held_rules, narrowed
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.listing import resolve_workspace
+from holdfast.runtime.looking import Look
 from holdfast.runtime.manager import Core
 from holdfast.runtime.perform import clean
-from holdfast.runtime.seedjson import Json, JsonObject, write
+from holdfast.runtime.seedjson import JsonObject, write
 from holdfast.runtime.seedmessages import IMPORTED
 
 TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999
 COUNT_MAX = 2**53
 NAME_CHARS_MAX = 1000
-HELD_RULES = "allow_rules"
-"""The inert name of allow rules that came with a file and wait for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class Plan:
     inert: JsonObject = field(default_factory=dict)
     spills: dict[bytes, bytes] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    found: Inspected | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +162,8 @@ async def take_over(
     _check(opened, plan)
     backend = core.backend_for(settings.storage_type)
     actor = await backend.actor(core.tenant, core.principal)
-    loaded = await backend.create(opened, events_of(plan), actor=actor)
+    plan, taints = _looked_at(core, opened, plan)
+    loaded = await backend.create(opened, events_of(plan), actor=actor, taints=taints)
     try:
         notes += await _keep_spills(loaded.journal, plan)
     finally:
@@ -230,7 +233,7 @@ def _safe(core: Core, plan: Plan) -> tuple[Settings, list[str]]:
         workspace=workspace,
         model=None,
         unsafe_auto_approve=False,
-        permission=_narrowed(plan.settings.permission),
+        permission=narrowed(plan.settings.permission),
         confirmation=replace(
             plan.settings.confirmation,
             unsafe_auto_approve=(),
@@ -238,30 +241,19 @@ def _safe(core: Core, plan: Plan) -> tuple[Settings, list[str]]:
         ),
         parent_id=None,
         storage_type=storage,
+        security=stricter(Security(), plan.settings.security),  # a file loosens nothing
     )
     return settings, notes
 
 
-def _narrowed(policy: Policy | None) -> Policy | None:
-    """What a file may bring about by itself: denials and questions, never permission."""
-    if policy is None:
-        return None
-    strict = policy.mode is PolicyMode.STRICT
-    rules = tuple(rule for rule in policy.rules if rule.effect is not RuleEffect.ALLOW)
-    if not rules and not strict:
-        return None
-    return Policy(mode=PolicyMode.STRICT if strict else PolicyMode.DEFAULT, rules=rules)
-
-
-def held_rules(policy: Policy | None, inert: JsonObject) -> JsonObject:
-    """The inert part of a session with the allow rules that wait for a person."""
-    before = inert.get(HELD_RULES)
-    held = list(before) if isinstance(before, list) else []
-    for rule in policy.rules if policy else ():
-        form: Json = {**said} if isinstance(said := rule_form(rule), dict) else said
-        if rule.effect is RuleEffect.ALLOW and form not in held:
-            held.append(form)
-    return {**inert, HELD_RULES: held} if held else inert
+def _looked_at(core: Core, opened: Opened, plan: Plan) -> tuple[Plan, list[Taint]]:
+    """The plan with labels raised to what detectors found, and the values to follow."""
+    security = opened.settings.security
+    look = Look(core.detectors, core.trust.joined(security) or security)
+    look.text(opened.system_prompt)
+    runs = tuple(replace(run, messages=tuple(map(look.message, run.messages))) for run in plan.runs)
+    summary = None if plan.summary is None else look.message(plan.summary)
+    return replace(plan, runs=runs, summary=summary, found=look.found), look.taints
 
 
 def _check(opened: Opened, plan: Plan) -> None:
@@ -337,6 +329,7 @@ def events_of(plan: Plan) -> list[Event]:
         created_ms=plan.created_ms,
         updated_ms=plan.activity_ms,
         inert=write({**plan.inert, "until": last}),
+        found=plan.found,
     )
     return [*contents, final, *state]
 
