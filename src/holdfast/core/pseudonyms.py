@@ -48,6 +48,8 @@ def name_of(id: str, kind: str) -> str:
         id: the value's keyed fingerprint, hex.
     """
     spoken = re.sub(r"[^A-Z0-9]+", "-", kind.upper()).strip("-")[:KIND_CHARS_MAX].strip("-")
+    # A name that holds the fixed word twice would not be read back.
+    spoken = f"{spoken}-".replace(PREFIX, "OWN-").strip("-")
     mark = base64.b32encode(bytes.fromhex(id)).decode()[:MARK_CHARS]
     return f"{PREFIX}{spoken or 'VALUE'}-{mark}"
 
