@@ -293,7 +293,7 @@ def test_all_rules_that_hold_are_named_for_people() -> None:
     line = CommandLine((Segment(("git", "push"), "git", writes=("out",), reads=("in",)),))
     authority = Authority(policies=(ScopedPolicy("installation", broken),))
     found = permission.matched(
-        SessionView(settings=Settings(permission=own)),
+        SessionView(settings=Settings(permission=own, workspace="/w")),
         Facts(now_ms=0, authority=authority),
         Action(kind=ActionKind.TOOL, name="bash", command=line),
     )
