@@ -95,3 +95,15 @@ def test_what_binds_all_inside_it_is_told_by_its_name() -> None:
     facts = Facts(now_ms=0, authority=Authority(policies=policies))
     hearing = hear(SessionView(), facts, GIT)
     assert [True, True, False, False] == [scope.ceiling for scope in hearing.scopes]
+
+
+def test_the_sessions_own_policy_is_heard_first() -> None:
+    """Then those above it, each with what it says of the call."""
+    own = Policy(rules=(parse_rule("allow", "act"),))
+    view = SessionView(settings=Settings(permission=own))
+    above = ScopedPolicy("parent:p", Policy(rules=(parse_rule("deny", "act"),)))
+    facts = Facts(now_ms=0, authority=Authority(policies=(above,)))
+    found = hear(view, facts, Action(kind=ActionKind.TOOL, name="act", subject="{}"))
+    assert ["session", "parent:p"] == [scope.name for scope in found.scopes]
+    assert found.own is not None and found.own.said.whole is not None
+    assert [(True, "act")] == [(one.ceiling, one.said.deny.rule.text) for one in found.outer]

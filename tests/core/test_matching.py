@@ -6,8 +6,8 @@ import pytest
 
 from holdfast.core.actions import Action, ActionKind, PathUse
 from holdfast.core.commandline import CommandLine, Segment
-from holdfast.core.matching import case_of, crosses, matcher, star
-from holdfast.core.rules import parse_rule
+from holdfast.core.matching import Part, case_of, crosses, matcher, star
+from holdfast.core.rules import Rule, RuleEffect, parse_rule
 
 HOME = "/".join(["", "home", "u"])
 """A home directory that is nobody's."""
@@ -186,3 +186,84 @@ def test_stars_take_linear_time() -> None:
     assert star(("a", "", "b"), "ab")
     assert not star(("ab", "ba"), "aba")
     assert not crosses((("x",),), [])
+
+
+def command_part(*words: str, program: str = "") -> Part:
+    """A simple command as rules see it."""
+    line = CommandLine((Segment(words, program),))
+    return case_of(Action(kind=ActionKind.TOOL, name="bash", command=line), "/w").parts[0]
+
+
+def test_parts_are_looked_up_by_their_first_words_and_names() -> None:
+    """A rule that may fit stands under one of these, or under none."""
+    assert ("", "git") == command_part("Git", "status", program="/usr/bin/git").keys
+    assert ("", "git") == command_part("git").keys
+    use = PathUse("Src/a.py", "Src/a.py", real="/w/Src/a.py")
+    case = case_of(Action(kind=ActionKind.TOOL, name="read", paths=(use,)), "/w")
+    assert ("", "src/", "/a.py") == case.parts[0].keys
+    assert case.parts[0].keys is case.parts[0].keys
+
+
+def test_literal_rules_compare_the_text_of_a_part() -> None:
+    """It is made when it is asked for, and once."""
+    part = command_part("echo", "a b")
+    assert "echo 'a b'" == part.text == part.text
+    assert matcher(parse_rule("allow", "bash(echo 'a b')", literal=True)).fits(part)
+    assert part.fold() is part.fold()
+
+
+def test_arguments_that_are_no_paths_are_text() -> None:
+    """What denies does not regard case; what is too long to compare says so."""
+    action = Action(kind=ActionKind.TOOL, name="note", subject='{"Q":1}')
+    case = case_of(action, "")
+    assert (("note", case.parts),) == case.by_tool
+    assert case.parts == case.all and not case.blind
+    assert matcher(parse_rule("deny", 'note({"q":*)')).fits(case.parts[0])
+    assert not matcher(parse_rule("allow", 'note({"q":*)')).fits(case.parts[0])
+    assert matcher(parse_rule("allow", "note")).fits(case.parts[0])
+    assert case_of(Action(kind=ActionKind.TOOL, name="note"), "").blind
+
+
+def test_all_of_a_case_are_its_commands_and_what_they_write() -> None:
+    """What is read needs no permission of its own; a denial of it counts."""
+    line = CommandLine((Segment(("cat",), "cat", reads=("in",), writes=("out",)),))
+    case = case_of(Action(kind=ActionKind.TOOL, name="bash", command=line), "/w")
+    assert (*case.parts, *case.writes) == case.all
+    assert ["bash", "write", "read"] == [tool for tool, _ in case.by_tool]
+
+
+@pytest.mark.parametrize(
+    ("given", "inside", "workspace", "real"),
+    [
+        ("a/../b", "b", "/w", "/w/b"),
+        ("b", "b", "", ""),
+        ("/x/../y", None, "/w", "/y"),
+        ("~/x", None, "/w", "~/x"),
+        ("x", None, "", "x"),
+        ("../x", None, "/w", "/x"),
+    ],
+)
+def test_a_path_that_was_not_resolved_is_placed_by_its_words(
+    given: str, inside: str | None, workspace: str, real: str
+) -> None:
+    """Absolute where the workspace tells it."""
+    action = Action(kind=ActionKind.TOOL, name="read", paths=(PathUse(given, inside),))
+    assert real == case_of(action, workspace).parts[0].real
+
+
+def test_rules_hold_for_whom_they_name() -> None:
+    """A role and a task type, or anybody."""
+    rule = matcher(parse_rule("allow", "read", role="agent", task_type="coding"))
+    assert rule.holds("agent", "coding")
+    assert not rule.holds("agent", "default")
+    assert not rule.holds("", "coding")
+    assert matcher(parse_rule("allow", "read")).holds("", "default")
+
+
+def test_a_path_pattern_that_leads_upwards_fits_nothing() -> None:
+    """Nothing resolved has `..` in it; such a rule is refused where it is set."""
+    rule = Rule(effect=RuleEffect.ALLOW, tool="read", pattern="../x")
+    use = PathUse("x", "x", real="/w/x")
+    case = case_of(Action(kind=ActionKind.TOOL, name="read", paths=(use,)), "/w")
+    assert not matcher(rule).fits(case.parts[0])
+    assert not star(("a", "x", "b"), "ayb")

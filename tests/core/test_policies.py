@@ -122,3 +122,35 @@ def test_files_of_a_command_are_judged_by_the_rules_of_files() -> None:
     exact = parse_rule("allow", "bash(echo >out)", literal=True)
     covered = compiled(Policy(rules=(exact,))).says(case, ANYBODY).covered
     assert [*case.parts, *case.writes] == [*covered]
+
+
+def test_buckets_say_what_they_hold() -> None:
+    """A rule for any arguments comes first; of several patterns, the one that sorts first."""
+    policy = Policy(
+        rules=tuple(parse_rule("deny", text) for text in ("bash(l*)", "bash(ls:*)", "bash(git)"))
+    )
+    case = case_of(line_action("ls", "git"), "/w")
+    bucket = compiled(policy).tool("bash").deny
+    assert "bash(git)" == bucket.any(case.parts, ANYBODY).rule.text
+    whole = compiled(policy_of(deny="bash")).tool("bash").deny
+    assert "bash" == whole.any(case.parts, ANYBODY).rule.text
+    assert compiled(Policy()).tool("bash").deny.any(case.parts, ANYBODY) is None
+    literal = parse_rule("deny", "bash(ls)", literal=True)
+    exact = compiled(Policy(rules=(literal,))).tool("bash").deny
+    assert literal == exact.find(case.parts[0], ANYBODY).rule
+    assert exact.find(case.parts[1], ANYBODY) is None
+    assert [literal] == [one.rule for one in exact.all()]
+
+
+def test_arguments_as_text_are_held_against_all_patterns() -> None:
+    """They have no first word to be looked up by."""
+    case = case_of(Action(kind=ActionKind.TOOL, name="note", subject='{"q":1}'), "")
+    bucket = compiled(policy_of(deny='note({"q":*)')).tool("note").deny
+    assert bucket.find(case.parts[0], ANYBODY) is not None
+
+
+def test_asks_that_nothing_overrides_stand_apart() -> None:
+    """They are looked at before what allows."""
+    rule = parse_rule("ask", "bash(ls)", always_ask=True)
+    said = compiled(Policy(rules=(rule,))).says(case_of(line_action("ls"), "/w"), ANYBODY)
+    assert (rule, None) == (said.always.rule, said.deny)

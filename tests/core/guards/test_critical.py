@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core_talk import UNASKED, action_of
+from holdfast.core.actions import ActionKind
 from holdfast.core.authority import Authority, ScopedPolicy
 from holdfast.core.commandline import CommandLine, Segment
 from holdfast.core.facts import Facts
@@ -50,6 +51,7 @@ def test_what_a_session_above_calls_critical_is_so_below() -> None:
     mine = check(view("pay", quorum=5), facts, PAY)
     assert isinstance(mine, Ask) and 5 == mine.quorum
     assert Allow() == check(view(), facts, replace(PAY, name="other"))
+    assert Allow() == check(view(), facts, replace(PAY, kind=ActionKind.MODEL))
 
 
 def line(*words: str, unclear: str = "") -> CommandLine:

@@ -84,3 +84,18 @@ def test_what_begins_alike_is_not_denied() -> None:
     for line in ("sum f", "initdb x", "ddrescue x y", "rm -rf build/", "echo sudo", "haltx"):
         assert "" == denied(line)
     assert Allow() == check(view(), Facts(now_ms=0), action("sum f"))
+
+
+def test_only_command_lines_are_looked_at() -> None:
+    """A tool without one, and what is no tool, is for other guards."""
+    plain = Action(kind=ActionKind.TOOL, name="read")
+    assert Allow() == check(view(), Facts(now_ms=0), plain)
+    model = replace(action("sudo ls"), kind=ActionKind.MODEL)
+    assert Allow() == check(view(), Facts(now_ms=0), model)
+
+
+def test_redirections_are_judged_as_paths_are() -> None:
+    """A file beneath a home is outside; words behind `--` are no options."""
+    verdict = check(view(), Facts(now_ms=0), action("echo x > ~/notes"))
+    assert "path_escape" == verdict.reason
+    assert "remove_system" == denied("rm -rf -- /")
