@@ -158,5 +158,3 @@ class Broken:
         if self._only in text:
             raise ValueError("a bug")
         return CLEAN
-
-

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mutants_content import CONTENT
+
 
 class Mutant(NamedTuple):
     """One planted bug."""
@@ -346,4 +348,5 @@ MUTANTS: tuple[Mutant, ...] = (
         "",
         ("runtime/test_normalise.py",),
     ),
+    *(Mutant(*row) for row in CONTENT),
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from holdfast.core.accounts import BudgetSettings
 from holdfast.core.children import narrow
 from holdfast.core.errors import Denied, InvalidInput
+from holdfast.core.security import FlowMode, Security
 from holdfast.core.settings import ConfirmationPolicy, Limits, Settings, TimeoutAction
 from holdfast.core.tools import Lane
 
@@ -106,3 +107,12 @@ def test_budget_hooks_and_model() -> None:
     assert "h" == got.hook_engine
     with pytest.raises(InvalidInput, match="hook engine"):
         narrow(up, replace(Settings(), hook_engine="other"))
+
+
+def test_content_security_is_the_stricter() -> None:
+    """A child is looked at as its parent at least."""
+    up = Settings(security=Security(flow=FlowMode.STRICT, reject_kinds=0))
+    down = Settings(security=Security(flow=FlowMode.OBSERVE, reject_kinds=2, taints=False))
+    expected = Security(flow=FlowMode.STRICT, reject_kinds=2)
+    assert expected == narrow(up, down).security
+    assert up.security == narrow(up, Settings(security=Security(enabled=False))).security

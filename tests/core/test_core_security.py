@@ -70,6 +70,11 @@ def test_defaults_are_the_compatible_ones() -> None:
     [
         (Security(redaction="keep"), "redaction"),
         (Security(rules=(CustomRule(name="n", pattern="x"),) * (RULES_MAX + 1)), "rules"),
+        (Security(rules=(CustomRule(name="", pattern="x"),)), "rules"),
+        (Security(rules=(CustomRule(name="n" * 33, pattern="x"),)), "rules"),
+        (Security(rules=(CustomRule(name="n" * 32, pattern="x"),)), ""),
+        (Security(data=DataPolicy(type_rules=(("é" * 17, RoutingDecision.REJECT),))), "data"),
+        (Security(data=DataPolicy(type_rules=(("é" * 16, RoutingDecision.REJECT),))), ""),
         (Security(packs=("gdpr",) * (PACKS_MAX + 1)), "packs"),
         (Security(warn_kinds=-1), "warn_kinds"),
         (Security(warn_kinds=KINDS_MAX + 1), "warn_kinds"),

@@ -10,7 +10,13 @@ import pytest
 from core_talk import ASKING, ENGINE, Talk, answer, opened
 from holdfast.core.accounts import AMOUNT_MAX, HOLDS_MAX
 from holdfast.core.commands import AddMessage, Configure, HostCall, MoveTo, SetContext
-from holdfast.core.decide.content import SETTINGS_BYTES_MAX, check_birth, check_permission
+from holdfast.core.decide.content import (
+    SETTINGS_BYTES_MAX,
+    check_birth,
+    check_permission,
+    check_settings,
+)
+from holdfast.core.decide.effects import CALL_NAME_BYTES_MAX
 from holdfast.core.errors import InvalidInput, TooLarge
 from holdfast.core.events import (
     Admitted,
@@ -22,10 +28,21 @@ from holdfast.core.events import (
     Totals,
 )
 from holdfast.core.gitstate import GitState
-from holdfast.core.labels import Label
+from holdfast.core.inspection import KIND_BYTES_MAX, KINDS_MAX
+from holdfast.core.labels import Integrity, Label, Sensitivity
 from holdfast.core.messages import Message, assistant, tool_result, user
+from holdfast.core.plans import STEPS_MAX, TIMES_MAX
 from holdfast.core.quantities import Usage
+from holdfast.core.risk import Exposure, Risk
 from holdfast.core.rules import Policy, Rule, RuleEffect
+from holdfast.core.security import (
+    CustomRule,
+    DataPolicy,
+    Fallback,
+    FlowMode,
+    InjectionDefense,
+    Security,
+)
 from holdfast.core.session import evolve
 from holdfast.core.settings import Limits, Settings
 from holdfast.core.view import (
@@ -40,6 +57,7 @@ from holdfast.runtime.codec import encode_view
 
 BYTES_MAX = 64 * 1024
 HUGE = 10**15
+HIGHLY = Sensitivity.HIGHLY_SENSITIVE
 TAKES = tuple((f"w.m{20_000 + place}", AMOUNT_MAX) for place in range(HOLDS_MAX // 48))
 """What each of 48 calls that run holds, when all together hold the most."""
 
@@ -68,14 +86,66 @@ def fullest_policy() -> Policy:
         try:
             check_permission(Policy(rules=more))
         except TooLarge:
-            assert len(rules) > 200
+            assert len(rules) > 140
             return Policy(rules=rules)
         rules = more
 
 
+def fullest_security() -> Security:
+    """As many rules as there may be, nothing as by default, and no room left."""
+    rules = tuple(
+        CustomRule(name=f"{place:02}".rjust(KIND_BYTES_MAX, "k"), pattern="x", level=HIGHLY)
+        for place in range(20)
+    )
+    security = Security(
+        flow=FlowMode.STRICT,
+        injection=InjectionDefense.ALL,
+        reader=HIGHLY,
+        redaction="hash",
+        rules=rules,
+        dangerous=("bash(curl:*)",),
+        data=DataPolicy(
+            name="own", tee_threshold=HIGHLY, allow_highly_sensitive=False, fallback=Fallback.WARN
+        ),
+        warn_kinds=2,
+        reject_kinds=4,
+        half_life_days=99,
+        taints=False,
+    )
+    hosts = ""
+    while True:
+        more = replace(security, hosts=(f"{hosts}x",))
+        try:
+            check_settings(Settings(security=more))
+        except InvalidInput:
+            assert len(hosts) > 100
+            return replace(security, hosts=(hosts,))
+        hosts = more.hosts[0]
+
+
+def most_told(view: SessionView) -> SessionView:
+    """All that is known of content, each list at its limit."""
+    kinds = tuple(f"{place:02}".rjust(KIND_BYTES_MAX, "k") for place in range(KINDS_MAX))
+    return replace(
+        view,
+        exposure=Exposure(level=HIGHLY, kinds=kinds, at=HUGE),
+        risk=Risk(kinds=tuple((kind, HUGE, HUGE) for kind in kinds), grew_at=HUGE),
+        consent_at=HUGE,
+        plan_at=HUGE,
+        plan_left=(TIMES_MAX,) * STEPS_MAX,
+        endorsed=(HUGE, Label(HIGHLY, Integrity.UNTRUSTED)),
+        tee_active=True,
+    )
+
+
 def test_fullest_session_fits() -> None:
     """Every list at its limit at the same time, every text as long as it may be."""
-    settings = replace(fullest_settings(), tools=None, permission=fullest_policy())
+    settings = replace(
+        fullest_settings(),
+        tools=None,
+        permission=fullest_policy(),
+        security=fullest_security(),
+    )
     origins = tuple(f"tool:{n}" + "é" * 58 for n in range(16))
     birth = opened(
         settings,
@@ -114,15 +184,19 @@ def test_fullest_session_fits() -> None:
     view = replace(
         view,
         calls=tuple(
-            replace(call, name="\U0001f600" * 32, approved="d" * 64) for call in view.calls
+            replace(call, name="\U0001f600" * (CALL_NAME_BYTES_MAX // 4), approved="d" * 64)
+            for call in view.calls
         ),
         open=tuple(
-            replace(one, name="n" * 64, engine=ENGINE, version=HUGE, takes=TAKES)
-            for one in view.open
+            replace(
+                one, name="n" * 64, engine=ENGINE, version=HUGE, takes=TAKES, enclave=place == 0
+            )
+            for place, one in enumerate(view.open)
         ),
         host_open=tuple(replace(one, takes=TAKES) for one in view.host_open),
         warned=tuple(f"{place:02d}.m20597" for place in range(WARNED_MAX)),
     )
+    view = most_told(view)
     asked = len(json.dumps(question)) + 120
     size = len(encode_view(view)) + len(view.open) * asked
     assert size <= BYTES_MAX, f"{size} bytes"

@@ -9,7 +9,7 @@ from holdfast.core.authority import Authority, ScopedPolicy
 from holdfast.core.commandline import CommandLine, Segment
 from holdfast.core.facts import Facts
 from holdfast.core.grants import Grant, GrantIndex, GrantKind, GrantScope
-from holdfast.core.hearing import grants_for, hear
+from holdfast.core.hearing import granted_literally, grants_for, hear
 from holdfast.core.rules import Policy, parse_rule
 from holdfast.core.settings import Settings
 from holdfast.core.tools import Operation
@@ -107,3 +107,27 @@ def test_the_sessions_own_policy_is_heard_first() -> None:
     assert ["session", "parent:p"] == [scope.name for scope in found.scopes]
     assert found.own is not None and found.own.said.whole is not None
     assert [(True, "act")] == [(one.ceiling, one.said.deny.rule.text) for one in found.outer]
+
+
+def literally(action: Action, *grants: Grant) -> bool:
+    """Whether people granted this very call."""
+    facts = Facts(now_ms=10, authority=Authority(grants=GrantIndex(grants)))
+    return granted_literally(SessionView(settings=Settings(workspace="/w")), facts, action)
+
+
+def test_a_call_is_granted_literally_in_all_its_parts() -> None:
+    """Not by a wider grant, not in part, and not what cannot be seen through."""
+    words = grant(1, "bash(git status >out)", literal=True)
+    assert not literally(GIT)
+    assert literally(GIT, words)
+    assert not literally(GIT, grant(1, "bash(git status:*)"), grant(2, "write(out)"))
+    assert not literally(GIT, grant(1, "bash"), grant(2, "write"))
+    assert not literally(GIT, replace(words, expires_ms=10))
+    segments = (*GIT.command.segments, Segment(("ls",), "ls")) if GIT.command else ()
+    both = replace(GIT, command=CommandLine(segments))
+    assert not literally(both, words)
+    assert literally(both, words, grant(2, "bash(ls)", literal=True))
+    unclear = replace(GIT, command=CommandLine(segments[:1], unclear="a substitution"))
+    assert not literally(unclear, words)
+    nothing = replace(GIT, command=CommandLine(()))
+    assert not literally(nothing, words, grant(2, "bash"))

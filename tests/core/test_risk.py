@@ -64,6 +64,13 @@ def test_what_does_not_fit_is_not_counted() -> None:
     assert "zz" not in after.names
 
 
+def test_a_kind_with_a_long_name_counts_by_a_shorter_one() -> None:
+    """So that the fold stays small; two of them are still two."""
+    after = told(NO_RISK, Inspected(kinds=(("k" * 999 + "a", 1), ("k" * 999 + "b", 1))), 10, 3)
+    assert 2 == len(after.kinds)
+    assert all(len(kind) < 32 for kind in after.names)
+
+
 @pytest.mark.parametrize(
     ("count", "weight"),
     [(0, 1.0), (1, 1.0), (9, 1.0), (10, 1.5), (99, 1.5), (100, 2.0), (1_000, 2.5), (10_000, 3.0)],

@@ -32,13 +32,15 @@ from holdfast.core.events import (
 )
 from holdfast.core.gitstate import GitState
 from holdfast.core.ids import EffectRef
+from holdfast.core.inspection import Inspected
 from holdfast.core.labels import UNTRUSTED, Label, Sensitivity
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message, Role, Text, assistant, user
 from holdfast.core.quantities import Usage
+from holdfast.core.risk import NO_RISK, UNEXPOSED, Exposure, Risk
 from holdfast.core.session import evolve, fold
 from holdfast.core.settings import Settings
-from holdfast.core.view import FinishedTurn, Question, Recorded, SessionView, Turn, Window
+from holdfast.core.view import CONSENT, FinishedTurn, Question, Recorded, SessionView, Turn, Window
 
 SECRET = Label(sensitivity=Sensitivity.CRITICAL)
 TOTALS = Totals(
@@ -340,3 +342,51 @@ def test_the_end() -> None:
         view.state,
         view.tombstone,
     )
+
+
+# --- what is known of content -------------------------------------------------------------
+
+FOUND = Inspected(level=Sensitivity.HIGHLY_SENSITIVE, kinds=(("card", 2),))
+
+
+def test_what_was_found_in_a_message_is_exposed_and_told() -> None:
+    """Where nothing was found nothing changes."""
+    view = after(say(found=FOUND))
+    assert Exposure(level=Sensitivity.HIGHLY_SENSITIVE, kinds=("card",), at=2) == view.exposure
+    assert Risk(kinds=(("card", 2, START_MS + 1),), grew_at=2) == view.risk
+    assert (UNEXPOSED, NO_RISK) == (after(say()).exposure, after(say()).risk)
+
+
+def test_what_was_found_in_an_import_is_exposed_only() -> None:
+    """It is nobody's disclosure here."""
+    view = after(Imported(source="s", found=FOUND))
+    assert Exposure(level=Sensitivity.HIGHLY_SENSITIVE, kinds=("card",), at=2) == view.exposure
+    assert NO_RISK == view.risk
+
+
+def test_a_birth_brings_exposure_and_risk_as_of_itself() -> None:
+    """So that consent given elsewhere does not hold here."""
+    birth = opened(
+        exposure=Exposure(level=Sensitivity.SENSITIVE, kinds=("email",), at=99),
+        risk=Risk(kinds=(("email", 1, 5),), grew_at=98),
+    )
+    view = fold([Recorded(version=1, time_ms=0, event=birth)])
+    assert replace(birth.exposure, at=1) == view.exposure
+    assert replace(birth.risk, grew_at=1) == view.risk
+
+
+def test_a_session_is_raised_and_never_lowered_by_configuring() -> None:
+    """Label and exposure alike."""
+    view = after(Configured(raise_to=Sensitivity.CRITICAL), Configured(raise_to=Sensitivity.PUBLIC))
+    assert (Sensitivity.CRITICAL, 2) == (view.label.sensitivity, view.exposure.at)
+    assert Sensitivity.CRITICAL == view.exposure.level
+
+
+@pytest.mark.parametrize(
+    ("about", "decision", "at"),
+    [(CONSENT, "once", 4), (CONSENT, "deny", 0), ("approval", "once", 0)],
+)
+def test_a_yes_to_the_question_about_consent_is_consent(about: str, decision: str, at: int) -> None:
+    """And no other answer is."""
+    asked = replace(ASKED, about=about, ordinal=0)
+    assert at == after(say(), asked, Answered(question=3, decision=decision)).consent_at

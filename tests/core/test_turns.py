@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from test_session import ASKED, SECRET, after, say
 
@@ -13,13 +15,26 @@ from holdfast.core.events import (
     Event,
     Outcome,
     Paused,
+    PlanFixed,
+    PlanStep,
     StateSet,
 )
 from holdfast.core.ids import EffectRef
+from holdfast.core.labels import Sensitivity
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message, Role, Text, assistant, tool_result
 from holdfast.core.quantities import Usage
-from holdfast.core.view import CALLS_MAX, Call, FinishedTurn, OpenEffect
+from holdfast.core.risk import Exposure
+from holdfast.core.turns import exposed
+from holdfast.core.view import (
+    CALLS_MAX,
+    ENCLAVE,
+    EXPOSED_KINDS_MAX,
+    Call,
+    FinishedTurn,
+    OpenEffect,
+    SessionView,
+)
 
 START = EffectStarted(cause=2, ordinal=0, effect="model", name="m", digest="d", engine="e")
 USAGE = Usage(input_tokens=10, output_tokens=5, cost_micros=3)
@@ -231,3 +246,85 @@ def test_outcome_closes_its_questions() -> None:
     """Nobody need answer any more."""
     end = EffectEnded(cause=2, ordinal=1, effect="tool", outcome=Outcome.DONE)
     assert () == after(say(), ASKED, end).questions
+
+
+# --- what a model is told ----------------------------------------------------------------
+
+
+def test_what_is_ordinary_exposes_nothing() -> None:
+    """Neither does what is less sensitive and known already."""
+    before = SessionView(version=3)
+    for level in (Sensitivity.PUBLIC, Sensitivity.NORMAL):
+        assert before is exposed(before, level, ("email",))
+    known = exposed(before, Sensitivity.HIGHLY_SENSITIVE, ("card", "email"))
+    assert known is exposed(known, Sensitivity.SENSITIVE, ("email",))
+    assert known is exposed(known, Sensitivity.SENSITIVE)
+
+
+def test_what_is_as_sensitive_or_of_a_new_kind_is_exposed_anew() -> None:
+    """The level only rises; the kinds are sorted; the time is that of the event."""
+    first = exposed(SessionView(version=3), Sensitivity.SENSITIVE, ("phone", "email"))
+    assert Exposure(level=Sensitivity.SENSITIVE, kinds=("email", "phone"), at=3) == first.exposure
+    later = exposed(replace(first, version=5), Sensitivity.SENSITIVE, ("email",))
+    assert replace(first.exposure, at=5) == later.exposure
+    higher = exposed(replace(first, version=6), Sensitivity.CRITICAL)
+    assert replace(first.exposure, level=Sensitivity.CRITICAL, at=6) == higher.exposure
+    lower = exposed(replace(higher, version=7), Sensitivity.SENSITIVE, ("card",))
+    expected = Exposure(level=Sensitivity.CRITICAL, kinds=("card", "email", "phone"), at=7)
+    assert expected == lower.exposure
+
+
+def test_kinds_that_are_known_make_no_room_for_new_ones() -> None:
+    """What the first rules were about is not pushed out; a long name is kept as a shorter one."""
+    many = tuple(f"z{place:02}" for place in range(EXPOSED_KINDS_MAX - 1))
+    view = exposed(SessionView(version=3), Sensitivity.SENSITIVE, many)
+    after = exposed(view, Sensitivity.SENSITIVE, ("b", "a"))
+    assert ("a", *many) == after.exposure.kinds
+    assert after.exposure.kinds == exposed(after, Sensitivity.SENSITIVE, ("c",)).exposure.kinds
+    long = exposed(SessionView(), Sensitivity.SENSITIVE, ("k" * 999,))
+    assert len(long.exposure.kinds[0]) < 32
+
+
+@pytest.mark.parametrize(("level", "expected"), [(-5, 0), (0, 0), (2, 2), (4, 4), (9, 4)])
+def test_a_result_exposes_what_its_tool_declares(level: int, expected: int) -> None:
+    """A number of a later program is taken for the highest there is."""
+    talk = Talk()
+    talk.send()
+    talk.model(answer("look"))
+    effect = talk.view.open[0]
+    talk.take(
+        EffectEnded(
+            cause=effect.ref.cause,
+            ordinal=1,
+            effect="tool",
+            outcome=Outcome.DONE,
+            message=tool_result("c1", "look", "x"),
+            exposes=level,
+        )
+    )
+    assert expected == talk.view.exposure.level
+
+
+def test_an_intent_says_that_it_is_made_in_the_enclave() -> None:
+    """The fold keeps it for that call, and that the session uses one for good."""
+    talk = Talk()
+    talk.send()
+    cause = talk.view.open[0].ref.cause
+    started = EffectStarted(cause=cause, ordinal=0, effect="model", name="m")
+    talk.take(replace(started, attempt=2, obligations=(ENCLAVE,)))
+    assert (True, True) == (talk.view.open[0].enclave, talk.view.tee_active)
+    talk.take(replace(started, attempt=3))
+    assert (False, True) == (talk.view.open[0].enclave, talk.view.tee_active)
+
+
+def test_a_step_is_taken_by_the_first_attempt() -> None:
+    """Of a tool call, never below none left."""
+    talk = Talk()
+    talk.take(PlanFixed(steps=(PlanStep(tool="pay", times=1), PlanStep(tool="put", times=2))))
+    started = EffectStarted(cause=2, ordinal=1, effect="tool", name="put", step=2)
+    talk.take(started)
+    talk.take(replace(started, attempt=2))
+    assert (1, 1) == talk.view.plan_left
+    talk.take(replace(started, step=1))
+    talk.take(replace(started, step=1))
+    assert (0, 1) == talk.view.plan_left

@@ -46,7 +46,10 @@ from holdfast.core.events import (
     Origin,
     Outcome,
     Paused,
+    PlanFixed,
+    PlanStep,
     Refused,
+    Relabelled,
     Resumed,
     Revoked,
     StateSet,
@@ -55,9 +58,11 @@ from holdfast.core.events import (
     Wiped,
     WipeStarted,
 )
+from holdfast.core.findings import Threat
 from holdfast.core.gitstate import GitState
 from holdfast.core.grants import Grant, GrantKind, GrantScope
 from holdfast.core.ids import EffectRef
+from holdfast.core.inspection import Inspected
 from holdfast.core.labels import Integrity, Label, Sensitivity
 from holdfast.core.messages import (
     Message,
@@ -71,7 +76,18 @@ from holdfast.core.messages import (
     user,
 )
 from holdfast.core.quantities import Usage
+from holdfast.core.risk import Exposure, Risk
 from holdfast.core.rules import Policy, PolicyMode, parse_rule
+from holdfast.core.security import (
+    CustomRule,
+    DataPolicy,
+    Fallback,
+    FlowMode,
+    InjectionDefense,
+    RoutingDecision,
+    Security,
+    Zone,
+)
 from holdfast.core.settings import (
     ConfirmationPolicy,
     Limits,
@@ -410,8 +426,121 @@ def gate() -> list[tuple[int, Event]]:
     return [(1_000 + place, event) for place, event in enumerate(events)]
 
 
+def content() -> list[tuple[int, Event]]:
+    """What content security brought: its kinds and fields, each with a value of its own."""
+    security = Security(
+        flow=FlowMode.STRICT,
+        injection=InjectionDefense.ALL,
+        reader=Sensitivity.NORMAL,
+        redaction="hash",
+        rules=(CustomRule(name="badge", pattern="B[0-9]{6}", level=Sensitivity.CRITICAL),),
+        packs=("gdpr", "hipaa"),
+        hosts=("api.test",),
+        dangerous=("bash(curl:*)",),
+        data=DataPolicy(
+            name="house",
+            tee_threshold=Sensitivity.HIGHLY_SENSITIVE,
+            allow_highly_sensitive=False,
+            type_rules=(("email", RoutingDecision.REQUIRE_CONFIRMATION),),
+            fallback=Fallback.WARN,
+        ),
+        warn_kinds=2,
+        reject_kinds=9,
+        half_life_days=7,
+        taints=False,
+    )
+    model = ModelSettings(
+        provider="p",
+        model="m",
+        input_usd="1",
+        output_usd="2.50",
+        zone=Zone.PRIVATE,
+        sees=Sensitivity.SENSITIVE,
+    )
+    found = Inspected(
+        level=Sensitivity.SENSITIVE,
+        kinds=(("email", 2), ("phone", 0)),
+        values=("ab" * 16, "cd" * 16),
+        threat=Threat.SUSPICIOUS,
+        score=55,
+        reasons=("role_override.ignore",),
+        weak=("presidio: timed out",),
+    )
+    more = replace(found, level=Sensitivity.HIGHLY_SENSITIVE, kinds=(("card", 1),))
+    email, phone = ("email", 3, 700), ("phone", 1, 800)
+    asked = Asked(
+        cause=4,
+        ordinal=0,
+        about="consent",
+        name="m",
+        digest="d",
+        text="the session holds email; may a public model be told?",
+        choices=("once", "deny"),
+        codes=("sensitivity.consent",),
+    )
+    call = EffectStarted(
+        cause=8, ordinal=1, effect="tool", name="look", digest="e", engine=ENGINE, step=2
+    )
+    events: list[Event] = [
+        opened(
+            replace(SETTINGS, security=security, model=model),
+            label=Label(Sensitivity.SENSITIVE),
+            exposure=Exposure(level=Sensitivity.SENSITIVE, kinds=("email",), at=77),
+            risk=Risk(kinds=(email, phone), grew_at=76),
+        ),
+        Imported(source="json", messages=(user("old", LABEL),), tokens=3, found=found),
+        PlanFixed(
+            steps=(
+                PlanStep(tool="pay", arguments='{"to":"bob"}', times=3),
+                PlanStep(tool="look", times=2),
+            ),
+            source="model",
+            by="ann",
+        ),
+        Admitted(message=user("go", LABEL), tokens=3, found=more),
+        asked,
+        Answered(question=5, decision="once", by="u"),
+        EffectStarted(
+            cause=4,
+            ordinal=0,
+            effect="model",
+            name="m",
+            engine=ENGINE,
+            obligations=("route:enclave",),
+        ),
+        EffectEnded(
+            cause=4, ordinal=0, effect="model", outcome=Outcome.DONE, message=ANSWER, tokens=5
+        ),
+        call,
+        replace(call, attempt=2),
+        EffectEnded(
+            cause=8,
+            ordinal=1,
+            effect="tool",
+            outcome=Outcome.DONE,
+            message=_result(1),
+            tokens=2,
+            found=found,
+            exposes=4,
+        ),
+        CancelAsked(why="user", by="ann"),
+        Relabelled(
+            label=Label(Sensitivity.SENSITIVE, Integrity.UNTRUSTED, ("tool:grep",)),
+            why="looked through",
+            by="ann",
+        ),
+        Admitted(message=user("more"), tokens=3, turn=False, found=more),
+        Configured(raise_to=Sensitivity.CRITICAL),
+        Relabelled(label=Label(), risk=True, why="another matter", by="ann"),
+        PlanFixed(steps=(PlanStep(tool="put"),)),
+        Admitted(message=user("again"), tokens=3, found=found),
+    ]
+    return [(1_000 + place, event) for place, event in enumerate(events)]
+
+
 LOGS: dict[str, Callable[[], list[tuple[int, Event]]]] = {
     "v1_every_field": every_field,
     "v1_life": life,
     "v2_gate": gate,
+    "v3_content": content,
 }

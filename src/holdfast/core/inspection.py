@@ -5,12 +5,15 @@ No value and no place in a text is here: kinds, levels and keyed fingerprints.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 from holdfast.core.findings import Threat
 from holdfast.core.labels import Sensitivity
 
 KINDS_MAX = 32
+KIND_BYTES_MAX = 32
 VALUES_MAX = 256
 REASONS_MAX = 8
 WEAK_MAX = 4
@@ -65,3 +68,11 @@ def united(one: Inspected | None, other: Inspected | None) -> Inspected | None:
         reasons=worse.reasons,
         weak=tuple(dict.fromkeys((*one.weak, *other.weak)))[:WEAK_MAX],
     )
+
+
+def kept(kind: str) -> str:
+    """A kind as the fold keeps it: itself, or a name made of one that is too long."""
+    written = json.dumps(kind, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    if len(written) - 2 <= KIND_BYTES_MAX and kind.isprintable():
+        return kind
+    return f"kind-{hashlib.sha256(written).hexdigest()[:16]}"

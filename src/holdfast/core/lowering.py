@@ -28,5 +28,5 @@ def relabelled(view: SessionView, recorded: Recorded) -> SessionView:
     exposure = view.exposure
     if event.label.sensitivity < exposure.level:
         exposure = replace(exposure, level=event.label.sensitivity)
-    endorsed = (recorded.version, event.label)
+    endorsed = (recorded.version, replace(event.label, origins=()))
     return put(view, label=event.label, endorsed=endorsed, exposure=exposure)

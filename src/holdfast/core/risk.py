@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from holdfast.core.inspection import KINDS_MAX, Inspected
+from holdfast.core.inspection import KINDS_MAX, Inspected, kept
 from holdfast.core.labels import Sensitivity
 
 DAY_MS = 86_400_000
@@ -71,7 +71,8 @@ def told(risk: Risk, found: Inspected, now_ms: int, version: int = 0) -> Risk:
         return risk
     known = {kind: (count, last) for kind, count, last in risk.kinds}
     grew = risk.grew_at
-    for kind, count in found.kinds:
+    for name, count in found.kinds:
+        kind = kept(name)
         before = known.get(kind)
         if before is None and len(known) >= KINDS_MAX:
             continue

@@ -6,10 +6,12 @@ it: `stricter` joins the two, field by field.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
+from holdfast.core.inspection import kept
 from holdfast.core.labels import Sensitivity
 
 T = TypeVar("T", bound=StrEnum)
@@ -89,7 +91,7 @@ class CustomRule:
     """A further rule of the classifier.
 
     Args:
-        name: the kind that its findings have.
+        name: the kind that its findings have, at most 32 bytes.
         pattern: a regular expression as RE2 reads it.
     """
 
@@ -147,13 +149,19 @@ class Security:
         """Which value is out of range, or "" if none is."""
         checks = {
             "redaction": self.redaction in STRATEGIES,
-            "rules": len(self.rules) <= RULES_MAX,
+            "rules": len(self.rules) <= RULES_MAX and _short(one.name for one in self.rules),
+            "data": _short(kind for kind, _ in self.data.type_rules),
             "packs": len(self.packs) <= PACKS_MAX,
             "warn_kinds": 0 <= self.warn_kinds <= KINDS_MAX,
             "reject_kinds": 0 <= self.reject_kinds <= KINDS_MAX,
             "half_life_days": 1 <= self.half_life_days <= 36_500,
         }
         return next((name for name, ok in checks.items() if not ok), "")
+
+
+def _short(kinds: Iterable[str]) -> bool:
+    """Whether a session can remember these kinds by their names."""
+    return all(kind and kind == kept(kind) for kind in kinds)
 
 
 def _later(one: T, other: T) -> T:

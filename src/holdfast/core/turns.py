@@ -10,6 +10,7 @@ from holdfast.core.events import (
     Outcome,
 )
 from holdfast.core.ids import EffectRef
+from holdfast.core.inspection import kept
 from holdfast.core.labels import Sensitivity
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message
@@ -49,6 +50,7 @@ def show(view: SessionView, message: Message | None, tokens: int) -> SessionView
 def exposed(view: SessionView, level: Sensitivity, kinds: tuple[str, ...] = ()) -> SessionView:
     """Count in what a model is told that pseudonyms do not cover."""
     before = view.exposure
+    kinds = tuple(kept(kind) for kind in kinds)
     if level <= Sensitivity.NORMAL or (level < before.level and set(kinds) <= set(before.kinds)):
         return view
     new = sorted(set(kinds) - set(before.kinds))  # none that is known makes room for it

@@ -203,7 +203,7 @@ class SessionView:
         plan_at: version of the event that holds the plan, or 0; plan_left: how often
             each of its steps may still be taken.
         endorsed: (version, label) of the last `Relabelled`: what was there by then
-            has at most that label.
+            has at most that label, whose origins are in the event.
     """
 
     version: int = 0

@@ -18,7 +18,7 @@ from holdfast.core.judge import GUARDS
 from holdfast.core.owed import owed
 from holdfast.core.settings import ConfirmationPolicy, TimeoutAction
 from holdfast.core.verdicts import Allow, Ask, Verdict
-from holdfast.core.view import SessionView
+from holdfast.core.view import CONSENT, SessionView
 
 HERE = Authority(attended=True)
 
@@ -245,3 +245,23 @@ def test_a_yes_is_for_one_form_of_a_call() -> None:
     same = replace(said_yes, approved=action.digest)
     draft = Draft(replace(view, calls=(same,)), talk.facts())
     assert isinstance(settled(draft, ref, verdict, action), Allow)
+
+
+@pytest.mark.parametrize(
+    ("by", "about", "allowed"),
+    [
+        ("ann", CONSENT, False),
+        ("local", CONSENT, True),
+        ("", CONSENT, True),
+        ("ann", "", True),
+        ("ann", "approval", True),
+        ("agent:one", CONSENT, False),
+        ("token-7", CONSENT, False),
+    ],
+)
+def test_consent_is_its_authors_to_give(by: str, about: str, allowed: bool) -> None:
+    """Of a person who is not named there is one, the installation's own user."""
+    said = may_answer(by, requester="local", acting="token-7", about=about)
+    assert allowed == (said == "")
+    own_token = may_answer("agent:one", requester="agent:one", about=CONSENT)
+    assert "" != own_token, "an agent whose session it is is no person either"

@@ -16,6 +16,7 @@ from holdfast.core.decide.content import (
     NAME_BYTES_MAX,
     PATH_CHARS_MAX,
     PROMPT_CHARS_MAX,
+    SECURITY_BYTES_MAX,
     SETTINGS_BYTES_MAX,
     TAG_CHARS_MAX,
     TAGS_MAX,
@@ -26,9 +27,11 @@ from holdfast.core.decide.content import (
     clip,
 )
 from holdfast.core.errors import InvalidInput, NotNow
-from holdfast.core.events import Configured, ContextSet, Details, Imported, Totals
+from holdfast.core.events import Ancestor, Configured, ContextSet, Details, Imported, Totals
 from holdfast.core.gitstate import GitState
+from holdfast.core.labels import Sensitivity
 from holdfast.core.messages import assistant, estimate_tokens, user
+from holdfast.core.security import Security
 from holdfast.core.settings import (
     EXTRA_CHARS_MAX,
     TOOLS_MAX,
@@ -160,6 +163,50 @@ def test_limits_of_a_turn(field: str, low: int, high: int) -> None:
     for bad in (low - 1, high + 1):
         with pytest.raises(InvalidInput, match=f"limits.{field} is out of range"):
             check_settings(Settings(limits=Limits(**{field: bad})))
+
+
+@pytest.mark.parametrize(
+    ("security", "words"),
+    [
+        (Security(half_life_days=0), "security.half_life_days is out of range"),
+        (Security(redaction="keep"), "security.redaction is out of range"),
+        (Security(hosts=("h" * SECURITY_BYTES_MAX,)), f"at most {SECURITY_BYTES_MAX} fit"),
+        (Security(hosts=("\ud800",)), "not valid Unicode"),
+    ],
+)
+def test_limits_of_content_security(security: Security, words: str) -> None:
+    """Each field, and all of them together; at a birth as well."""
+    with pytest.raises(InvalidInput, match=words):
+        Talk().say(Configure(security=security))
+    with pytest.raises(InvalidInput, match=words):
+        check_birth(opened(Settings(security=security)))
+
+
+def test_content_security_has_room_of_its_own() -> None:
+    """It takes none from the other settings."""
+    check_settings(Settings(name="x" * 500, security=Security(hosts=("h" * 2_000,))))
+    full = Settings(workspace="/" + "w" * (PATH_CHARS_MAX - 1), name="x" * 500)
+    check_settings(full)
+    check_settings(replace(full, security=Security(hosts=("h" * 2_000,))))
+
+
+def test_content_security_is_configured() -> None:
+    """A root's is replaced, a child's only gets stricter; None leaves it."""
+    new = Security(reject_kinds=9)
+    root, child = Talk(), Talk(birth=opened(lineage=(Ancestor("root", 1),)))
+    assert [Configured(settings=replace(UNASKED, security=new))] == root.say(
+        Configure(security=new)
+    )
+    assert [] == root.say(Configure(security=new)) == root.say(Configure())
+    assert [] == child.say(Configure(security=new))
+    assert Security() == child.view.settings.security
+
+
+def test_a_session_is_raised() -> None:
+    """An event of its own each time."""
+    talk = Talk()
+    expected = [Configured(raise_to=Sensitivity.SENSITIVE)]
+    assert expected == talk.say(Configure(raise_to=Sensitivity.SENSITIVE))
 
 
 def test_settings_are_small_altogether() -> None:

@@ -85,11 +85,12 @@ def test_the_installation_may_be_stricter() -> None:
     [
         (STRICT, GROUNDED, (), "ask:influenced"),
         (STRICT, BARE, (), "ask:influenced"),
-        (STRICT, INFLUENCED, (), "ask:influenced"),
-        (STRICT, GROUNDED, (1,), "ask:influenced"),
+        (STRICT, INFLUENCED, (), "ask:provenance"),
+        (STRICT, GROUNDED, (1,), "ask:not_planned"),
         (STRICT, PLANNED, (1,), "allow"),
-        (STRICT, PLANNED, (0,), "ask:influenced"),
-        (PROVENANCE, GROUNDED, (), "allow"),
+        (STRICT, PLANNED, (0,), "ask:not_planned"),
+        (STRICT, replace(INFLUENCED, step=1), (1,), "ask:provenance"),
+        (PROVENANCE, GROUNDED, (), "ask:influenced"),
         (PROVENANCE, BARE, (), "ask:influenced"),
         (PROVENANCE, INFLUENCED, (), "ask:provenance"),
         (PROVENANCE, GROUNDED, (1,), "ask:not_planned"),
@@ -102,7 +103,7 @@ def test_the_installation_may_be_stricter() -> None:
 def test_after_strangers_words(
     flow: FlowMode, found: Examined, plan: tuple[int, ...], expected: str
 ) -> None:
-    """`strict` wants a plan; `provenance` wants values of the user's, and a plan's step if any."""
+    """Both want a step of the plan, and values that the user or a trusted source gave."""
     view = replace(session(flow=flow), plan_at=5 if plan else 0, plan_left=plan)
     assert expected == said(check(view, looked(found), CALL))
 
@@ -125,9 +126,9 @@ def test_a_plan_that_was_never_fixed_has_no_steps() -> None:
 def test_what_is_confined_has_been_judged_by_the_boundary() -> None:
     """In `provenance`; `strict` asks about any consequence."""
     confined = replace(CALL, flow=Flow(sink=Sink.WRITE, confined=True))
-    for found in (BARE, INFLUENCED):
+    for found, asked in ((BARE, "ask:influenced"), (INFLUENCED, "ask:provenance")):
         assert "allow" == said(check(session(flow=PROVENANCE), looked(found), confined))
-        assert "ask:influenced" == said(check(session(flow=STRICT), looked(found), confined))
+        assert asked == said(check(session(flow=STRICT), looked(found), confined))
 
 
 def test_what_only_reads_carries_nothing_away_without_strange_values() -> None:

@@ -41,7 +41,7 @@ PATH_CHARS_MAX = 4096
 WAIT_S_MAX = 366 * 86_400
 QUORUM_MAX = 16
 CRITICAL_MAX = 64
-RULES_BYTES_MAX = 13_312
+RULES_BYTES_MAX = 8_192
 
 
 def configure(draft: Draft, command: Configure) -> None:

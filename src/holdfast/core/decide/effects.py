@@ -44,7 +44,7 @@ from holdfast.core.view import CALLS_MAX
 
 ANSWER_CALLS_MAX = 512
 CALL_ID_BYTES_MAX = 64
-CALL_NAME_BYTES_MAX = 128
+CALL_NAME_BYTES_MAX = 80
 
 
 def advance(draft: Draft) -> None:
