@@ -56,8 +56,9 @@ class Inspecting:
             return None
         try:
             return await self.text("\n".join(texts), security)
-        except Exception:  # a detector's bug: the guard denies what nobody has looked at
-            _log.exception("a message could not be inspected")
+        except Exception as error:  # a bug: the guard denies what nobody has looked at
+            # Its message may repeat the text; the name of its class cannot.
+            _log.error("a message could not be inspected: %s", type(error).__name__)
             return None
 
     async def text(self, text: str, security: Security, extra: Iterable[Found] = ()) -> Inspected:
@@ -96,24 +97,35 @@ class Inspecting:
             return ended
         content = part.content[:RESULT_CHARS_MAX]
         extra = list(_private(content, flow)) if security.enabled else []
+        facts = "" if ended.metadata == "{}" else ended.metadata[:RESULT_CHARS_MAX]
         try:
-            found = await self.text(content, security, extra)
-        except Exception:  # a detector's bug: it is taken for the worst
-            _log.exception("a tool's result could not be inspected")
-            found = WORST
+            found = await self.text(f"{content}\n{facts}" if facts else content, security, extra)
+            kept = await self.veil.result(part.content, security)
+            metadata = _whole(await self.veil.result(ended.metadata, security))
+        except Exception as error:  # it is taken for the worst; the message may repeat a value
+            _log.error("a tool's result could not be inspected: %s", type(error).__name__)
+            found, kept, metadata = WORST, "[withheld: it could not be inspected]", "{}"
         label = ended.message.label
         if flow.reads is Reads.TRUSTED and given and found.threat is not Threat.BLOCKED:
             label = replace(label, integrity=Integrity.TRUSTED)
         label = label.join(Label(sensitivity=max(found.level, flow.produces)))
-        message = replace(ended.message, label=label)
-        if found is not WORST:
-            kept = await self.veil.result(part.content, security)
-            part = replace(part, content=kept)
-            message = replace(message, parts=(part,))
+        part = replace(part, content=kept, is_error=part.is_error or found is WORST)
         if found.threat is Threat.BLOCKED and security.injection is InjectionDefense.ALL:
             text = f"[withheld: it looks like an injected instruction ({found.reasons[0]})]"
-            message = replace(message, parts=(replace(part, content=text, is_error=True),))
-        return replace(ended, message=message, found=found, exposes=flow.produces)
+            part, metadata = replace(part, content=text, is_error=True), "{}"
+        message = replace(ended.message, label=label, parts=(part,))
+        return replace(
+            ended, message=message, metadata=metadata, found=found, exposes=flow.produces
+        )
+
+
+def _whole(text: str) -> str:
+    """JSON text; nothing if what was taken out of it left none."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return "{}"
+    return text
 
 
 def _messages(command: Command) -> tuple[Message, ...]:
