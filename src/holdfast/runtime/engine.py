@@ -389,4 +389,3 @@ class Engine:
         for mail in self._inbox.drop():
             mail.fail(error)
         self._turns.close(error.message)
-

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from holdfast.core.commands import AddMessage, Command, Import, Send, ToolEnded
+from holdfast.core.errors import Unavailable
 from holdfast.core.findings import Classification, Signal, Threat
 from holdfast.core.flows import UNDECLARED, Flow, Reads
 from holdfast.core.inspection import (
@@ -33,7 +34,6 @@ from holdfast.runtime.grounding import leaves
 from holdfast.runtime.tainting import Found, Taints
 from holdfast.runtime.veil import Veil
 
-RESULT_CHARS_MAX = 400_000
 FIELD_CHARS_MIN = 6
 _log = logging.getLogger("holdfast")
 
@@ -61,6 +61,23 @@ class Inspecting:
             _log.error("a message could not be inspected: %s", type(error).__name__)
             return None
 
+    async def prompt(self, text: str, security: Security) -> None:
+        """Look at the system prompt: its values are followed as long as it stands there.
+
+        Raises:
+            Unavailable: a detector failed.
+        """
+        if not (security.enabled and security.taints):
+            return
+        try:
+            await self.taints.learned()
+            self.taints.note_here(
+                values_of(text, await classified(self._detectors, text, security))
+            )
+        except Exception as error:  # its message may repeat the text
+            _log.error("the system prompt could not be inspected: %s", type(error).__name__)
+            raise Unavailable("the system prompt could not be inspected") from None
+
     async def text(self, text: str, security: Security, extra: Iterable[Found] = ()) -> Inspected:
         """Look at a text.
 
@@ -69,18 +86,11 @@ class Inspecting:
         """
         if not security.enabled:
             return NOTHING
-        classifier = self._detectors.classifier(security)
-        seen = classifier.classify(text)
-        if isinstance(classifier, SlowClassifier):
-            seen = await classifier.classify_slowly(text)
+        seen = await classified(self._detectors, text, security)
         signal = self._detectors.injection.scan(text)
-        found = [
-            Found(one.kind, one.level, text[one.start : one.end])
-            for one in seen.findings
-            if one.level >= Sensitivity.SENSITIVE
-        ]
-        noted = self.taints.note([*found, *extra], keep=security.taints)
-        return _inspected(seen, signal, noted)
+        await self.taints.learned()
+        noted = self.taints.note([*values_of(text, seen), *extra], keep=security.taints)
+        return inspected_of(seen, signal, noted)
 
     async def result(
         self, ended: ToolEnded, flow: Flow | None, security: Security, *, given: bool
@@ -95,9 +105,9 @@ class Inspecting:
         part = ended.message.parts[0] if ended.message.parts else None
         if not isinstance(part, ToolResult):
             return ended
-        content = part.content[:RESULT_CHARS_MAX]
+        content = part.content
         extra = list(_private(content, flow)) if security.enabled else []
-        facts = "" if ended.metadata == "{}" else ended.metadata[:RESULT_CHARS_MAX]
+        facts = "" if ended.metadata == "{}" else ended.metadata
         try:
             found = await self.text(f"{content}\n{facts}" if facts else content, security, extra)
             kept = await self.veil.result(part.content, security)
@@ -128,6 +138,14 @@ def _whole(text: str) -> str:
     return text
 
 
+async def classified(detectors: Detectors, text: str, security: Security) -> Classification:
+    """What stands in a text."""
+    classifier = detectors.classifier(security)
+    if isinstance(classifier, SlowClassifier):
+        return await classifier.classify_slowly(text)
+    return classifier.classify(text)
+
+
 def _messages(command: Command) -> tuple[Message, ...]:
     match command:
         case Send(message=message) | AddMessage(message=message):
@@ -136,6 +154,15 @@ def _messages(command: Command) -> tuple[Message, ...]:
             return messages
         case _:
             return ()
+
+
+def values_of(text: str, seen: Classification) -> list[Found]:
+    """What of a text is registered."""
+    return [
+        Found(one.kind, one.level, text[one.start : one.end])
+        for one in seen.findings
+        if one.level >= Sensitivity.SENSITIVE
+    ]
 
 
 def _private(content: str, flow: Flow) -> Iterator[Found]:
@@ -152,9 +179,14 @@ def _private(content: str, flow: Flow) -> Iterator[Found]:
             yield Found("private", flow.produces, text)
 
 
-def _inspected(
+def inspected_of(
     seen: Classification, signal: Signal, noted: list[tuple[str, str, bool]]
 ) -> Inspected:
+    """What an event keeps of what was found.
+
+    Args:
+        noted: (kind, fingerprint, whether it is new) of each value.
+    """
     fresh = Counter(kind for kind, _, new in noted if new)
     kinds = sorted({kind for kind, _, _ in noted})[:KINDS_MAX]
     values = tuple(dict.fromkeys(id for _, id, new in noted if new))

@@ -46,6 +46,7 @@ from holdfast.core.rules import Policy, PolicyMode, RuleEffect
 from holdfast.core.settings import Settings, StorageType, TimeoutAction
 from holdfast.core.view import RANGES_MAX
 from holdfast.runtime.backend import Backend
+from holdfast.runtime.customs import Customs
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.listing import resolve_workspace
 from holdfast.runtime.manager import Core
@@ -160,7 +161,9 @@ async def take_over(
     _check(opened, plan)
     backend = core.backend_for(settings.storage_type)
     actor = await backend.actor(core.tenant, core.principal)
-    loaded = await backend.create(opened, events_of(plan), actor=actor)
+    customs = Customs(core.detectors, core.trust.joined(settings.security) or settings.security)
+    events = await customs.events(events_of(plan))
+    loaded = await backend.create(opened, events, actor=actor, taints=customs.taints)
     try:
         notes += await _keep_spills(loaded.journal, plan)
     finally:
