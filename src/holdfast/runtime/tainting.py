@@ -232,8 +232,13 @@ class Taints:
 
 
 def fingerprint(crypto: Crypto, kind: str, value: str) -> str:
-    """The keyed digest of a value, hex; how it is spelled does not matter."""
-    plain = "".join(char for char in value.casefold() if char.isalnum()) or value
+    """The keyed digest of a value, hex; how a number is spelled does not matter.
+
+    All else counts as it is written: `j.doe@` and `jdoe@` are two people.
+    """
+    plain = "".join(char for char in value if char.isalnum())
+    if not plain.isdigit():
+        plain = value.casefold() if "@" in value else value
     return crypto.digest(b"taint", kind.encode(), plain.encode("utf-8", "replace")).hex()
 
 
