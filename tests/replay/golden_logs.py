@@ -530,7 +530,7 @@ def content() -> list[tuple[int, Event]]:
             by="ann",
         ),
         Admitted(message=user("more"), tokens=3, turn=False, found=more),
-        Configured(raise_to=Sensitivity.CRITICAL, found=found),
+        Configured(raise_to=Sensitivity.CRITICAL),
         Relabelled(label=Label(), risk=True, why="another matter", by="ann"),
         PlanFixed(steps=(PlanStep(tool="put"),)),
         Admitted(message=user("again"), tokens=3, found=found),

@@ -121,7 +121,6 @@ class Configured:
     Args:
         limits: (account, limit) that this append sets; None means no limit.
         raise_to: the session is at least this sensitive from now on, or None.
-        found: what detectors made of the system prompt.
     """
 
     settings: Settings | None = None
@@ -132,7 +131,6 @@ class Configured:
     touched: bool = False
     limits: tuple[tuple[str, int | None], ...] = ()
     raise_to: Sensitivity | None = None
-    found: Inspected | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

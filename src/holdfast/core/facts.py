@@ -26,11 +26,14 @@ class Found:
     Args:
         done: True it happened, False it did not, None the tool cannot tell.
         message: its result, when it happened.
+        found: what detectors made of it; exposes: as of `ToolEnded`.
     """
 
     done: bool | None
     message: Message | None = None
     tokens: int = 0
+    found: Inspected | None = None
+    exposes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,9 @@ NAME_CHARS_MAX = len(PREFIX) + KIND_CHARS_MAX + 1 + MARK_CHARS
 
 _FLAGS = re.IGNORECASE | re.ASCII
 _NAME = re.compile(
-    rf"{PREFIX}(?:(?!{PREFIX})[A-Z0-9-]){{1,{KIND_CHARS_MAX}}}?-[A-Z2-7]{{{MARK_CHARS}}}(?![A-Z0-9])",
+    rf"{PREFIX}(?:(?!{PREFIX})[A-Z0-9-]){{1,{KIND_CHARS_MAX}}}?"
+    rf"-(?:(?!{PREFIX})[A-Z2-7]){{{MARK_CHARS}}}"
+    rf"(?!(?!{PREFIX})[A-Z0-9])",  # another name may follow, and else no letter or digit
     _FLAGS,
 )
 # What a name may begin with at a text's end: all of the prefix and more, or a part of it.
@@ -93,16 +95,21 @@ class Pseudonyms:
         done = 0
         for span in merge(found, len(text)):
             whole = [one for one in found if (one.start, one.end) == (span.start, span.end)]
-            pieces += (text[done : span.start], self._named(whole, span.kind))
+            value = text[span.start : span.end]
+            pieces += (text[done : span.start], self._named(whole, span.kind, value))
             done = span.end
         return "".join((*pieces, text[done:]))
 
-    def _named(self, whole: list[TaintMatch], kind: str) -> str:
-        for match in sorted(whole, key=lambda one: -one.level):
-            name = name_of(match.id, match.kind)
-            if name in self._values:
-                return name
-        return marker(kind)
+    def _named(self, whole: list[TaintMatch], kind: str, written: str) -> str:
+        """The name of the most secret value at a place, of equals the one written just so."""
+        names = [(-match.level, name_of(match.id, match.kind)) for match in whole]
+        value = written.encode("utf-8", "replace")
+        known = [
+            (level, self._values[name][0] != value, name)
+            for level, name in names
+            if name in self._values
+        ]
+        return min(known)[2] if known else marker(kind)
 
     def restore(self, text: str, *, allowed: Collection[str] | None = None) -> str:
         """Put the values back; names that are unknown or not allowed stay.
@@ -194,6 +201,6 @@ class Restorer:
 
 def _begins(text: str) -> int:
     """Where at a text's end a name may have begun that is not whole yet."""
-    tail = max(len(text) - NAME_CHARS_MAX, 0)
+    tail = max(len(text) - NAME_CHARS_MAX - len(PREFIX), 0)
     found = _OPEN.search(text, tail) or _BEGUN.search(text, tail)
     return found.start() if found else len(text)

@@ -140,8 +140,6 @@ def _configured(view: SessionView, recorded: Recorded) -> SessionView:
         prompt_at = recorded.version if event.system_prompt else 0
     if event.touched:
         view = active(view, recorded.time_ms)
-    if event.found is not None:
-        view = put(view, label=view.label.join(Label(event.found.level)))
     if event.raise_to is not None:
         view = exposed(put(view, label=view.label.join(Label(event.raise_to))), event.raise_to)
     return put(

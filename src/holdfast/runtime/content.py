@@ -78,6 +78,7 @@ class Content:
         self.veil = Veil(self.taints, host.detectors.taints)
         self.inspecting = Inspecting(host.detectors, self.taints, self.veil)
         self.examining = Examining(engine, host.registry, self.taints, make, spawn)
+        self._looked: tuple[str, Security] | None = None
         self._joined: tuple[Security, Security | None, Security] | None = None
 
     def security(self, view: SessionView) -> Security:
@@ -137,11 +138,23 @@ class Content:
         """
         if not self.security(self._engine.view).enabled:
             return system, tuple(messages), label
+        await self._prompt()
         clear = to.limits.clear
         system, swapped = await self.veil.for_model(system, messages, clear)
         if label.sensitivity > clear:  # all that is more was swapped, or may be told
             label = replace(label, sensitivity=max(clear, self._engine.view.exposure.level))
         return system, swapped, label
+
+    async def _prompt(self) -> None:
+        """See to it that the values of the system prompt are known; no event names them.
+
+        Raises:
+            Unavailable: it could not be looked at.
+        """
+        looked = (self._engine.bodies.prompt, self.security(self._engine.view))
+        if looked != self._looked:
+            await self.inspecting.prompt(*looked)
+            self._looked = looked
 
     def answer(self) -> Answering:
         """What may be shown and kept of an answer."""
@@ -154,6 +167,7 @@ class Content:
             InvalidInput, Unavailable: they cannot be put there.
         """
         assert prepared.tool is not None, "a call that was allowed has a tool"
+        await self._prompt()
         given = await self.veil.arguments(prepared.arguments, prepared.tool.spec)
         return prepared if given is prepared.arguments else replace(prepared, arguments=given)
 
@@ -170,6 +184,7 @@ class Content:
     async def forget(self) -> None:
         """After a wipe: nothing of the session's values is held any more."""
         self.veil.forget()
+        self._looked = None
         await self.taints.forget()
 
     def look(self, start: tuple[EffectRef, ...]) -> None:

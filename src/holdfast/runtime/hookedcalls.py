@@ -113,7 +113,7 @@ class HookedCalls:
         data: dict[str, object] = {
             "tool": call.prepared.action.name,
             "tool_id": call.prepared.use.id,
-            "args": dict(call.prepared.arguments),
+            "args": dict(call.prepared.arguments if call.shown is None else call.shown),
             "success": not part.is_error,
             "output": part.content,
             "exit_code": ended.exit_code,

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from holdfast.core.commands import AddMessage, Command, Configure, Import, Send, ToolEnded
+from holdfast.core.commands import AddMessage, Command, Import, Send, ToolEnded
+from holdfast.core.errors import Unavailable
 from holdfast.core.findings import Classification, Signal, Threat
 from holdfast.core.flows import UNDECLARED, Flow, Reads
 from holdfast.core.inspection import (
@@ -25,18 +26,15 @@ from holdfast.core.inspection import (
     Inspected,
 )
 from holdfast.core.labels import Integrity, Label, Sensitivity
-from holdfast.core.messages import ToolResult
+from holdfast.core.messages import Message, Part, Text, Thinking, ToolResult, ToolUse
 from holdfast.core.security import InjectionDefense, Security
 from holdfast.ports.detector import SlowClassifier
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.grounding import leaves
-from holdfast.runtime.looking import texts_of
 from holdfast.runtime.tainting import Found, Taints
 from holdfast.runtime.veil import Veil
 
-RESULT_CHARS_MAX = 400_000
 FIELD_CHARS_MIN = 6
-UNSEEN = "[withheld: the tool ran, but what it said could not be looked through]"
 _log = logging.getLogger("holdfast")
 
 WORST = Inspected(level=Sensitivity.CRITICAL, weak=("the detectors failed",))
@@ -53,14 +51,32 @@ class Inspecting:
 
     async def command(self, command: Command, security: Security) -> Inspected | None:
         """Look at the text a command brings in; None if that failed or there is none."""
-        texts = _texts(command)
-        if texts is None:
+        texts = [words_of(message) for message in _messages(command)]
+        if not texts:
             return None
         try:
             return await self.text("\n".join(texts), security)
-        except Exception:  # a detector's bug: the guard denies what nobody has looked at
-            _log.exception("a message could not be inspected")
+        except Exception as error:  # a bug: the guard denies what nobody has looked at
+            # Its message may repeat the text; the name of its class cannot.
+            _log.error("a message could not be inspected: %s", type(error).__name__)
             return None
+
+    async def prompt(self, text: str, security: Security) -> None:
+        """Look at the system prompt: its values are followed as long as it stands there.
+
+        Raises:
+            Unavailable: a detector failed.
+        """
+        if not (security.enabled and security.taints):
+            return
+        try:
+            await self.taints.learned()
+            self.taints.note_here(
+                values_of(text, await classified(self._detectors, text, security))
+            )
+        except Exception as error:  # its message may repeat the text
+            _log.error("the system prompt could not be inspected: %s", type(error).__name__)
+            raise Unavailable("the system prompt could not be inspected") from None
 
     async def text(self, text: str, security: Security, extra: Iterable[Found] = ()) -> Inspected:
         """Look at a text.
@@ -70,18 +86,11 @@ class Inspecting:
         """
         if not security.enabled:
             return NOTHING
-        classifier = self._detectors.classifier(security)
-        seen = classifier.classify(text)
-        if isinstance(classifier, SlowClassifier):
-            seen = await classifier.classify_slowly(text)
+        seen = await classified(self._detectors, text, security)
         signal = self._detectors.injection.scan(text)
-        found = [
-            Found(one.kind, one.level, text[one.start : one.end])
-            for one in seen.findings
-            if one.level >= Sensitivity.SENSITIVE
-        ]
-        noted = self.taints.note([*found, *extra], keep=security.taints)
-        return _inspected(seen, signal, noted)
+        await self.taints.learned()
+        noted = self.taints.note([*values_of(text, seen), *extra], keep=security.taints)
+        return inspected_of(seen, signal, noted)
 
     async def result(
         self, ended: ToolEnded, flow: Flow | None, security: Security, *, given: bool
@@ -96,40 +105,80 @@ class Inspecting:
         part = ended.message.parts[0] if ended.message.parts else None
         if not isinstance(part, ToolResult):
             return ended
-        content = part.content[:RESULT_CHARS_MAX]
+        content = part.content
         extra = list(_private(content, flow)) if security.enabled else []
-        facts = ended.metadata
+        facts = "" if ended.metadata == "{}" else ended.metadata
         try:
-            found = await self.text(content, security, extra)
-            part = replace(part, content=await self.veil.result(part.content, security))
-            facts = await self.veil.result(facts, security)
-        except Exception as failure:  # taken for the worst, and nobody sees it
-            _log.warning("a tool's result could not be inspected: %s", type(failure).__name__)
-            found, facts = WORST, "{}"
-            part = replace(part, content=UNSEEN, is_error=True)
+            found = await self.text(f"{content}\n{facts}" if facts else content, security, extra)
+            kept = await self.veil.result(part.content, security)
+            metadata = _whole(await self.veil.result(ended.metadata, security))
+        except Exception as error:  # it is taken for the worst; the message may repeat a value
+            _log.error("a tool's result could not be inspected: %s", type(error).__name__)
+            found, kept, metadata = WORST, "[withheld: it could not be inspected]", "{}"
         label = ended.message.label
         if flow.reads is Reads.TRUSTED and given and found.threat is not Threat.BLOCKED:
             label = replace(label, integrity=Integrity.TRUSTED)
         label = label.join(Label(sensitivity=max(found.level, flow.produces)))
+        part = replace(part, content=kept, is_error=part.is_error or found is WORST)
         if found.threat is Threat.BLOCKED and security.injection is InjectionDefense.ALL:
             text = f"[withheld: it looks like an injected instruction ({found.reasons[0]})]"
-            part = replace(part, content=text, is_error=True)
+            part, metadata = replace(part, content=text, is_error=True), "{}"
         message = replace(ended.message, label=label, parts=(part,))
-        ended = replace(ended, metadata=facts)
-        return replace(ended, message=message, found=found, exposes=flow.produces)
+        return replace(
+            ended, message=message, metadata=metadata, found=found, exposes=flow.produces
+        )
 
 
-def _texts(command: Command) -> list[str] | None:
-    """What a command brings in, or None if it brings nothing to be looked at."""
+def _whole(text: str) -> str:
+    """JSON text; nothing if what was taken out of it left none."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return "{}"
+    return text
+
+
+async def classified(detectors: Detectors, text: str, security: Security) -> Classification:
+    """What stands in a text."""
+    classifier = detectors.classifier(security)
+    if isinstance(classifier, SlowClassifier):
+        return await classifier.classify_slowly(text)
+    return classifier.classify(text)
+
+
+def _messages(command: Command) -> tuple[Message, ...]:
     match command:
         case Send(message=message) | AddMessage(message=message):
-            return list(texts_of(message))
+            return (message,)
         case Import(messages=messages):
-            return [text for message in messages for text in texts_of(message)]
-        case Configure(system_prompt=str(prompt)):
-            return [prompt]
+            return messages
         case _:
-            return None
+            return ()
+
+
+def words_of(message: Message) -> str:
+    """All that a message says, of every part, a line each."""
+    return "\n".join(_words(message.parts))
+
+
+def _words(parts: Sequence[Part]) -> Iterable[str]:
+    for part in parts:
+        match part:
+            case Text(text=text) | Thinking(text=text):
+                yield text
+            case ToolUse(arguments=arguments):
+                yield arguments
+            case ToolResult(content=content):
+                yield content
+
+
+def values_of(text: str, seen: Classification) -> list[Found]:
+    """What of a text is registered."""
+    return [
+        Found(one.kind, one.level, text[one.start : one.end])
+        for one in seen.findings
+        if one.level >= Sensitivity.SENSITIVE
+    ]
 
 
 def _private(content: str, flow: Flow) -> Iterator[Found]:
@@ -146,9 +195,14 @@ def _private(content: str, flow: Flow) -> Iterator[Found]:
             yield Found("private", flow.produces, text)
 
 
-def _inspected(
+def inspected_of(
     seen: Classification, signal: Signal, noted: list[tuple[str, str, bool]]
 ) -> Inspected:
+    """What an event keeps of what was found.
+
+    Args:
+        noted: (kind, fingerprint, whether it is new) of each value.
+    """
     fresh = Counter(kind for kind, _, new in noted if new)
     kinds = sorted({kind for kind, _, _ in noted})[:KINDS_MAX]
     values = tuple(dict.fromkeys(id for _, id, new in noted if new))

@@ -184,6 +184,7 @@ class Maker:
             publish=live or self._publish,
             clock=engine.host.clock,
             may_start=may_start,
+            shown=prepared.arguments,
         )
         try:
             return await self.hooking.calls.tool(call, engine.host.clock.sleep)

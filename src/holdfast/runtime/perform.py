@@ -30,7 +30,7 @@ from holdfast.ports.model import (
     ThinkingDelta,
     ToolUseStarted,
 )
-from holdfast.ports.tool import ToolContext, ToolOutcome
+from holdfast.ports.tool import Json, ToolContext, ToolOutcome
 from holdfast.runtime.normalise import Prepared
 
 KEPT_CHARS_MAX = 200_000
@@ -234,6 +234,7 @@ class ToolCall:
 
     Args:
         may_start: asked immediately before the act; if not, nothing is done (contract 1.6).
+        shown: the arguments as hooks may see them; None means those that are run.
     """
 
     ref: EffectRef
@@ -243,6 +244,7 @@ class ToolCall:
     clock: Clock
     may_start: Callable[[], bool]
     began: list[bool] = field(default_factory=list)
+    shown: Mapping[str, Json] | None = None
 
 
 async def call_tool(call: ToolCall) -> ToolEnded:

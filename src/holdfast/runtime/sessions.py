@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from holdfast.core.decide.content import check_birth
 from holdfast.core.errors import (
@@ -19,11 +18,11 @@ from holdfast.core.errors import (
 from holdfast.core.events import Event, Opened, Warned
 from holdfast.core.hooks import HookAction, HookEvent
 from holdfast.core.ids import generated_id, validate_id
-from holdfast.core.labels import Label
 from holdfast.core.lifecycle import SessionState, decode_state
 from holdfast.core.session import evolve
 from holdfast.core.view import Recorded, SessionView
 from holdfast.ports.store import Health
+from holdfast.ports.taints import Taint
 from holdfast.runtime.config import (
     SessionConfig,
 )
@@ -32,7 +31,6 @@ from holdfast.runtime.guarding import trifecta_of
 from holdfast.runtime.handle import Session
 from holdfast.runtime.hooks import HookEngine
 from holdfast.runtime.listing import Listing, resolve_workspace
-from holdfast.runtime.looking import Look
 from holdfast.runtime.manager import Located
 from holdfast.runtime.offer import offered
 from holdfast.runtime.perform import clean
@@ -146,11 +144,7 @@ class Sessions(Listing):
         backend = self.backend_for(opened.settings.storage_type)
         await self._start_hooks(opened)
         actor = await backend.actor(self.tenant, self.principal)
-        security = opened.settings.security
-        look = Look(self.detectors, self.trust.joined(security) or security)
-        look.text(opened.system_prompt)
-        opened = replace(opened, label=opened.label.join(Label(sensitivity=look.level)))
-        taints = look.taints
+        taints: list[Taint] = []
         if parent and (row := await backend.store.stream_row(parent)) is not None:
             taints += await stored_taints(backend.journal(row))
         loaded = await backend.create(opened, further, actor=actor, parent=parent, taints=taints)

@@ -61,9 +61,11 @@ class Taints:
         self._journal = journal
         self._matcher = matcher
         self._fresh: dict[str, Taint] = {}
+        self._noted: dict[str, Taint] = {}
         self._together: dict[str, list[str]] = {}
         self._durable: list[Taint] = []
         self._read = False
+        self._learned = False
         self._held = 0
         self._order = asyncio.Lock()
 
@@ -88,16 +90,28 @@ class Taints:
         fresh: list[str] = []
         for one in found:
             id = self.fingerprint(one.kind, one.value)
-            new = id not in self.ids
+            new = id not in self.ids or id in self._noted
             if new and keep and len(self.ids) < TAINTS_MAX:
-                data = bytearray(one.value[:VALUE_CHARS_MAX].encode("utf-8", "replace"))
-                taint = self._fresh[id] = Taint(id=id, kind=one.kind, level=one.level, value=data)
-                self._learn(taint)
+                self._noted.pop(id, None)
+                self._fresh[id] = self._made(id, one)
                 fresh.append(id)
             noted.append((one.kind, id, new))
         if fresh:
             self._together[fresh[0]] = fresh
         return noted
+
+    def note_here(self, found: Iterable[Found]) -> None:
+        """Register values of a text that is kept elsewhere: it is looked at by every engine."""
+        for one in found:
+            id = self.fingerprint(one.kind, one.value)
+            if id not in self.ids and len(self.ids) < TAINTS_MAX:
+                self._noted[id] = self._made(id, one)
+
+    def _made(self, id: str, found: Found) -> Taint:
+        data = bytearray(found.value[:VALUE_CHARS_MAX].encode("utf-8", "replace"))
+        taint = Taint(id=id, kind=found.kind, level=found.level, value=data)
+        self._learn(taint)
+        return taint
 
     def _learn(self, taint: Taint) -> None:
         self.ids.add(taint.id)
@@ -168,6 +182,13 @@ class Taints:
         if self.lost:
             raise Unavailable("the session's registered values cannot be read")
 
+    async def learned(self) -> None:
+        """See to it that all that is registered is known here; the matcher is not asked."""
+        async with self._order:
+            if not self._learned:
+                for taint in await self._stored():
+                    taint.value[:] = bytes(len(taint.value))
+
     async def _load(self) -> None:
         async with self._order:
             if self._read and await self._matcher.known(self.session) < self._held:
@@ -175,7 +196,7 @@ class Taints:
             taints: list[Taint] = []
             if not self._read:
                 taints += await self._stored()
-            taints += [*self._durable, *self._fresh.values()]
+            taints += [*self._noted.values(), *self._durable, *self._fresh.values()]
             if taints:
                 await self._matcher.load(self.session, taints)
                 self._held = await self._matcher.known(self.session)
@@ -191,15 +212,17 @@ class Taints:
             self.lost = True
             _log.warning("a registered value cannot be read: %s", error.message)
             return []
+        self._learned = True
         for taint in taints:
             self._learn(taint)
         return taints
 
     async def forget(self) -> None:
         """Drop everything; on return the matcher holds none of it any more."""
-        for taint in (*self._fresh.values(), *self._durable):
+        for taint in (*self._fresh.values(), *self._noted.values(), *self._durable):
             taint.value[:] = bytes(len(taint.value))
         self._fresh.clear()
+        self._noted.clear()
         self._together.clear()
         self._durable.clear()
         self.vault.clear()
@@ -209,8 +232,13 @@ class Taints:
 
 
 def fingerprint(crypto: Crypto, kind: str, value: str) -> str:
-    """The keyed digest of a value, hex; how it is spelled does not matter."""
-    plain = "".join(char for char in value.casefold() if char.isalnum()) or value
+    """The keyed digest of a value, hex; how a number is spelled does not matter.
+
+    All else counts as it is written: `j.doe@` and `jdoe@` are two people.
+    """
+    plain = "".join(char for char in value if char.isalnum())
+    if not plain.isdigit():
+        plain = value.casefold() if "@" in value else value
     return crypto.digest(b"taint", kind.encode(), plain.encode("utf-8", "replace")).hex()
 
 

@@ -37,7 +37,6 @@ from holdfast.core.events import (
 )
 from holdfast.core.gitstate import GitState
 from holdfast.core.ids import generated_id, validate_id
-from holdfast.core.inspection import Inspected
 from holdfast.core.labels import Label
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message, estimate_tokens
@@ -45,12 +44,11 @@ from holdfast.core.quantities import Usage
 from holdfast.core.security import Security, stricter
 from holdfast.core.settings import Settings, StorageType, TimeoutAction
 from holdfast.core.view import RANGES_MAX
-from holdfast.ports.taints import Taint
 from holdfast.runtime.backend import Backend
+from holdfast.runtime.customs import Customs
 from holdfast.runtime.heldrules import HELD_RULES, held_rules, narrowed
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.listing import resolve_workspace
-from holdfast.runtime.looking import Look
 from holdfast.runtime.manager import Core
 from holdfast.runtime.perform import clean
 from holdfast.runtime.seedjson import JsonObject, write
@@ -106,7 +104,6 @@ class Plan:
     inert: JsonObject = field(default_factory=dict)
     spills: dict[bytes, bytes] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    found: Inspected | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +159,9 @@ async def take_over(
     _check(opened, plan)
     backend = core.backend_for(settings.storage_type)
     actor = await backend.actor(core.tenant, core.principal)
-    plan, taints = _looked_at(core, opened, plan)
-    loaded = await backend.create(opened, events_of(plan), actor=actor, taints=taints)
+    customs = Customs(core.detectors, core.trust.joined(settings.security) or settings.security)
+    events = await customs.events(events_of(plan))
+    loaded = await backend.create(opened, events, actor=actor, taints=customs.taints)
     try:
         notes += await _keep_spills(loaded.journal, plan)
     finally:
@@ -246,16 +244,6 @@ def _safe(core: Core, plan: Plan) -> tuple[Settings, list[str]]:
     return settings, notes
 
 
-def _looked_at(core: Core, opened: Opened, plan: Plan) -> tuple[Plan, list[Taint]]:
-    """The plan with labels raised to what detectors found, and the values to follow."""
-    security = opened.settings.security
-    look = Look(core.detectors, core.trust.joined(security) or security)
-    look.text(opened.system_prompt)
-    runs = tuple(replace(run, messages=tuple(map(look.message, run.messages))) for run in plan.runs)
-    summary = None if plan.summary is None else look.message(plan.summary)
-    return replace(plan, runs=runs, summary=summary, found=look.found), look.taints
-
-
 def _check(opened: Opened, plan: Plan) -> None:
     """Hold a file to the limits that a person's own input has."""
     try:
@@ -329,7 +317,6 @@ def events_of(plan: Plan) -> list[Event]:
         created_ms=plan.created_ms,
         updated_ms=plan.activity_ms,
         inert=write({**plan.inert, "until": last}),
-        found=plan.found,
     )
     return [*contents, final, *state]
 

@@ -297,8 +297,9 @@ class Workers:
         as_begun = prepared.action.digest == effect.digest  # else only a person can tell
         if isinstance(tool, ReconcilableTool) and as_begun:
             try:
-                said = await tool.reconcile(prepared.arguments, self.make.context(effect, prepared))
-                found = found_of(prepared.use, said)
+                given = (await self.content.performed(prepared)).arguments
+                said = await tool.reconcile(given, self.make.context(effect, prepared))
+                found = await found_of(effect.ref, prepared, said, self.content.result)
             except Exception:  # a tool's bug tells nothing: a person decides
                 _log.exception("a tool failed when it was asked what became of its call")
         self._found[effect.ref] = found

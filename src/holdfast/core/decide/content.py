@@ -14,7 +14,6 @@ from holdfast.core.decide.money import changed_limits
 from holdfast.core.errors import Denied, InvalidInput, NotNow, TooLarge
 from holdfast.core.events import Configured, ContextSet, Details, Imported, Opened, Ranges
 from holdfast.core.guards.permission import outer_mode
-from holdfast.core.inspection import NOTHING, Inspected
 from holdfast.core.lifecycle import ENDED
 from holdfast.core.messages import estimate_tokens
 from holdfast.core.rules import Policy, Rule, RuleEffect, check_policy, parse_rule
@@ -69,7 +68,6 @@ def configure(draft: Draft, command: Configure) -> None:
         touched=command.touch,
         limits=changed_limits(draft, settings.budget),
         raise_to=command.raise_to,
-        found=_prompt_found(draft, prompt),
     )
     if changed != Configured():
         draft.add(changed)
@@ -96,19 +94,6 @@ def _confirmation(draft: Draft, new: ConfirmationPolicy | None) -> ConfirmationP
     if new is None or not draft.view.lineage:
         return new or old
     return stricter(old, new)
-
-
-def _prompt_found(draft: Draft, prompt: str | None) -> Inspected | None:
-    """What detectors made of a new system prompt; one that nobody looked at is not taken.
-
-    Raises:
-        Denied: it could not be inspected.
-    """
-    if not prompt:
-        return None
-    if draft.facts.inspected is None:
-        raise Denied("the system prompt could not be inspected")
-    return None if draft.facts.inspected == NOTHING else draft.facts.inspected
 
 
 def _security(draft: Draft, new: Security | None) -> Security:

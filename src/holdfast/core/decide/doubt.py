@@ -16,6 +16,7 @@ from collections.abc import Callable
 from holdfast.core.decide.common import Draft
 from holdfast.core.events import Asked, EffectEnded, Outcome
 from holdfast.core.ids import EffectRef
+from holdfast.core.inspection import NOTHING
 from holdfast.core.lifecycle import WORKING
 from holdfast.core.messages import estimate_tokens, tool_result
 from holdfast.core.tools import Nature
@@ -83,6 +84,8 @@ def _settle_tool(draft: Draft, effect: OpenEffect, start: Starter) -> None:
                     message=found.message,
                     tokens=found.tokens,
                     reason="reconciled",
+                    found=None if found.found == NOTHING else found.found,
+                    exposes=found.exposes,
                 )
             )
             return
