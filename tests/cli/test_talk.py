@@ -15,8 +15,10 @@ import pytest
 from clihelp import Place
 
 from holdfast.cli.printer import TextPrinter
-from holdfast.cli.talk import ask_person, describe, read_prompt
+from holdfast.cli.talk import Wanted, _chosen_model, ask_person, describe, read_prompt
 from holdfast.core.errors import InvalidInput
+from holdfast.core.labels import Sensitivity
+from holdfast.core.security import Zone
 from holdfast.runtime.approvals import Approval
 from holdfast.testing.provider_server import ProviderServer
 from holdfast.testing.script import call, say
@@ -163,6 +165,24 @@ def serve(script: list[object], work: Callable[[str], None]) -> list[str]:
         thread.join()
         loop.close()
     return server.problems
+
+
+def test_where_a_model_runs_can_be_said(place: Place) -> None:
+    """`--zone` and `--sees` go with a model; what is no zone or level is refused."""
+    for args, text in [
+        (["--zone", "local"], "go with --model"),
+        (["--sees", "normal"], "go with --model"),
+        (["--model", "openai:x", "--zone", "moon"], "public, private, local, tee"),
+        (["--model", "openai:x", "--sees", "moon"], "no level of sensitivity"),
+    ]:
+        ran = place.cli("run", "hello", "-s", "two", *args)
+        assert (2, True) == (ran.code, text in ran.err)
+    nothing: dict[str, None] = dict.fromkeys(Wanted.__dataclass_fields__)
+    chosen = _chosen_model(
+        replace(Wanted(**nothing), model="openai:x", zone="private", sees="HighlySensitive")
+    )
+    assert chosen is not None
+    assert (Zone.PRIVATE, Sensitivity.HIGHLY_SENSITIVE) == (chosen.zone, chosen.sees)
 
 
 def test_prices_are_given_with_the_model(place: Place) -> None:

@@ -6,12 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.adapters.detectors.factory import Classifiers
 from holdfast.core.errors import PolicyFileRefused
+from holdfast.core.labels import Sensitivity
 from holdfast.core.rules import PolicyMode, parse_rule
+from holdfast.core.security import (
+    CustomRule,
+    DataPolicy,
+    Fallback,
+    FlowMode,
+    InjectionDefense,
+    RoutingDecision,
+    Security,
+)
 from holdfast.core.settings import ConfirmationPolicy
 from holdfast.runtime.budgets import Budget
 from holdfast.runtime.policyfile import PolicyFile, parse_policy
-from holdfast.runtime.policyschema import SECTIONS
+from holdfast.runtime.policyschema import SECTIONS, SEVERAL
 
 KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
@@ -76,6 +87,30 @@ env = {{ MODE = "quiet" }}
 
 [capabilities]
 trusted_keys = ["{KEY}"]
+
+[security]
+enabled = true
+flow = "strict"
+injection = "all"
+reader = "normal"
+redaction = "mask"
+packs = ["PCI-DSS"]
+hosts = ["Example.org", "api.example.org"]
+dangerous = ["bash(terraform destroy:*)"]
+warn_kinds = 2
+reject_kinds = 4
+half_life_days = 60
+
+[[security.rules]]
+name = "project_code"
+pattern = "PRJ-[0-9]{{4}}"
+level = "HighlySensitive"
+
+[security.data]
+tee_threshold = "highly_sensitive"
+allow_highly_sensitive = false
+type_rules = {{ ssn = "reject", email = "require_confirmation" }}
+fallback = "warn"
 """
 
 
@@ -110,6 +145,55 @@ def test_every_key_is_read() -> None:
         hook.timeout_ms, hook.retries_max, hook.fail_open, hook.env,
     )  # fmt: skip
     assert (KEY,) == found.trusted_keys
+
+
+def test_every_key_of_content_security_is_read() -> None:
+    """As the settings that sessions are joined with."""
+    rule = CustomRule(
+        name="project_code", pattern="PRJ-[0-9]{4}", level=Sensitivity.HIGHLY_SENSITIVE
+    )
+    wanted = Security(
+        flow=FlowMode.STRICT,
+        injection=InjectionDefense.ALL,
+        reader=Sensitivity.NORMAL,
+        redaction="mask",
+        rules=(rule,),
+        packs=("pci-dss",),
+        hosts=("api.example.org", "example.org"),
+        dangerous=("bash(terraform destroy:*)",),
+        data=DataPolicy(
+            tee_threshold=Sensitivity.HIGHLY_SENSITIVE,
+            allow_highly_sensitive=False,
+            type_rules=(
+                ("email", RoutingDecision.REQUIRE_CONFIRMATION),
+                ("ssn", RoutingDecision.REJECT),
+            ),
+            fallback=Fallback.WARN,
+        ),
+        warn_kinds=2,
+        reject_kinds=4,
+        half_life_days=60,
+    )
+    assert wanted == parse_policy(EVERYTHING, "p").security
+    assert Security() == parse_policy("[security]", "p").security
+    assert Security() == parse_policy("[security.data]", "p").security
+
+
+def test_packs_and_custom_rules_are_checked_by_making_the_classifier() -> None:
+    """What is unknown or cannot be used is named where it stands."""
+    rules = "[[security.rules]]\nname='a'\npattern='x+'\n"
+    for text, key, line in [
+        ("[security]\npacks = ['gdpr',\n'gdrp']", "security.packs[2]", 3),
+        ("[[security.rules]]\nname='a'\npattern='('", "security.rules[1].pattern", 3),
+        ("[[security.rules]]\nname='A!'\npattern='x'", "security.rules[1].pattern", 3),
+        ("[[security.rules]]\nname='a'\npattern='x*'", "security.rules[1].pattern", 3),
+        (rules + rules, "security.rules[2].pattern", 6),
+    ]:
+        with pytest.raises(PolicyFileRefused) as refused:
+            parse_policy(text, "p", classifier=Classifiers())
+        found = refused.value
+        assert ("invalid_input", key, line) == (found.problem, found.key, found.line)
+    assert parse_policy(EVERYTHING, "p", classifier=Classifiers()).security
 
 
 def test_the_example_uses_every_key() -> None:
@@ -188,6 +272,34 @@ WRONG = [
      "[[hooks]]\nid='a'\nevent='on_error'\ncommand=['x']", "invalid_input", "hooks[2].id", 6),
     ("[capabilities]\ntrusted_keys = ['ff']", "capability_refused",
      "capabilities.trusted_keys[1]", 2),
+    ("[security]\nflows = 'x'", "unknown_key", "security.flows", 2),
+    ("[security.date]\nfallback='x'", "unknown_key", "security.date", 1),
+    ("[security.data]\nname = 'x'", "unknown_key", "security.data.name", 2),
+    ("[[security.rules]]\nname='a'\nregex='x'", "unknown_key", "security.rules[1].regex", 3),
+    ("security = 1", "wrong_type", "security", 1),
+    ("[[security]]", "wrong_type", "security", 1),
+    ("[security.rules]", "wrong_type", "security.rules", 1),
+    ("[security]\nenabled = 'no'", "wrong_type", "security.enabled", 2),
+    ("[security]\nwarn_kinds = true", "wrong_type", "security.warn_kinds", 2),
+    ("[security.data]\ntype_rules = {a=1}", "wrong_type", "security.data.type_rules", 2),
+    ("[security]\nflow = 'lax'", "invalid_input", "security.flow", 2),
+    ("[security]\ninjection = 'some'", "invalid_input", "security.injection", 2),
+    ("[security]\nreader = 'secret'", "invalid_input", "security.reader", 2),
+    ("[security]\nredaction = 'blur'", "invalid_input", "security.redaction", 2),
+    ("[security]\nhalf_life_days = 0", "invalid_input", "security.half_life_days", 2),
+    ("[security]\nreject_kinds = 1001", "invalid_input", "security.reject_kinds", 2),
+    ("[security]\npacks = ['1','2','3','4','5','6','7','8','9']", "invalid_input",
+     "security.packs", 2),
+    ("[security]\ndangerous = ['a',\n'bash()']", "rule_never_matches",
+     "security.dangerous[2]", 3),
+    ("[security]\nhosts = ['" + 3_100 * "h" + "']", "invalid_input", "security", 1),
+    ("[security.data]\ntee_threshold = 'high'", "invalid_input", "security.data.tee_threshold", 2),
+    ("[security.data]\nfallback = 'ask'", "invalid_input", "security.data.fallback", 2),
+    ("[security.data]\ntype_rules = {a='no'}", "invalid_input", "security.data.type_rules", 2),
+    ("[[security.rules]]\nname = 'a'", "missing_key", "security.rules[1].pattern", 1),
+    ("[[security.rules]]\npattern = 'a'", "missing_key", "security.rules[1].name", 1),
+    ("[[security.rules]]\nname='a'\npattern='b'\nlevel='top'", "invalid_input",
+     "security.rules[1].pattern", 3),
     ("[permissions", "not_toml", "", 0),
     ("[permissions]\nmode='strict'\nmode='default'", "not_toml", "", 0),
 ]  # fmt: skip
@@ -206,7 +318,7 @@ def test_what_is_wrong_is_named(text: str, problem: str, key: str, line: int) ->
 def test_unknown_keys_are_refused_in_every_section() -> None:
     """No section has a hole."""
     for name in SECTIONS:
-        one = f"[[{name}]]" if f"[[{name}]]" in EVERYTHING else f"[{name}]"
+        one = f"[[{name}]]" if name in SEVERAL else f"[{name}]"
         with pytest.raises(PolicyFileRefused, match="no such key") as refused:
             parse_policy(f"{one}\nnot_a_key = 1\n", "p")
         assert "unknown_key" == refused.value.problem

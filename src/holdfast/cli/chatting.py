@@ -18,6 +18,7 @@ from holdfast.cli.talk import (
     OutputUsdOption,
     RoundsOption,
     ScriptOption,
+    SeesOption,
     SessionOption,
     SystemOption,
     Table,
@@ -25,6 +26,7 @@ from holdfast.cli.talk import (
     UnsandboxedOption,
     Wanted,
     WorkspaceOption,
+    ZoneOption,
     converse,
 )
 from holdfast.cli.world import options_of
@@ -53,6 +55,8 @@ def chat(
     key: KeyOption = None,
     input_usd: InputUsdOption = None,
     output_usd: OutputUsdOption = None,
+    zone: ZoneOption = None,
+    sees: SeesOption = None,
     script: ScriptOption = None,
     unsafe_auto_approve: UnsafeOption = False,
     unsandboxed: UnsandboxedOption = False,
@@ -72,6 +76,8 @@ def chat(
         key=key,
         input_usd=input_usd,
         output_usd=output_usd,
+        zone=zone,
+        sees=sees,
         script=script,
         unsafe=unsafe_auto_approve,
         unsandboxed=unsandboxed,

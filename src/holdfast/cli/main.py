@@ -21,7 +21,9 @@ from holdfast.cli import (
     budget,
     chatting,
     control,
+    labels,
     policy,
+    privacy,
     sessions,
     talk,
     transfer,
@@ -51,6 +53,8 @@ of_allowances = typer.Typer(no_args_is_help=True, help="What is granted, and tak
 of_budget = typer.Typer(no_args_is_help=True, help="What may be spent, and what has been.")
 of_approvals = typer.Typer(no_args_is_help=True, help="What waits for a person, and answers.")
 of_policy = typer.Typer(no_args_is_help=True, help="Check, explain and test the policy file.")
+of_privacy = typer.Typer(no_args_is_help=True, help="What detectors see in a text or a file.")
+of_taint = typer.Typer(no_args_is_help=True, help="Values that are followed in a session.")
 of_audit = typer.Typer(no_args_is_help=True, help="Check that nothing was altered.")
 of_keys = typer.Typer(no_args_is_help=True, help="The keys that sessions are encrypted with.")
 
@@ -109,6 +113,8 @@ app.add_typer(of_allowances, name="allowances")
 app.add_typer(of_budget, name="budget")
 app.add_typer(of_approvals, name="approvals")
 app.add_typer(of_policy, name="policy")
+app.add_typer(of_privacy, name="privacy")
+app.add_typer(of_taint, name="taint")
 app.add_typer(of_audit, name="audit")
 app.add_typer(of_keys, name="keys")
 app.command("doctor")(upkeep.doctor)
@@ -125,6 +131,10 @@ of_sessions.command("fork")(transfer.fork)
 of_sessions.command("export")(transfer.export)
 of_sessions.command("import")(transfer.import_)
 of_sessions.command("wipe")(control.wipe)
+of_sessions.command("label")(labels.label)
+of_sessions.command("relabel")(labels.relabel)
+of_sessions.command("risk")(labels.risk)
+of_sessions.command("plan")(labels.plan)
 of_budget.command("show")(budget.show)
 of_budget.command("set")(budget.set_)
 of_allowances.command("list")(allowances.list_allowances)
@@ -136,6 +146,10 @@ of_approvals.command("deny")(approvals.deny)
 of_policy.command("check")(policy.check)
 of_policy.command("explain")(policy.explain)
 of_policy.command("test")(policy.test)
+of_privacy.command("classify")(privacy.classify)
+of_privacy.command("scan")(privacy.scan)
+of_privacy.command("injection")(privacy.injection)
+of_taint.command("list")(labels.list_taints)
 of_audit.command("verify")(upkeep.verify)
 of_keys.command("rotate")(upkeep.rotate)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ import typer
 from holdfast.cli.exits import Quit
 from holdfast.cli.world import Options, make_runner, options_of, talks_to_a_person
 from holdfast.core.errors import InvalidInput, NoModel, SessionNotFound
+from holdfast.core.security import Zone
 
 if TYPE_CHECKING:
     from holdfast.bootstrap import SessionManager
@@ -51,6 +52,16 @@ OutputUsdOption = Annotated[
     str | None,
     typer.Option("--output-usd", help="Its price for a million output tokens in USD."),
 ]
+ZoneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--zone", help="Where it runs: public, private, local or tee (default: by its address)."
+    ),
+]
+SeesOption = Annotated[
+    str | None,
+    typer.Option("--sees", help="The most sensitive content it may see in clear."),
+]
 ScriptOption = Annotated[
     Path | None,
     typer.Option("--script", help="Play this script instead of a model, to try things out."),
@@ -83,6 +94,8 @@ class Wanted:
     key: str | None
     input_usd: str | None
     output_usd: str | None
+    zone: str | None
+    sees: str | None
     script: Path | None
     unsafe: bool
     unsandboxed: bool
@@ -104,6 +117,8 @@ def run(
     key: KeyOption = None,
     input_usd: InputUsdOption = None,
     output_usd: OutputUsdOption = None,
+    zone: ZoneOption = None,
+    sees: SeesOption = None,
     script: ScriptOption = None,
     unsafe_auto_approve: UnsafeOption = False,
     unsandboxed: UnsandboxedOption = False,
@@ -135,6 +150,8 @@ def run(
         key=key,
         input_usd=input_usd,
         output_usd=output_usd,
+        zone=zone,
+        sees=sees,
         script=script,
         unsafe=unsafe_auto_approve,
         unsandboxed=unsandboxed,
@@ -260,19 +277,32 @@ def _system_of(wanted: Wanted) -> str | None:
 def _chosen_model(wanted: Wanted) -> ModelSettings | None:
     """The model that was named on the command line."""
     if wanted.model is None:
-        if any((wanted.base_url, wanted.key, wanted.input_usd, wanted.output_usd)):
-            raise InvalidInput("--base-url, --key and prices go with --model")
+        prices = (wanted.input_usd, wanted.output_usd)
+        if any((wanted.base_url, wanted.key, *prices, wanted.zone, wanted.sees)):
+            raise InvalidInput("--base-url, --key, prices, --zone and --sees go with --model")
         return None
-    # lazy: only who names a model needs the factory.
+    # lazy: only who names a model needs the factory, and levels are the runtime's.
     from holdfast.adapters.models.factory import parse_model
+    from holdfast.runtime.securing import level_of
 
-    return parse_model(
+    chosen = parse_model(
         wanted.model,
         base_url=wanted.base_url,
         key=wanted.key,
         input_usd=wanted.input_usd,
         output_usd=wanted.output_usd,
     )
+    sees = None if wanted.sees is None else level_of("--sees", wanted.sees)
+    return replace(chosen, zone=_zone_of(wanted), sees=sees)
+
+
+def _zone_of(wanted: Wanted) -> Zone | None:
+    if wanted.zone is None:
+        return None
+    try:
+        return Zone(wanted.zone)
+    except ValueError:
+        raise InvalidInput(f"--zone is one of: {', '.join(Zone)}") from None
 
 
 def _manager(options: Options, wanted: Wanted) -> SessionManager:

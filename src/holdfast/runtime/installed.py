@@ -75,7 +75,10 @@ class Installed(BudgetService):
         scoped = () if rules is None else (ScopedPolicy(INSTALLATION, rules),)
         self.policy, self.policy_place = found, place
         self._around.hooks.installed = hooks
-        self.trust.install(scoped, found.trusted_keys if found is not None else ())
+        if found is None:
+            self.trust.install(scoped, ())
+        else:
+            self.trust.install(scoped, found.trusted_keys, found.security)
 
     async def _share_limits(self) -> None:
         """Write the limits above the sessions to the stores that are open."""
@@ -87,7 +90,8 @@ class Installed(BudgetService):
         place = find(self._policy_given, self._policy_store)
         if place is None:
             return None, None
-        return place, parse_policy(read(place), str(place.path), self._spec)
+        classifier = self.detectors.classifier
+        return place, parse_policy(read(place), str(place.path), self._spec, classifier)
 
     def _spec(self, name: str) -> ToolSpec | None:
         tool = self.registry.get(name)

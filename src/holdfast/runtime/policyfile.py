@@ -21,6 +21,7 @@ from holdfast.core.hooks import HookEvent
 from holdfast.core.ids import validate_id
 from holdfast.core.presets import DEVELOPER, developer_policy
 from holdfast.core.rules import Policy, PolicyMode, Rule, RuleEffect, check_policy, parse_rule
+from holdfast.core.security import Security
 from holdfast.core.settings import ConfirmationPolicy, Settings
 from holdfast.core.tools import ToolSpec
 from holdfast.runtime.budgets import Budget
@@ -29,6 +30,7 @@ from holdfast.runtime.confirming import confirmation_of
 from holdfast.runtime.hooks import PRIORITY, RETRIES_MAX, TIMEOUT_MS
 from holdfast.runtime.policylines import line_of
 from holdfast.runtime.policyschema import LIMITS, SECTIONS, SEVERAL, holds, spoken
+from holdfast.runtime.policysecurity import Checking, read_security
 
 Specs = Callable[[str], ToolSpec | None]
 Key = tuple[str, int, str, int]
@@ -75,6 +77,7 @@ class PolicyFile:
         confirmation, budget: for sessions that say nothing of their own.
         shared: limits above the sessions.
         trusted_keys: whose capability tokens are trusted.
+        security: how content is looked at, at the least, in every session.
     """
 
     path: str
@@ -84,14 +87,22 @@ class PolicyFile:
     shared: tuple[SharedBudget, ...] = ()
     hooks: tuple[FileHook, ...] = ()
     trusted_keys: tuple[str, ...] = ()
+    security: Security | None = None
 
 
-def parse_policy(text: str, path: str, specs: Specs = lambda name: None) -> PolicyFile:
+def parse_policy(
+    text: str,
+    path: str,
+    specs: Specs = lambda name: None,
+    classifier: Checking = lambda security: None,
+) -> PolicyFile:
     """Read the text of a policy file.
 
     Args:
         path: how errors name it.
         specs: what the registry says of a tool, to find rules that never match.
+        classifier: makes what content is looked at with, to find packs that are
+            unknown and custom rules that cannot be used.
 
     Raises:
         PolicyFileRefused: naming the key and, where possible, the line.
@@ -100,16 +111,17 @@ def parse_policy(text: str, path: str, specs: Specs = lambda name: None) -> Poli
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise PolicyFileRefused(f"is not TOML: {error}", file=path, problem="not_toml") from None
-    return _Reader(text, path, specs).read(data)
+    return _Reader(text, path, specs, classifier).read(data)
 
 
 class _Reader:
     """Turns the tables of one file into values."""
 
-    def __init__(self, text: str, path: str, specs: Specs) -> None:
+    def __init__(self, text: str, path: str, specs: Specs, classifier: Checking) -> None:
         self._text = text
         self._path = path
         self._specs = specs
+        self._classifier = classifier
 
     def read(self, data: dict[str, object]) -> PolicyFile:
         """Read all of it."""
@@ -135,6 +147,7 @@ class _Reader:
             shared=shared,
             hooks=tuple(self._hooks(data)),
             trusted_keys=self._keys(data),
+            security=self._security(data),
         )
 
     # --- sections ------------------------------------------------------------------
@@ -230,20 +243,15 @@ class _Reader:
         return budget
 
     def _shared_of(self, data: dict[str, object]) -> tuple[SharedBudget, ...]:
-        table = data.get("budget")
-        if not isinstance(table, dict):
-            return ()
+        inner = self._nested(data, "budget")
         found: list[SharedBudget] = []
         for holder, names in (
             (Holder.TENANT, ""),
             (Holder.USER, "name"),
             (Holder.WORKSPACE, "path"),
         ):
-            if holder.value not in table:
-                continue
             section = f"budget.{holder.value}"
-            nested: dict[str, object] = {section: table[holder.value]}
-            for number, limits in self._tables(nested, section):
+            for number, limits in self._tables(inner, section):
                 who = str(limits.get(names, "")) if names else ""
                 if names and not who:
                     self._refuse("missing_key", (section, number, names, 0), "is missing")
@@ -252,7 +260,6 @@ class _Reader:
                     self._refuse("invalid_input", (section, number, names, 0), text)
                 budget = self._budget((section, number, "", 0), limits)
                 found.append(SharedBudget(holder=holder, who=who, budget=budget))
-        data["budget"] = {k: v for k, v in table.items() if f"budget.{k}" not in SECTIONS}
         return tuple(found)
 
     def _hooks(self, data: dict[str, object]) -> Iterator[FileHook]:
@@ -292,7 +299,29 @@ class _Reader:
                     found.append(public_key(text))
         return tuple(found)
 
+    def _security(self, data: dict[str, object]) -> Security | None:
+        if "security" not in data:
+            return None
+        inner = self._nested(data, "security")
+        own = {k: v for _, table in self._tables(data, "security") for k, v in table.items()}
+        policy = {k: v for _, t in self._tables(inner, "security.data") for k, v in t.items()}
+        rules = list(self._tables(inner, "security.rules"))
+        for number, table in rules:
+            for name in ("name", "pattern"):
+                if name not in table:
+                    self._refuse("missing_key", ("security.rules", number, name, 0), "is missing")
+        return read_security(own, rules, policy, self._naming, self._classifier)
+
     # --- tables --------------------------------------------------------------------
+
+    def _nested(self, data: dict[str, object], section: str) -> dict[str, object]:
+        """Take the sections within a section out of it; by their whole names."""
+        table = data.get(section)
+        if not isinstance(table, dict):
+            return {}
+        inner = {f"{section}.{name}": value for name, value in table.items()}
+        data[section] = {k: v for k, v in table.items() if f"{section}.{k}" not in SECTIONS}
+        return {name: value for name, value in inner.items() if name in SECTIONS}
 
     def _tables(
         self, data: Mapping[str, object], section: str

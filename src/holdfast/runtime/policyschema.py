@@ -57,10 +57,30 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "env": "table of texts",
     },
     "capabilities": {"trusted_keys": "texts"},
+    "security": {
+        "enabled": "true or false",
+        "flow": "text",
+        "injection": "text",
+        "reader": "text",
+        "redaction": "text",
+        "packs": "texts",
+        "hosts": "texts",
+        "dangerous": "texts",
+        "warn_kinds": "whole number",
+        "reject_kinds": "whole number",
+        "half_life_days": "whole number",
+    },
+    "security.rules": {"name": "text", "pattern": "text", "level": "text"},
+    "security.data": {
+        "tee_threshold": "text",
+        "allow_highly_sensitive": "true or false",
+        "type_rules": "table of texts",
+        "fallback": "text",
+    },
 }
 """Every key of the file and what it holds."""
 
-SEVERAL = frozenset({"rules", "hooks", "budget.user", "budget.workspace"})
+SEVERAL = frozenset({"rules", "hooks", "budget.user", "budget.workspace", "security.rules"})
 """Sections that are written `[[so]]`, any number of times."""
 
 _TYPES: Mapping[str, type] = {

@@ -156,9 +156,11 @@ class Sessions(Listing):
 
         Raises:
             SessionExists: its id is taken.
-            InvalidInput: a value is out of range.
+            InvalidInput: a value is out of range, or the classifier cannot be made.
         """
         check_birth(opened)
+        own = opened.settings.security
+        self.detectors.classifier(self.trust.joined(own) or own)
         for _, other in self.distinct_backends():
             if await other.store.find(self.tenant, opened.session_id) is not None:
                 raise SessionExists(f"there is a session {opened.session_id!r} already")

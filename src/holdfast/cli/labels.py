@@ -1,0 +1,211 @@
+"""`holdfast sessions label|relabel|risk|plan` and `holdfast taint list`.
+
+What a session is labelled with, what it was told of people, and what was fixed
+before it read strangers' words. Values are never printed: taints are told by
+fingerprint, kind and level.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.control import NowOption, WaitOption, deliver, say
+from holdfast.cli.output import facts, note, print_json, print_line, table
+from holdfast.cli.privacy import word
+from holdfast.cli.sessions import SessionArgument
+from holdfast.cli.world import Options, opened, options_of
+from holdfast.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from holdfast.core.commands import Relabel
+    from holdfast.core.labels import Label
+    from holdfast.core.plans import PlanStep
+    from holdfast.ports.taints import Taint
+    from holdfast.runtime.guarding import RiskReport
+
+WhyOption = Annotated[str, typer.Option("--why", help="Why; it is kept in the log.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
+
+
+def label(context: typer.Context, session: SessionArgument) -> None:
+    """Show how secret what a session has seen is, and who had a hand in it."""
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+
+    async def work() -> Label:
+        async with opened(options) as manager:
+            return await (await manager.get_session(session)).label()
+
+    found = asyncio.run(work())
+    integrity = found.integrity.name.lower()
+    if options.json:
+        data = {"sensitivity": word(found.sensitivity), "integrity": integrity}
+        print_json({**data, "origins": list(found.origins)})
+        return
+    facts(
+        [
+            ("sensitivity", word(found.sensitivity)),
+            ("integrity", integrity),
+            ("origins", ", ".join(found.origins) or "none"),
+        ]
+    )
+
+
+def relabel(
+    context: typer.Context,
+    session: SessionArgument,
+    *,
+    sensitivity: Annotated[
+        str, typer.Option("--sensitivity", help="The highest level from now on.")
+    ] = "",
+    trusted: Annotated[
+        bool, typer.Option("--trusted", help="Vouch for what strangers wrote so far.")
+    ] = False,
+    why: WhyOption = "",
+    by: ByOption = "local",
+    now: NowOption = False,
+    wait: WaitOption = 3.0,
+) -> None:
+    """Lower a session's label for everything so far; who and why are kept in the log."""
+    # lazy: commands and levels are the runtime's.
+    from holdfast.core.commands import Relabel
+    from holdfast.core.labels import Integrity
+    from holdfast.runtime.securing import level_of
+
+    if not sensitivity and not trusted:
+        raise InvalidInput("say what is lowered: --sensitivity LEVEL, --trusted, or both")
+    command = Relabel(
+        sensitivity=level_of("--sensitivity", sensitivity) if sensitivity else None,
+        integrity=Integrity.TRUSTED if trusted else None,
+        why=why,
+        by=by,
+    )
+    _lower(options_of(context), session, command, "relabelled", now=now, wait=wait)
+
+
+def risk(
+    context: typer.Context,
+    session: SessionArgument,
+    *,
+    reset: Annotated[bool, typer.Option("--reset", help="Begin it anew; needs --why.")] = False,
+    why: WhyOption = "",
+    by: ByOption = "local",
+    now: NowOption = False,
+    wait: WaitOption = 3.0,
+) -> None:
+    """Show how much about a person a session was told, or begin that anew."""
+    # lazy: help does not need an event loop, and commands are the runtime's.
+    import asyncio
+
+    from holdfast.core.commands import Relabel
+
+    options = options_of(context)
+    if reset:
+        command = Relabel(risk=True, why=why, by=by)
+        _lower(options, session, command, "reset", now=now, wait=wait)
+        return
+    if why:
+        raise InvalidInput("--why goes with --reset")
+
+    async def work() -> RiskReport:
+        async with opened(options) as manager:
+            return await (await manager.get_session(session)).risk()
+
+    found = asyncio.run(work())
+    if options.json:
+        print_json({"points": found.points, "kinds": dict(found.kinds)})
+        return
+    print_line(f"points  {found.points:.2f}")
+    if found.kinds:
+        table(("kind", "values"), sorted(found.kinds.items()))
+
+
+def plan(context: typer.Context, session: SessionArgument) -> None:
+    """Show the steps of a session's plan, and how often each may still be taken."""
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+
+    async def work() -> list[tuple[PlanStep, int]]:
+        async with opened(options) as manager:
+            return await (await manager.get_session(session)).plan()
+
+    found = asyncio.run(work())
+    if options.json:
+        rows = [
+            {"tool": one.tool, "arguments": one.arguments, "times": one.times, "left": left}
+            for one, left in found
+        ]
+        print_json(rows)
+        return
+    if not found:
+        note("no plan is fixed")
+        return
+    headers = ("step", "tool", "left", "fixed arguments")
+    rows_shown = [
+        (place, one.tool, f"{left} of {one.times}", one.arguments)
+        for place, (one, left) in enumerate(found, start=1)
+    ]
+    table(headers, rows_shown, flexible=3)
+
+
+def list_taints(context: typer.Context, session: SessionArgument) -> None:
+    """List what is followed in a session, by fingerprint, kind and level; never a value."""
+    # lazy: help does not need an event loop, and names of values are the core's.
+    import asyncio
+
+    from holdfast.core.pseudonyms import name_of
+
+    options = options_of(context)
+    found = asyncio.run(_taints(options, session))
+    rows = [(one.id, one.kind, word(one.level), name_of(one.id, one.kind)) for one in found]
+    if options.json:
+        names = ("fingerprint", "kind", "level", "pseudonym")
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+        return
+    if not rows:
+        note("nothing is followed")
+        return
+    table(("fingerprint", "kind", "level", "pseudonym"), rows)
+
+
+async def _taints(options: Options, id: str) -> list[Taint]:
+    """The registered values, the values themselves overwritten."""
+    # lazy: taints are the runtime's.
+    from holdfast.runtime.tainting import stored_taints
+
+    async with opened(options) as manager:
+        where = (await manager.get_session(id)).where
+        found = await stored_taints(where.backend.journal(where.row))
+    for one in found:
+        one.value[:] = bytes(len(one.value))
+    return sorted(found, key=lambda one: (-one.level, one.kind, one.id))
+
+
+def _lower(
+    options: Options, id: str, command: Relabel, done: str, *, now: bool, wait: float
+) -> None:
+    """Submit what a person lowers, after refusing what could only be refused later, unseen."""
+    # lazy: help does not need an event loop, and who may lower is the core's word.
+    import asyncio
+
+    from holdfast.core.decide.approvals import may_answer
+    from holdfast.core.errors import ApproverRefused
+
+    if not command.why.strip():
+        raise InvalidInput("say why: --why is kept in the log")
+    refused = may_answer(command.by, requester="")
+    if refused:
+        raise ApproverRefused(refused)
+
+    async def work() -> dict[str, object]:
+        async with opened(options, lead=now) as manager:
+            session = await manager.get_session(id)
+            return await deliver(manager, session, command, done=done, now=now, wait=wait)
+
+    say(options, asyncio.run(work()))
