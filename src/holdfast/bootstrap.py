@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.adapters.detectors.factory import BUDGET_S, Classifiers
+from holdfast.adapters.detectors.fast import WEAK_WITHOUT_EXTRA, extra_installed
 from holdfast.adapters.detectors.injection import RuleInjectionDetector
 from holdfast.adapters.hooks.command import CommandHook
 from holdfast.adapters.keys.file import FileKeys
@@ -365,6 +366,13 @@ def default_detectors(slow: Sequence[SlowClassifier] = (), budget_s: float = BUD
         injection=RuleInjectionDetector(),
         taints=WorkerTaintMatcher(),
     )
+
+
+def detector_facts() -> str:
+    """What content is looked at with here, for `doctor`."""
+    if extra_installed():
+        return "fast, with the extra pii"
+    return f"fast ({WEAK_WITHOUT_EXTRA})"
 
 
 def sandbox_facts() -> dict[str, str]:

@@ -17,7 +17,7 @@ import holdfast
 from holdfast.adapters.keys.installation import default_installation_key_path
 from holdfast.adapters.models.factory import KNOWN_PROVIDERS
 from holdfast.adapters.models.secrets import default_variable
-from holdfast.bootstrap import sandbox_facts
+from holdfast.bootstrap import detector_facts, sandbox_facts
 from holdfast.cli.output import Cell
 from holdfast.cli.world import Options, make_client
 from holdfast.core.errors import HoldfastError, Unavailable
@@ -56,6 +56,7 @@ def examine(options: Options) -> Findings:
     _keys(options, found)
     _policy(options, found)
     _sandbox(found)
+    found.fact("detectors", detector_facts())
     _git(found)
     _extras(found)
     _variables(found)
