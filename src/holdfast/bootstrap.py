@@ -13,9 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from holdfast.adapters.detectors.factory import BUDGET_S, Classifiers
+from holdfast.adapters.detectors.factory import BUDGET_S, Classifiers, SharedInjectionDetector
 from holdfast.adapters.detectors.fast import WEAK_WITHOUT_EXTRA, extra_installed
-from holdfast.adapters.detectors.injection import RuleInjectionDetector
 from holdfast.adapters.hooks.command import CommandHook
 from holdfast.adapters.keys.file import FileKeys
 from holdfast.adapters.keys.installation import default_installation_key_path
@@ -363,7 +362,7 @@ def default_detectors(slow: Sequence[SlowClassifier] = (), budget_s: float = BUD
     """
     return Detectors(
         classifier=Classifiers(slow, budget_s),
-        injection=RuleInjectionDetector(),
+        injection=SharedInjectionDetector(),
         taints=WorkerTaintMatcher(),
     )
 

@@ -1,15 +1,20 @@
-"""Making classifiers for what sessions ask for; equal wishes share one."""
+"""Making the engines that content is looked at with; each is built once, when first used.
+
+They hold tables of patterns and no text, so that everybody in a process shares them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from threading import Lock
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from holdfast.adapters.detectors.composite import CompositeClassifier
-from holdfast.adapters.detectors.custom import CustomRule
-from holdfast.adapters.detectors.fast import FastClassifier
-from holdfast.core.security import Security
-from holdfast.ports.detector import Classifier, SlowClassifier
+from holdfast.core.findings import Signal
+from holdfast.core.security import CustomRule, Security
+from holdfast.ports.detector import Classifier, InjectionDetector, SlowClassifier
+
+if TYPE_CHECKING:
+    from holdfast.adapters.detectors.fast import FastClassifier
 
 KEPT_MAX = 32
 BUDGET_S = 0.5
@@ -26,8 +31,6 @@ class Classifiers:
     def __init__(self, slow: Sequence[SlowClassifier] = (), budget_s: float = BUDGET_S) -> None:
         self._slow = tuple(slow)
         self._budget_s = budget_s
-        self._made: dict[tuple[object, ...], Classifier] = {}
-        self._lock = Lock()
 
     def __call__(self, security: Security) -> Classifier:
         """The classifier with these packs and custom rules.
@@ -35,22 +38,38 @@ class Classifiers:
         Raises:
             InvalidInput: a pack is unknown, or a rule cannot be used.
         """
-        key = (security.packs, security.rules)
-        with self._lock:
-            found = self._made.get(key)
-            if found is None:
-                found = self._make(security)
-                if len(self._made) >= KEPT_MAX:
-                    self._made.pop(next(iter(self._made)))
-                self._made[key] = found
-        return found
-
-    def _make(self, security: Security) -> Classifier:
-        custom = [
-            CustomRule(name=rule.name, pattern=rule.pattern, level=rule.level)
-            for rule in security.rules
-        ]
-        fast = FastClassifier(packs=security.packs, custom=custom)
+        fast = _fast(security.packs, security.rules)
         if not self._slow:
             return fast
+        from holdfast.adapters.detectors.composite import CompositeClassifier  # lazy: seldom used
+
         return CompositeClassifier(fast, self._slow, self._budget_s)
+
+
+@lru_cache(maxsize=KEPT_MAX)
+def _fast(packs: tuple[str, ...], rules: tuple[CustomRule, ...]) -> FastClassifier:
+    # lazy: what nobody has said anything to yet needs no patterns
+    from holdfast.adapters.detectors import custom, fast
+
+    own = [
+        custom.CustomRule(name=rule.name, pattern=rule.pattern, level=rule.level) for rule in rules
+    ]
+    return fast.FastClassifier(packs=packs, custom=own)
+
+
+class SharedInjectionDetector:
+    """The default injection detector, built when it is first asked."""
+
+    name = "rules"
+
+    def scan(self, text: str, canaries: Sequence[str] = ()) -> Signal:
+        """Weigh the evidence in a text."""
+        return _injection().scan(text, canaries)
+
+
+@lru_cache(maxsize=1)
+def _injection() -> InjectionDetector:
+    # lazy: what nobody has said anything to yet needs no patterns
+    from holdfast.adapters.detectors.injection import RuleInjectionDetector
+
+    return RuleInjectionDetector()
