@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.adapters.detectors.factory import BUDGET_S, Classifiers, SharedInjectionDetector
-from holdfast.adapters.detectors.fast import WEAK_WITHOUT_EXTRA, extra_installed
 from holdfast.adapters.hooks.command import CommandHook
 from holdfast.adapters.keys.file import FileKeys
 from holdfast.adapters.keys.installation import default_installation_key_path
@@ -369,6 +368,9 @@ def default_detectors(slow: Sequence[SlowClassifier] = (), budget_s: float = BUD
 
 def detector_facts() -> str:
     """What content is looked at with here, for `doctor`."""
+    # lazy: only `doctor` asks, and the patterns take their time
+    from holdfast.adapters.detectors.fast import WEAK_WITHOUT_EXTRA, extra_installed
+
     if extra_installed():
         return "fast, with the extra pii"
     return f"fast ({WEAK_WITHOUT_EXTRA})"
