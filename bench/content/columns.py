@@ -50,9 +50,13 @@ class Column:
         return self.flow in ("provenance", "strict")
 
     def config(self, tools: Sequence[str]) -> SessionConfig:
-        """The session's configuration: every tool is allowed, so only content is judged."""
+        """The session's configuration: every tool is allowed, so only content is judged.
+
+        Who reads the session is the user himself, so that he is shown his own data.
+        """
         enabled = self.flow != "none"
-        chosen = SecurityConfig(enabled=enabled, flow=self.flow if enabled else "observe")
+        flow = self.flow if enabled else "observe"
+        chosen = SecurityConfig(enabled=enabled, flow=flow, reader="critical")
         return SessionConfig(permission_policy={"allow": list(tools)}, security_config=chosen)
 
     def steps(self, prompt: str, own: Sequence[tuple[str, Mapping[str, object], Flow]]) -> list[Call]:
