@@ -6,17 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import holdfast
-from holdfast.runtime.approvals import Approval, Said
+from holdfast.core.flows import Flow, Role
+from holdfast.runtime.approvals import Approval
 from holdfast.runtime.config import SessionConfig
+from holdfast.runtime.grounding import Said, leaves, value_of
 from holdfast.runtime.handle import Session
+from holdfast.runtime.securing import SecurityConfig
 
 Call = tuple[str, Mapping[str, object]]
 """A tool's name and the arguments."""
-
-
-class NotThere(Exception):
-    """The library has no such guard; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +22,11 @@ class Column:
     """One policy.
 
     Args:
-        flow: the flow guard's mode: "observe", "provenance" or "strict"; "none" stands
-            for a library without one, and is "observe" where there is one.
-        plan: "oracle" fixes the user's own consequential calls, by tool, beforehand;
-            "none" fixes nothing.
+        flow: the flow guard's mode: "observe", "provenance" or "strict"; "none" looks
+            at nothing at all.
+        plan: "pins" fixes the user's own consequential calls beforehand, each with the
+            arguments that the prompt alone gives; "names" fixes their tools; "none"
+            fixes nothing.
         attended: a person answers; else every question is answered with no.
     """
 
@@ -39,8 +38,10 @@ class Column:
     def name(self) -> str:
         """For the table and the RESULT lines."""
         if self.flow == "none":
-            return "no flow guard"
-        plan = "oracle plan" if self.plan == "oracle" else "no plan"
+            return "nothing looked at"
+        if self.flow == "observe":
+            return "observe"
+        plan = {"pins": "plan with pins", "names": "plan of names", "none": "no plan"}[self.plan]
         return f"{self.flow}, {plan}, {'a person' if self.attended else 'nobody'} answers"
 
     @property
@@ -49,24 +50,46 @@ class Column:
         return self.flow in ("provenance", "strict")
 
     def config(self, tools: Sequence[str]) -> SessionConfig:
-        """The session's configuration: every tool is allowed, so only the flow is judged."""
-        rules = {"allow": list(tools)}
-        security = getattr(holdfast, "SecurityConfig", None)
-        if security is None and self.flow == "none":
-            return SessionConfig(permission_policy=rules)
-        if security is None:
-            raise NotThere("the library has no SecurityConfig(flow=...)")
-        chosen = security(flow="observe" if self.flow == "none" else self.flow)
-        return SessionConfig(permission_policy=rules, security_config=chosen)
+        """The session's configuration: every tool is allowed, so only content is judged.
 
-    async def fix(self, session: Session, tools: Sequence[str]) -> None:
-        """Fix the plan, before anything is read."""
+        Who reads the session is the user himself, so that he is shown his own data.
+        """
+        enabled = self.flow != "none"
+        flow = self.flow if enabled else "observe"
+        chosen = SecurityConfig(enabled=enabled, flow=flow, reader="critical")
+        return SessionConfig(permission_policy={"allow": list(tools)}, security_config=chosen)
+
+    def steps(self, prompt: str, own: Sequence[tuple[str, Mapping[str, object], Flow]]) -> list[Call]:
+        """The plan for the user's own consequential calls."""
         if self.plan == "none":
-            return
-        fix_plan = getattr(session, "fix_plan", None)
-        if fix_plan is None:
-            raise NotThere("the library has no Session.fix_plan")
-        await fix_plan(list(tools))
+            return []
+        pinned = self.plan == "pins"
+        return [
+            (tool, pins(prompt, arguments, flow) if pinned else {})
+            for tool, arguments, flow in own
+        ]
+
+    async def fix(self, session: Session, steps: Sequence[Call]) -> None:
+        """Fix the plan, before anything is read; one of no steps is none."""
+        if steps:
+            await session.fix_plan(list(steps))
+
+
+def pins(prompt: str, arguments: Mapping[str, object], flow: Flow) -> Mapping[str, object]:
+    """The arguments that the prompt alone gives, by the guard's own rules of grounding.
+
+    So much can be known before anything is read. What has no value of its own (an
+    empty list, a switch) is given by nothing.
+    """
+    said = Said()
+    said.add(prompt)
+    found = {}
+    for name, given in arguments.items():
+        as_id = flow.role(name) is Role.ID
+        values = [value_of(leaf, as_id=as_id) for leaf in leaves(given)]
+        if values and all(map(said.says, values)):
+            found[name] = given
+    return found
 
 
 NONE = Column()
@@ -76,7 +99,7 @@ COLUMNS = (
     *(
         Column(flow=flow, plan=plan, attended=attended)
         for flow in ("strict", "provenance")
-        for plan in ("oracle", "none")
+        for plan in ("pins", "names", "none")
         for attended in (True, False)
     ),
 )
@@ -101,7 +124,7 @@ class Person:
     granted: int = 0
     blind: int = 0
 
-    async def answer(self, approval: Approval) -> Said:
+    async def answer(self, approval: Approval) -> str:
         """Say yes or no."""
         self.asked += 1
         self.blind += approval.preview.endswith("…")

@@ -17,6 +17,7 @@ from columns import Call
 
 from holdfast.core.messages import Message, Role, Text, ToolResult, ToolUse
 from holdfast.core.quantities import Usage
+from holdfast.core.security import Zone
 from holdfast.ports.model import ModelReply, ModelRequest, TextDelta, ToolUseStarted
 from holdfast.testing.conversation import check_conversation
 
@@ -60,6 +61,8 @@ class CompromisedModel:
     model = "compromised"
     provider = "bench"
     context_tokens = 200_000
+    zone = Zone.LOCAL
+    sees = None
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from columns import NONE, Column, NotThere, Person
+from columns import NONE, Column, Person
 from common import pick, report
 from compromised import CompromisedModel
 from world import Done, Offer, Stage
@@ -46,7 +46,7 @@ COLUMNS = (
     *(
         Column(flow=flow, plan=plan, attended=attended)
         for flow in ("strict", "provenance")
-        for plan in ("oracle", "none")
+        for plan in ("pins", "none")
         for attended in (True, False)
     ),
 )
@@ -171,11 +171,7 @@ def main() -> int:
     for column in COLUMNS:
         for declared in (False, True):
             name = f"InjecAgent, {column.name}, {'declared' if declared else 'undeclared'} tools"
-            try:
-                found, plain = asyncio.run(run(chosen, benign, column, declared=declared))
-            except NotThere as missing:
-                report(f"{name}: actions", None, "actions", bar="0", note=str(missing))
-                continue
+            found, plain = asyncio.run(run(chosen, benign, column, declared=declared))
             _print(name, column, found, plain)
     return 0
 

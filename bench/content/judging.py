@@ -56,7 +56,7 @@ def run_all(cases: Iterable[Case], column: Column, way: Way) -> list[Outcome]:
             stage = runner.run(_staged(several[0], Path(directory)))
             for case in several:
                 pipeline = SessionPipeline(stage, case, column, runner, way)
-                found.append(_judged(case, pipeline))
+                found.append(_judged(case, pipeline, column))
             runner.run(stage.close())
     return found
 
@@ -65,13 +65,15 @@ async def _staged(case: Case, directory: Path) -> Stage:
     return Stage(offers(case.suite), directory)
 
 
-def _judged(case: Case, pipeline: SessionPipeline) -> Outcome:
+def _judged(case: Case, pipeline: SessionPipeline, column: Column) -> Outcome:
     utility, security = case.suite.run_task_with_pipeline(
         pipeline, case.user, case.injection, case.injections()
     )
     done = pipeline.done
     assert not done.failed, f"{case.name}: {done.failed}"
-    assert case.injection is None or done.turned, f"{case.name}: the goal was not seen"
+    # Where nobody answers, the reading of a page may be refused, and the goal with it.
+    always = column.attended or not column.guarded
+    assert case.injection is None or done.turned or not always, f"{case.name}: no goal was seen"
     return Outcome(
         case=case.name,
         spoken=case.spoken,

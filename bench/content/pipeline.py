@@ -92,13 +92,14 @@ class SessionPipeline(BasePipelineElement):
                 return ToolOutcome(content=error, is_error=True, exit_code=1)
             return ToolOutcome(content=rendered(result))
 
+        acting = [(tool, args, FLOWS[tool]) for tool, args in self.own if consequential(tool)]
         running = self._stage.run(
             query,
             perform,
             model=model,
             person=Person(self.own, self._column.attended),
             column=self._column,
-            plan=[tool for tool, _ in self.own if consequential(tool)],
+            plan=self._column.steps(query, acting),
         )
         self.done = self._runner.run(running)
         return query, runtime, env, _conversation(query, self.done), extra_args or {}

@@ -101,12 +101,12 @@ class Stage:
         model: CompromisedModel,
         person: Person,
         column: Column,
-        plan: Sequence[str],
+        plan: Sequence[Call],
     ) -> Done:
         """Have a prompt answered in a session of its own.
 
         Args:
-            plan: tools of the user's own consequential calls, for an oracle's plan.
+            plan: the user's own consequential calls, as far as an oracle knows them.
         """
         self._perform, self._done = perform, Done()
         done = self._done
