@@ -163,8 +163,13 @@ class Guarding(Controls):
         """Change how content is looked at and where it may go (seed D3).
 
         What the installation says holds all the same.
+
+        Raises:
+            InvalidInput: a value is out of range, or a rule or a pack cannot be used.
         """
-        await self.submit(Configure(security=security_of(config)))
+        security = security_of(config)
+        self._core.detectors.classifier(security)
+        await self.submit(Configure(security=security))
 
     async def trifecta(self) -> Trifecta:
         """The session's tools that together could let text steal data."""
