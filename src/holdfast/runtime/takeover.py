@@ -46,7 +46,7 @@ from holdfast.core.rules import Policy, PolicyMode, RuleEffect
 from holdfast.core.settings import Settings, StorageType, TimeoutAction
 from holdfast.core.view import RANGES_MAX
 from holdfast.runtime.backend import Backend
-from holdfast.runtime.customs import Customs
+from holdfast.runtime.customs import Customs, at_least
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.listing import resolve_workspace
 from holdfast.runtime.manager import Core
@@ -234,6 +234,7 @@ def _safe(core: Core, plan: Plan) -> tuple[Settings, list[str]]:
         model=None,
         unsafe_auto_approve=False,
         permission=_narrowed(plan.settings.permission),
+        security=at_least(plan.settings.security),
         confirmation=replace(
             plan.settings.confirmation,
             unsafe_auto_approve=(),
