@@ -28,14 +28,16 @@ PASSWORD = "correct9Horse7Battery"
 SECRETS = (EMAIL, CARD, PASSWORD)
 TOLD = f"Mail {EMAIL}, my card is {CARD} and my password is {PASSWORD}."
 
+_CLASSIFIERS = Classifiers()
+_INJECTION = RuleInjectionDetector()
 NAMED = re.compile(r"PRIVATE-[A-Z0-9-]+?-[A-Z2-7]{8}")
 
 
 def quick(slow: Sequence[SlowClassifier] = (), budget_s: float = 0.5) -> Detectors:
     """The detectors of an installation, with the values in this very process."""
     return Detectors(
-        classifier=Classifiers(slow, budget_s),
-        injection=RuleInjectionDetector(),
+        classifier=Classifiers(slow, budget_s) if slow else _CLASSIFIERS,
+        injection=_INJECTION,
         taints=LocalTaintMatcher(),
     )
 

@@ -20,6 +20,7 @@ from holdfast.core.messages import Message, Role, ToolResult
 from holdfast.core.tools import Nature, ToolSpec
 from holdfast.ports.clock import Clock
 from holdfast.ports.model import ModelRequest
+from holdfast.ports.tool import Tool
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
 from holdfast.testing.script import Turn, say
@@ -74,7 +75,7 @@ def tool(
     return FunctionTool(function, spec)
 
 
-def registry(*tools: FunctionTool) -> ToolRegistry:
+def registry(*tools: Tool) -> ToolRegistry:
     """Offer these tools only."""
     return ToolRegistry(list(tools))
 
@@ -95,13 +96,13 @@ def last_user(messages: Iterable[Message]) -> str:
     return texts[-1] if texts else ""
 
 
-def memory(model: ScriptedModel, *tools: FunctionTool, **options: Any) -> SessionManager:
+def memory(model: ScriptedModel, *tools: Tool, **options: Any) -> SessionManager:
     """A manager that keeps nothing."""
     return SessionManager(model, registry(*tools), **options)
 
 
 def on_file(
-    folder: Path, model: ScriptedModel | None = None, *tools: FunctionTool, **options: Any
+    folder: Path, model: ScriptedModel | None = None, *tools: Tool, **options: Any
 ) -> SessionManager:
     """A manager on `<folder>/s.db` with its installation key outside of the store's folder."""
     store = folder / "store"
@@ -117,7 +118,7 @@ def on_file(
 
 @asynccontextmanager
 async def one_session(
-    model: ScriptedModel, *tools: FunctionTool, config: SessionConfig = UNSAFE, **options: Any
+    model: ScriptedModel, *tools: Tool, config: SessionConfig = UNSAFE, **options: Any
 ) -> AsyncIterator[Session]:
     """A session `one` in memory."""
     async with memory(model, *tools, **options) as sessions:

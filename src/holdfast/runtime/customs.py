@@ -15,13 +15,18 @@ from holdfast.core.events import ContextSet, Event, Imported
 from holdfast.core.inspection import Inspected, united
 from holdfast.core.labels import Label
 from holdfast.core.messages import Message
-from holdfast.core.security import Security
+from holdfast.core.security import Security, stricter
 from holdfast.ports.taints import Taint
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.inspecting import classified, inspected_of, values_of, words_of
 from holdfast.runtime.tainting import TAINTS_MAX, VALUE_CHARS_MAX, Found
 
 _log = logging.getLogger("holdfast")
+
+
+def at_least(own: Security) -> Security:
+    """What a file's settings come to: they may tighten what holds for all, never loosen it."""
+    return stricter(Security(), own)
 
 
 class Customs:

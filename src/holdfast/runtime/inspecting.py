@@ -67,7 +67,7 @@ class Inspecting:
         Raises:
             Unavailable: a detector failed.
         """
-        if not (security.enabled and security.taints):
+        if not (text and security.enabled and security.taints):
             return
         try:
             await self.taints.learned()

@@ -141,6 +141,7 @@ class Sessions(Listing):
         self, opened: Opened, further: Sequence[Event], *, parent: int = 0
     ) -> Session:
         await self._check_free(opened)
+        self.detectors.classifier(opened.settings.security)  # its rules and packs can be used
         backend = self.backend_for(opened.settings.storage_type)
         await self._start_hooks(opened)
         actor = await backend.actor(self.tenant, self.principal)

@@ -41,11 +41,10 @@ from holdfast.core.labels import Label
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message, estimate_tokens
 from holdfast.core.quantities import Usage
-from holdfast.core.security import Security, stricter
 from holdfast.core.settings import Settings, StorageType, TimeoutAction
 from holdfast.core.view import RANGES_MAX
 from holdfast.runtime.backend import Backend
-from holdfast.runtime.customs import Customs
+from holdfast.runtime.customs import Customs, at_least
 from holdfast.runtime.heldrules import HELD_RULES, held_rules, narrowed
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.listing import resolve_workspace
@@ -239,7 +238,7 @@ def _safe(core: Core, plan: Plan) -> tuple[Settings, list[str]]:
         ),
         parent_id=None,
         storage_type=storage,
-        security=stricter(Security(), plan.settings.security),  # a file loosens nothing
+        security=at_least(plan.settings.security),
     )
     return settings, notes
 
