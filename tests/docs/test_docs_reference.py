@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import inspect
 import re
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 from docs_pages import ROOT, page
 
 import holdfast
-from holdfast import Session, SessionManager, gate
+from holdfast import Session, SessionManager, gate, security
 from holdfast.adapters.keys import file as key_file
 from holdfast.adapters.store.sqlite_schema import MIGRATIONS
 from holdfast.core import errors, events, lifecycle, settings
@@ -31,7 +32,7 @@ def default_of(field: dataclasses.Field[object]) -> str:
     if field.default is dataclasses.MISSING:
         return ""
     value = field.default
-    if isinstance(value, (settings.StorageType, settings.QueuePolicy)):
+    if isinstance(value, enum.Enum):
         return f"{type(value).__name__}.{value.name}"
     if isinstance(value, str):
         return value if value == "{}" else repr(value)
@@ -39,7 +40,16 @@ def default_of(field: dataclasses.Field[object]) -> str:
 
 
 @pytest.mark.parametrize(
-    "kind", [SessionConfig, settings.Limits, settings.ModelSettings, settings.Settings]
+    "kind",
+    [
+        SessionConfig,
+        settings.Limits,
+        settings.ModelSettings,
+        settings.Settings,
+        security.SecurityConfig,
+        security.Features,
+        security.DataPolicy,
+    ],
 )
 def test_settings_are_listed_with_their_defaults(kind: type) -> None:
     """Every field stands in its class's table, in order, with its default."""
@@ -210,6 +220,20 @@ def test_names_of_the_gate_are_listed() -> None:
     """Every name of `holdfast.gate.__all__` stands in the page, in order."""
     rows = page("docs/reference/python.md").rows("The gate")
     assert gate.__all__ == [row["name"] for row in rows]
+
+
+def test_names_of_content_security_are_listed() -> None:
+    """Every name of `holdfast.security.__all__` stands in the page, in order."""
+    rows = page("docs/reference/python.md").rows("Content security")
+    assert security.__all__ == [row["name"] for row in rows]
+
+
+def test_the_fields_of_a_manifest_are_listed() -> None:
+    """The how-to names every field of a `Flow`, in order."""
+    rows = page("docs/how-to/content-security.md").rows("Say what your tools do")
+    assert [field.name for field in dataclasses.fields(security.Flow)] == [
+        row["field"] for row in rows
+    ]
 
 
 @pytest.mark.parametrize("kind", [SessionManager, Session])
