@@ -17,7 +17,8 @@ def test_a_good_installation(place: Place, monkeypatch: pytest.MonkeyPatch) -> N
     assert (0, True, False) == (ran.code, "nothing to complain about" in ran.out, "sk-" in ran.out)
     found = place.cli("doctor", "--json").json()
     assert isinstance(found, dict)
-    wanted = {"store health", "installation key", "key store", "sandbox", "sqlite", "git", "detectors",
+    wanted = {"store health", "installation key", "key store", "sandbox", "sqlite", "git",
+              "detectors",
               "python", "extra llm", "free disk"}  # fmt: skip
     assert (set(), "set", []) == (
         wanted - set(found["facts"]), found["facts"]["OPENAI_API_KEY"], found["complaints"]
