@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core_content import CALL, GROUNDED, LABELS, SECRET, granted, looked, rank, said, session
-from holdfast.core.actions import ActionKind
+from holdfast.core.actions import Action, ActionKind
 from holdfast.core.facts import Facts
 from holdfast.core.flows import Flow, Sink
 from holdfast.core.guards import flow as flow_guard
@@ -89,7 +89,7 @@ WORST = found(CARD, label=Sensitivity.CRITICAL)
     ],
     ids=["clean", "observe", "off", "host", "no sink", "unknown", "bad", "model", "unsafe"],
 )
-def test_what_is_not_judged_passes(view: SessionView, action: object) -> None:
+def test_what_is_not_judged_passes(view: SessionView, action: Action) -> None:
     """The same calls that the guard of flow does not judge, and where nobody is asked."""
     assert "allow" == said(check(view, looked(WORST), action))
 

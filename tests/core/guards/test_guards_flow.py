@@ -20,7 +20,7 @@ from core_content import (
     said,
     session,
 )
-from holdfast.core.actions import ActionKind
+from holdfast.core.actions import Action, ActionKind
 from holdfast.core.facts import Facts
 from holdfast.core.flows import Flow, Sink
 from holdfast.core.grants import GrantKind
@@ -30,6 +30,7 @@ from holdfast.core.provenance import Examined
 from holdfast.core.security import FlowMode, Security
 from holdfast.core.tools import Nature
 from holdfast.core.verdicts import Ask
+from holdfast.core.view import SessionView
 
 STRICT, PROVENANCE, OBSERVE = FlowMode.STRICT, FlowMode.PROVENANCE, FlowMode.OBSERVE
 MODES = (STRICT, PROVENANCE)
@@ -69,7 +70,7 @@ def test_what_was_not_examined_is_denied(flow: FlowMode, label: Label) -> None:
     ],
     ids=["clean", "observe", "off", "host", "no sink", "unknown", "bad", "message", "model"],
 )
-def test_what_need_not_be_examined_passes(view: object, action: object) -> None:
+def test_what_need_not_be_examined_passes(view: SessionView, action: Action) -> None:
     """Calls of the program and those without consequences; other guards know the rest."""
     assert "allow" == said(check(view, looked(None), action))
 
