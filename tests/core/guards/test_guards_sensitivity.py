@@ -17,6 +17,7 @@ from holdfast.core.labels import TRUSTED, Label, Sensitivity
 from holdfast.core.risk import DAY_MS, NO_RISK, UNEXPOSED, Exposure, Risk
 from holdfast.core.routing import Destination
 from holdfast.core.security import DataPolicy, Fallback, RoutingDecision, Security, Zone
+from holdfast.core.settings import Settings
 from holdfast.core.verdicts import Allow, Ask, Deny
 from holdfast.core.view import CONSENT, ENCLAVE, SessionView, Turn
 
@@ -315,3 +316,12 @@ def test_it_only_gets_stricter(
     found, worse = told(*kinds, level=level), told(*every, level=max(level, more))
     one, two = (check(holding(), FACTS, replace(action, found=each)) for each in (found, worse))
     assert rank(one) <= rank(two)
+
+
+def test_switched_off_it_restricts_nothing() -> None:
+    """Neither a message nor a call; the installation's settings hold all the same."""
+    off = SessionView(settings=Settings(security=Security(enabled=False)))
+    action = replace(MESSAGE, found=told("email", level=CRITICAL), to=CLOUD)
+    assert "allow" == said(check(off, Facts(now_ms=0), action))
+    outer = Facts(now_ms=0, security=Security())
+    assert "deny:rejected" == said(check(off, outer, action))

@@ -26,7 +26,8 @@ STAYS = (Zone.LOCAL, Zone.TEE)
 
 def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
     """Judge a message, or a model call, by where what is said goes."""
-    if action.kind not in (ActionKind.ADMIT, ActionKind.MODEL):
+    security = facts.security or view.settings.security
+    if action.kind not in (ActionKind.ADMIT, ActionKind.MODEL) or not security.enabled:
         return ALLOW
     if action.to is None:
         return ALLOW if action.kind is ActionKind.ADMIT else _nowhere(action)
