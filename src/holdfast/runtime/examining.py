@@ -32,11 +32,10 @@ from holdfast.runtime.grounding import (
     Said,
     Value,
     embedded,
-    fields_of,
     leaves,
-    named_of,
     value_of,
 )
+from holdfast.runtime.issuing import calls_in, issued
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.normalise import Prepared
 from holdfast.runtime.tainting import Taints
@@ -234,49 +233,11 @@ class Examiner:
             elif up_to is None or label.sensitivity <= up_to:
                 said.join(self._of(entry))
         if up_to is None:
-            for value in self._issued(strangers, said):
+            calls = calls_in(bodies.entries)
+            # All are found before one is taken: what was issued vouches for no call.
+            for value in [*issued(strangers, calls, self._registry, said)]:
                 said.take(value)
         return said
-
-    def _issued(self, entries: list[Entry], said: Said) -> Iterator[object]:
-        """Values of fields that a tool declares to be issued by the service itself.
-
-        Only of an object that no stranger's words led to: a call whose arguments the
-        user gave brought it, and it is the only one there, or the only one that the
-        user named in quotes. Of several, or of one that the model asked for by its
-        id, the model has chosen.
-
-        Args:
-            said: what was said besides.
-        """
-        calls = self._calls()
-        for entry in entries:
-            for part in entry.message.parts:
-                if not isinstance(part, ToolResult) or part.is_error:
-                    continue
-                tool = self._registry.get(part.name)
-                flow = tool.spec.flow if tool else UNDECLARED
-                if not flow.trusted_fields or not _led(calls.get(part.tool_use_id), flow, said):
-                    continue
-                try:
-                    value: object = json.loads(part.content)
-                except (ValueError, RecursionError):
-                    continue
-                for name in flow.trusted_fields:
-                    issued: list[object] = list(fields_of(value, frozenset((name,))))
-                    if len(issued) > 1:
-                        issued = named_of(value, name, frozenset(flow.trusted_fields), said)
-                    if len(issued) == 1:
-                        yield issued[0]
-
-    def _calls(self) -> dict[str, tuple[ToolUse, bool]]:
-        """The visible calls by their ids, each with whether it was wanted while all was trusted."""
-        return {
-            part.id: (part, entry.message.label.integrity is Integrity.TRUSTED)
-            for entry in self._seen.bodies.entries
-            for part in entry.message.parts
-            if isinstance(part, ToolUse)
-        }
 
     def _origin(self, value: Value) -> str:
         """Where strangers said it: the newest such place."""
@@ -412,22 +373,3 @@ def _text(message: Message) -> str:
         elif isinstance(part, ToolUse):
             said.append(part.arguments)
     return "\n".join(said)
-
-
-def _led(call: tuple[ToolUse, bool] | None, flow: Flow, said: Said) -> bool:
-    """Whether only what was said led to what a call brought."""
-    if call is None:
-        return False
-    use, trusted = call
-    if trusted:
-        return True
-    try:
-        arguments: object = json.loads(use.arguments)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(arguments, dict) and all(
-        said.says(value_of(leaf, as_id=flow.role(name) is Role.ID))
-        for name, value in arguments.items()
-        if flow.role(name) is not Role.PAYLOAD
-        for leaf in leaves(value)
-    )
