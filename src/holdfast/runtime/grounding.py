@@ -271,19 +271,19 @@ def value_of(leaf: str | int | float, *, as_id: bool = False) -> Value:
     words = words_of(text)
     if isinstance(leaf, int | float) and not as_id:
         return Value("number", number(text))
-    compact = words.replace(" ", "")
-    if compact.isdigit() and len(compact) <= SHORT_ID_DIGITS:
-        return Value("id" if as_id or isinstance(leaf, str) else "number", compact)
+    bare = text.lstrip("#")
+    if bare.isdigit() and len(bare) <= SHORT_ID_DIGITS:
+        return Value("id" if as_id or isinstance(leaf, str) else "number", bare)
     if isinstance(leaf, str) and _ACTIVE.search(text) and not typed_url(text):
         return Value("literal", text)
-    if len(compact) <= 2:
-        return Value("id", words)
     if moment_of(text) is not None:
         return Value("date", text)
     if len(text.split()) == 1:
         found = next(iter(typed(text)), None)
         if found is not None:
             return found
+    if len(words.replace(" ", "")) <= 2:
+        return Value("id", words)
     return Value("text", words)
 
 

@@ -12,7 +12,7 @@ _MONTH = (
 )
 _YEAR = r"(?:,?\s{1,3}(\d{4}))?"
 _MONTH_DAY = re.compile(rf"\b{_MONTH}\s{{1,3}}(\d{{1,2}})(?:st|nd|rd|th)?\b{_YEAR}")
-_DAY_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s{{1,3}}(?:of\s)?{_MONTH}\b{_YEAR}")
+_DAY_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s{{1,3}}(?:of\s)?{_MONTH}(?!\w){_YEAR}")
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _CLOCK = re.compile(r"\b(\d{1,2}):(\d{2})(?::\d{2})?(?:\s{0,2}([ap])\.?m\b)?")
 _HOUR = re.compile(r"\b(\d{1,2})\s{0,2}([ap])\.?m\b")
