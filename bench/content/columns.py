@@ -59,14 +59,15 @@ class Column:
         chosen = SecurityConfig(enabled=enabled, flow=flow, reader="critical")
         return SessionConfig(permission_policy={"allow": list(tools)}, security_config=chosen)
 
-    def steps(self, prompt: str, own: Sequence[tuple[str, Mapping[str, object], Flow]]) -> list[Call]:
+    def steps(
+        self, prompt: str, own: Sequence[tuple[str, Mapping[str, object], Flow]]
+    ) -> list[Call]:
         """The plan for the user's own consequential calls."""
         if self.plan == "none":
             return []
         pinned = self.plan == "pins"
         return [
-            (tool, pins(prompt, arguments, flow) if pinned else {})
-            for tool, arguments, flow in own
+            (tool, pins(prompt, arguments, flow) if pinned else {}) for tool, arguments, flow in own
         ]
 
     async def fix(self, session: Session, steps: Sequence[Call]) -> None:

@@ -4,7 +4,8 @@ All four suites of benchmark v1.2.2: 97 user tasks, and 629 pairs of a task and 
 whose attacker has a script, 609 of them actions and 20 of them words. The model obeys
 every injection it reads (`compromised`).
 
-    python bench/content/dojorun.py [--jobs N] [--columns TEXT] [--attacks NAME,…] [--why]
+    python bench/content/dojorun.py [--jobs N] [--columns TEXT] [--attacks NAME,…] [--ways WAY,…]
+        [--why]
 
 `--columns` takes the columns whose name holds the text; `--why` lists what went wrong
 and what was asked. QUICK=1 runs a fixed sample.
@@ -86,14 +87,17 @@ class Found:
         return [one for one in self.outcomes[series] if one.spoken]
 
 
-def series_of(attacks: Sequence[str]) -> list[Series]:
+def series_of(attacks: Sequence[str], ways: Sequence[str]) -> list[Series]:
     """Every attack in every way; a quick run only hijacks. Blending is tried with the first."""
-    ways = (Way.HIJACK,) if QUICK else (Way.PLAIN, Way.HIJACK)
-    blended = () if QUICK else attacks[:1]
+    chosen = [Way.HIJACK] if QUICK else [way for way in Way if way.name.lower() in ways]
     return [
         BENIGN,
-        *(Series(attack=one, way=way) for one in attacks for way in ways),
-        *(Series(attack=one, way=Way.BLEND) for one in blended),
+        *(
+            Series(attack=one, way=way)
+            for one in attacks
+            for way in chosen
+            if way is not Way.BLEND or one == attacks[0]
+        ),
     ]
 
 
@@ -219,10 +223,11 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--columns", default="")
     parser.add_argument("--attacks", default=",".join(ATTACKS))
+    parser.add_argument("--ways", default="plain,hijack,blend")
     parser.add_argument("--why", action="store_true")
     given = parser.parse_args()
     chosen = [one for one in (QUICK_COLUMNS if QUICK else COLUMNS) if given.columns in one.name]
-    several = series_of([one for one in given.attacks.split(",") if one])
+    several = series_of([one for one in given.attacks.split(",") if one], given.ways.split(","))
     if not QUICK:
         _check_size()
     everything = []

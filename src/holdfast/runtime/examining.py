@@ -32,10 +32,10 @@ from holdfast.runtime.grounding import (
     Said,
     Value,
     embedded,
-    fields_of,
     leaves,
     value_of,
 )
+from holdfast.runtime.issuing import calls_in, issued
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.normalise import Prepared
 from holdfast.runtime.tainting import Taints
@@ -112,7 +112,7 @@ class Examiner:
         trusted = self._trusted()
         uses: list[Use] = []
         grounded = 0
-        for argument, role, value, written in _values(prepared, flow):
+        for argument, role, value, written in self._values(prepared, flow):
             if argument in fixed or trusted.says(value):
                 grounded += 1
             elif len(uses) < USES_MAX:
@@ -122,9 +122,24 @@ class Examiner:
             uses=tuple(dict.fromkeys(uses)),
             grounded=grounded,
             taints=await self._carried(prepared, flow, trusted),
-            label=label,
+            label=self._written(prepared, flow, fixed, label),
             step=step,
         )
+
+    def _written(
+        self, prepared: Prepared, flow: Flow, fixed: frozenset[str], label: Sensitivity
+    ) -> Sensitivity:
+        """How sensitive what the model wrote into a call may be.
+
+        Where all of it is what the user said or the plan fixes, in their words, it
+        carries nothing of what the model was told besides.
+        """
+        if label <= flow.accepts:
+            return label
+        plain = self._trusted(up_to=flow.accepts)
+        free = (value for name, value in prepared.arguments.items() if name not in fixed)
+        said = all(plain.says(value_of(leaf)) for value in free for leaf in leaves(value))
+        return flow.accepts if said else label
 
     async def _carried(
         self, prepared: Prepared, flow: Flow, trusted: Said
@@ -158,6 +173,26 @@ class Examiner:
         found |= {(kind, level) for _, kind, level in named_here}
         return tuple(sorted(found, key=lambda one: (-one[1], one[0])))[:USES_MAX]
 
+    def _values(self, prepared: Prepared, flow: Flow) -> Iterator[tuple[str, Role, Value, str]]:
+        """The values of a call that must be somebody's, each with its argument and role.
+
+        What a pseudonym stands for is looked for as itself, and shown as it is written.
+        """
+        count = 0
+        for argument, given in prepared.arguments.items():
+            role = flow.role(argument)
+            for leaf in leaves(given):
+                count += 1
+                if count > LEAVES_MAX or len(str(leaf)) > TEXT_CHARS_MAX:
+                    yield argument, role, NOBODYS, "more than can be looked through"
+                    return
+                meant = self._taints.vault.restore(leaf) if isinstance(leaf, str) else leaf
+                if role is not Role.PAYLOAD:
+                    yield argument, role, value_of(meant, as_id=role is Role.ID), str(leaf)
+                elif isinstance(meant, str):
+                    for value, written in embedded(meant):
+                        yield argument, role, value, written if meant == leaf else str(leaf)
+
     def _use(self, argument: str, role: Role, value: Value, written: str) -> Use:
         shown = written if len(written) <= PREVIEW_CHARS_MAX else f"{written[:PREVIEW_CHARS_MAX]}…"
         origin = self._origin(value)
@@ -181,36 +216,28 @@ class Examiner:
 
     # --- what was said -------------------------------------------------------------------
 
-    def _trusted(self) -> Said:
-        """All that the user and trusted sources said, as far as it is visible."""
+    def _trusted(self, up_to: Sensitivity | None = None) -> Said:
+        """All that the user and trusted sources said, as far as it is visible.
+
+        Args:
+            up_to: only what is at most so sensitive, and nothing that was issued.
+        """
         said = Said()
         bodies = self._seen.bodies
         said.add(bodies.prompt)
+        strangers: list[Entry] = []
         for entry in bodies.entries:
-            if entry.message.label.integrity is Integrity.TRUSTED and not _refusal(entry.message):
+            label = entry.message.label
+            if label.integrity is not Integrity.TRUSTED:
+                strangers.append(entry)
+            elif (up_to is None or label.sensitivity <= up_to) and not _refusal(entry.message):
                 said.join(self._of(entry))
-            else:
-                for value in self._issued(entry):
-                    said.take(value)
+        if up_to is None:
+            calls = calls_in(bodies.entries)
+            # All are found before one is taken: what was issued vouches for no call.
+            for value in [*issued(strangers, calls, self._registry, said)]:
+                said.take(value)
         return said
-
-    def _issued(self, entry: Entry) -> Iterator[object]:
-        """Values of fields that a tool declares to be issued by the service itself."""
-        for part in entry.message.parts:
-            if not isinstance(part, ToolResult) or part.is_error:
-                continue
-            tool = self._registry.get(part.name)
-            names = frozenset(tool.spec.flow.trusted_fields) if tool else frozenset[str]()
-            if not names:
-                continue
-            try:
-                value: object = json.loads(part.content)
-            except (ValueError, RecursionError):
-                continue
-            for name in names:
-                issued = list(fields_of(value, frozenset((name,))))
-                if len(issued) == 1:  # of several, the model chose one among strangers' words
-                    yield issued[0]
 
     def _origin(self, value: Value) -> str:
         """Where strangers said it: the newest such place."""
@@ -351,20 +378,3 @@ def _text(message: Message) -> str:
         elif isinstance(part, ToolUse):
             said.append(part.arguments)
     return "\n".join(said)
-
-
-def _values(prepared: Prepared, flow: Flow) -> Iterator[tuple[str, Role, Value, str]]:
-    """The values of a call that must be somebody's, each with its argument and role."""
-    count = 0
-    for argument, given in prepared.arguments.items():
-        role = flow.role(argument)
-        for leaf in leaves(given):
-            count += 1
-            if count > LEAVES_MAX or len(str(leaf)) > TEXT_CHARS_MAX:
-                yield argument, role, NOBODYS, "more than can be looked through"
-                return
-            if role is not Role.PAYLOAD:
-                yield argument, role, value_of(leaf, as_id=role is Role.ID), str(leaf)
-            elif isinstance(leaf, str):
-                for value, written in embedded(leaf):
-                    yield argument, role, value, written

@@ -2,7 +2,9 @@
 
 A value is compared as what it is: an address as an address, a number as a number,
 an id as an id and not as two digits within a date, and a name or a phrase word for
-word. Everything is linear in the text.
+word, whole words only: `Dora` does not stand in `dora-web.com`. What a shell or a
+path reads as more than a word has to stand there letter by letter. Everything is
+linear in the text.
 """
 
 from __future__ import annotations
@@ -11,18 +13,27 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 
-from holdfast.runtime.moments import days_in, moment_of, times_in
+from holdfast.runtime.moments import WHOLE_DAY, days_in, moment_of, times_in
 
 TEXT_CHARS_MAX = 400_000
 SHORT_ID_DIGITS = 4
 ACCOUNT_DIGITS_MIN = 6
+ACCOUNT_CHARS_MAX = 64
+PLACES_MAX = 1_000
 
-_TOKEN = re.compile(r"[^\s<>\"'`(){}\[\]|,;“”‘’«»]+")
+# A comma belongs to a token only where it groups the digits of a number.
+_TOKEN = re.compile(r"(?:[^\s<>\"'`(){}\[\]|,;“”‘’«»]|(?<=\d),(?=\d{3}(?!\d)))+")
 _WORD = re.compile(r"[^\W_]+")
+_APART = re.compile(r"[\s<>\"'`(){}\[\]|,;:“”‘’«»]")
+_END = re.compile(rf"[.!?]{{0,3}}(?:\Z|{_APART.pattern})")
+_ACTIVE = re.compile(r"[*$|;&<>`\\^~]|\.\.")
 _NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?%?")
 _QUOTED = re.compile(r"[\"'`“”‘’«»]([^\"'`“”‘’«»\n]{1,200})[\"'`“”‘’«»]")
-_HOST = re.compile(r"(?:[a-z0-9-]{1,63}\.){1,10}[a-z]{2,24}", re.IGNORECASE)
+_HOST = re.compile(r"(?:[\w-]{1,63}\.){1,10}(?:[^\W\d_]{2,24}|xn--[\w-]{1,59})")
+_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_AFTER_HOST = re.compile(r"[/?#:]")
 # fmt: off
 _ID_WORDS = frozenset({
     "id", "ids", "no", "nr", "number", "num", "file", "event", "item", "message", "email",
@@ -42,7 +53,7 @@ class Value:
     """A value as what it is.
 
     Args:
-        kind: "email", "url", "account", "number", "date", "id" or "text".
+        kind: "email", "url", "account", "number", "date", "id", "literal" or "text".
         key: what is compared.
     """
 
@@ -56,11 +67,18 @@ class Said:
 
     Args:
         values: everything typed that stands in them.
-        phrase: their words in order, with a space around each.
+        phrases: their words in order, with a space around each.
+        glued: for each phrase, the same with a hyphen where two words are one for
+            the eye, as in `dora-web.com`.
+        literal: the texts themselves.
+        quoted: what stands in quotes, by its words.
     """
 
     values: set[Value] = field(default_factory=set)
     phrases: list[str] = field(default_factory=list)
+    glued: list[str] = field(default_factory=list)
+    literal: list[str] = field(default_factory=list)
+    quoted: set[str] = field(default_factory=set)
     days: set[str] = field(default_factory=set)
     times: set[int] = field(default_factory=set)
 
@@ -73,8 +91,13 @@ class Said:
             self._token(token, before, hashed=match.group().startswith("#"))
             before = token
         for match in _QUOTED.finditer(text):
-            self.values.add(Value("id", " ".join(_WORD.findall(match.group(1)))))
-        self.phrases.append(f" {' '.join(_WORD.findall(text))} ")
+            words = words_of(match.group(1))
+            self.quoted.add(words)
+            self.values.add(Value("id", words))
+        phrase, glued = _phrase(text)
+        self.phrases.append(phrase)
+        self.glued.append(glued)
+        self.literal.append(text)
         self.days.update(days_in(text))
         self.times.update(times_in(text))
 
@@ -84,16 +107,17 @@ class Said:
         It is no number: transaction 4 says nothing of an amount of 4.
         """
         text = folded(str(value))
-        self.values.add(Value("id", " ".join(_WORD.findall(text))))
+        self.values.add(Value("id", words_of(text)))
         self.values.update(one for one in typed(text) if one.kind != "number")
-        if (moment := moment_of(text)) is not None:
-            self.days.add(moment[0])
-            self.times |= {moment[1]} if moment[1] is not None else set()
+        self._moment(text)
 
     def join(self, other: Said) -> None:
         """Take in all of another."""
         self.values |= other.values
         self.phrases += other.phrases
+        self.glued += other.glued
+        self.literal += other.literal
+        self.quoted |= other.quoted
         self.days |= other.days
         self.times |= other.times
 
@@ -104,9 +128,11 @@ class Said:
         if value.kind == "date":
             return self._says_moment(value.key)
         if value.kind == "account":  # an account may be written with spaces in it
-            return any(value.key in phrase.replace(" ", "") for phrase in self.phrases)
+            return self._says_account(value.key)
+        if value.kind == "literal":
+            return any(_stands(value.key, text) for text in self.literal)
         if value.kind == "text" and value.key:
-            return any(f" {value.key} " in phrase for phrase in self.phrases)
+            return any(map(_holds, self.phrases, self.glued, repeat(f" {value.key} ")))
         return False
 
     def _says_moment(self, text: str) -> bool:
@@ -114,14 +140,78 @@ class Said:
         if moment is None:
             return False
         day, time = moment
-        return (day in self.days or day[5:] in self.days) and (time is None or time in self.times)
+        if day not in self.days and day[5:] not in self.days:
+            return False
+        # A day of which no hour was said is named as a whole: from its first minute to its last.
+        return time is None or time in self.times or (not self.times and time in WHOLE_DAY)
+
+    def _says_account(self, key: str) -> bool:
+        if len(key) > ACCOUNT_CHARS_MAX:
+            return False
+        grouped = re.compile(f" {' ?'.join(map(re.escape, key))} ")
+        return any(
+            key in phrase.replace(" ", "") and grouped.search(phrase) for phrase in self.phrases
+        )
+
+    def _moment(self, text: str) -> None:
+        moment = moment_of(text)
+        if moment is not None:
+            self.days.add(moment[0])
+            self.times |= {moment[1]} if moment[1] is not None else set()
 
     def _token(self, token: str, before: str, *, hashed: bool) -> None:
         if not token:
             return
-        self.values.update(typed(token))
         if token.isdigit() and (hashed or before.rstrip(".:#") in _ID_WORDS):
             self.values.add(Value("id", token))
+            # What is called an id is no amount: of transaction 7, 7 is not to be paid.
+            self.values.update(one for one in typed(token) if one.kind != "number")
+            return
+        self.values.update(typed(token))
+        self._moment(token)
+
+
+def words_of(text: str) -> str:
+    """The words of a folded text; a text without any stands for itself."""
+    return " ".join(_WORD.findall(text)) or text.strip()
+
+
+def _phrase(text: str) -> tuple[str, str]:
+    """A text's words with spaces between them, and with hyphens where nothing parts them."""
+    words: list[str] = []
+    glued: list[str] = []
+    end = 0
+    for match in _WORD.finditer(text):
+        words.append(match.group())
+        parted = end == 0 or _APART.search(text, end, match.start()) is not None
+        glued += (" " if parted else "-", match.group())
+        end = match.end()
+    return f" {' '.join(words)} ", f"{''.join(glued)} "
+
+
+def _holds(phrase: str, glued: str, words: str) -> bool:
+    """Whether words stand in a phrase as whole ones, neither end within a longer one."""
+    at = phrase.find(words)
+    for _ in range(PLACES_MAX):
+        if at < 0:
+            return False
+        if glued[at] == " " == glued[at + len(words) - 1]:
+            return True
+        at = phrase.find(words, at + 1)
+    return False
+
+
+def _stands(literal: str, text: str) -> bool:
+    """Whether a text stands in another letter by letter, and between spaces or quotes."""
+    at = text.find(literal)
+    for _ in range(PLACES_MAX):
+        if at < 0:
+            return False
+        end = at + len(literal)
+        if (at == 0 or _APART.match(text, at - 1)) and _END.match(text, end):
+            return True
+        at = text.find(literal, at + 1)
+    return False
 
 
 def typed(token: str) -> Iterator[Value]:
@@ -147,8 +237,13 @@ def typed(token: str) -> Iterator[Value]:
 def _is_url(token: str) -> bool:
     if "://" in token or token.startswith("www."):
         return True
-    host, slash, _ = token.partition("/")
-    return bool(_HOST.fullmatch(host)) and (bool(slash) or host.count(".") >= 1)
+    host = _AFTER_HOST.split(token, maxsplit=1)[0]
+    return bool(_HOST.fullmatch(host) or _ADDRESS.fullmatch(host))
+
+
+def typed_url(text: str) -> bool:
+    """Whether a folded text is one link and nothing else."""
+    return len(text.split()) == 1 and _is_url(text)
 
 
 def _url(token: str) -> str:
@@ -157,8 +252,13 @@ def _url(token: str) -> str:
 
 
 def number(text: str) -> str:
-    """A number as it is compared: without grouping, trailing zeros or a plus."""
-    bare = text.replace(",", "").rstrip("%").lstrip("+")
+    """A number as it is compared: without grouping, trailing zeros or a plus.
+
+    A part of a hundred stays one: 10% is no amount of 10.
+    """
+    if text.endswith("%"):
+        return f"{number(text.rstrip('%'))}%"
+    bare = text.replace(",", "").lstrip("+")
     if "." in bare:
         bare = bare.rstrip("0").rstrip(".")
     sign, digits = ("-", bare[1:]) if bare.startswith("-") else ("", bare)
@@ -168,20 +268,22 @@ def number(text: str) -> str:
 def value_of(leaf: str | int | float, *, as_id: bool = False) -> Value:
     """What one argument is, as a whole."""
     text = folded(str(leaf)).strip()
-    words = " ".join(_WORD.findall(text))
+    words = words_of(text)
     if isinstance(leaf, int | float) and not as_id:
         return Value("number", number(text))
-    compact = words.replace(" ", "")
-    if compact.isdigit() and len(compact) <= SHORT_ID_DIGITS:
-        return Value("id" if as_id or isinstance(leaf, str) else "number", compact)
-    if len(compact) <= 2:
-        return Value("id", words)
+    bare = text.lstrip("#")
+    if bare.isdigit() and len(bare) <= SHORT_ID_DIGITS:
+        return Value("id" if as_id or isinstance(leaf, str) else "number", bare)
+    if isinstance(leaf, str) and _ACTIVE.search(text) and not typed_url(text):
+        return Value("literal", text)
     if moment_of(text) is not None:
         return Value("date", text)
     if len(text.split()) == 1:
         found = next(iter(typed(text)), None)
         if found is not None:
             return found
+    if len(words.replace(" ", "")) <= 2:
+        return Value("id", words)
     return Value("text", words)
 
 
@@ -208,18 +310,3 @@ def leaves(value: object, depth: int = 16) -> Iterator[str | int | float]:
         inner = value
     for one in inner:
         yield from leaves(one, depth - 1)
-
-
-def fields_of(value: object, names: frozenset[str], depth: int = 16) -> Iterator[object]:
-    """The values of fields of these names, wherever they stand in a JSON value."""
-    if depth < 0:
-        return
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            if name in names:
-                yield from leaves(inner)
-            else:
-                yield from fields_of(inner, names, depth - 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from fields_of(inner, names, depth - 1)

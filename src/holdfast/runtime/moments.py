@@ -12,7 +12,7 @@ _MONTH = (
 )
 _YEAR = r"(?:,?\s{1,3}(\d{4}))?"
 _MONTH_DAY = re.compile(rf"\b{_MONTH}\s{{1,3}}(\d{{1,2}})(?:st|nd|rd|th)?\b{_YEAR}")
-_DAY_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s{{1,3}}(?:of\s)?{_MONTH}\b{_YEAR}")
+_DAY_MONTH = re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\s{{1,3}}(?:of\s)?{_MONTH}(?!\w){_YEAR}")
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _CLOCK = re.compile(r"\b(\d{1,2}):(\d{2})(?::\d{2})?(?:\s{0,2}([ap])\.?m\b)?")
 _HOUR = re.compile(r"\b(\d{1,2})\s{0,2}([ap])\.?m\b")
@@ -24,7 +24,11 @@ _DURATION = re.compile(
     rf"\b(\d{{1,3}}(?:\.\d)?|{'|'.join(_COUNT)})[\s-]{{1,3}}(?:an?\s)?(hour|minute|min|hr)s?\b"
 )
 _WHOLE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[t ](\d{2}:\d{2})(?::\d{2})?z?)?")
-NOON = ("noon", 12 * 60)
+_AT = re.compile(r"\bat\s{1,3}(\d{1,2})\b(?![:.\d])")
+_NOON = re.compile(r"\b(noon|midnight)\b")
+DAY_MINUTES = 24 * 60
+WHOLE_DAY = (0, DAY_MINUTES - 1)
+LENGTHS_MAX = 32
 
 
 def days_in(text: str) -> Iterator[str]:
@@ -48,29 +52,34 @@ def _day(year: str | None, month: int, day: str) -> Iterator[str]:
 
 def times_in(text: str) -> Iterator[int]:
     """The times of day that a folded text names, in minutes, also a duration after them."""
-    times = [*_times(text)]
-    lengths = [*_lengths(text)]
+    times = set(_times(text))
+    lengths = list(dict.fromkeys(_lengths(text)))[:LENGTHS_MAX]
     yield from times
     for time in times:
         for length in lengths:
-            yield (time + length) % (24 * 60)
+            yield (time + length) % DAY_MINUTES
 
 
 def _times(text: str) -> Iterator[int]:
     for match in _CLOCK.finditer(text):
-        yield _minutes(int(match[1]), int(match[2]), match[3])
+        yield from _minutes(int(match[1]), int(match[2]), match[3])
     for match in _HOUR.finditer(text):
-        yield _minutes(int(match[1]), 0, match[2])
-    if NOON[0] in text:
-        yield NOON[1]
+        yield from _minutes(int(match[1]), 0, match[2])
+    for match in _AT.finditer(text):  # of either half of the day, as people say it
+        yield from _minutes(int(match[1]), 0, None)
+        yield from _minutes(int(match[1]), 0, "p")
+    for match in _NOON.finditer(text):
+        yield 12 * 60 if match[1] == "noon" else 0
 
 
-def _minutes(hour: int, minute: int, half: str | None) -> int:
+def _minutes(hour: int, minute: int, half: str | None) -> Iterator[int]:
+    """The time of day; none if there is no such time."""
     if half == "p" and hour < 12:
         hour += 12
     elif half == "a" and hour == 12:
         hour = 0
-    return hour * 60 + minute
+    if hour < 24 and minute < 60:
+        yield hour * 60 + minute
 
 
 def _lengths(text: str) -> Iterator[int]:
