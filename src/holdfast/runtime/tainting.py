@@ -176,7 +176,7 @@ class Taints:
         Raises:
             Unavailable: some cannot be read, or the matcher does not answer.
         """
-        if self._read and not self.ids:
+        if self._read and not self.ids and not self.lost:
             return
         await self._load()
         if self.lost:
