@@ -32,7 +32,7 @@ from holdfast.core.errors import Denied, HoldfastError, ImportRefused, Unavailab
 from holdfast.core.events import Admitted, EffectEnded, Event, Imported, Refused
 from holdfast.core.findings import Classification
 from holdfast.core.flows import Flow, Reads, Sink
-from holdfast.core.hooks import HookCall, HookEvent, modify
+from holdfast.core.hooks import HookCall, HookEvent, block, modify
 from holdfast.core.labels import Integrity, Sensitivity
 from holdfast.core.security import Security, Zone
 from holdfast.core.tools import Nature
@@ -314,6 +314,45 @@ def test_what_a_tool_says_of_an_earlier_attempt_is_looked_at(tmp_path: Path) -> 
         assert [] == leaked((all_sent(model), result))
         assert "zebrafinch PRIVATE-EMAIL-" in result.content
         assert (Sensitivity.SENSITIVE, Integrity.UNTRUSTED) == (label.sensitivity, label.integrity)
+
+    run(work())
+
+
+def test_what_an_approver_or_a_hook_remarks_is_looked_at(tmp_path: Path) -> None:
+    """The model is told why a call was refused, but no value, after a restart either."""
+
+    def pay() -> str:
+        return "paid"
+
+    def fetch() -> str:
+        return "nothing"
+
+    async def handler(one: HookCall) -> object:
+        return block(f"ask {EMAIL}") if one.data["tool"] == "fetch" else None
+
+    async def work() -> None:
+        model = public([call("fetch"), call("pay"), say("ok"), say("ok")])
+        for detectors in (quick(), quick()):
+            async with on_file(
+                tmp_path, model, tool(pay), tool(fetch), detectors=detectors
+            ) as sessions:
+                hook = Hook(id="h", event=HookEvent.POST_TOOL_USE, handler=handler)  # type: ignore[arg-type]  # a handler
+                sessions.hooks.register(hook)
+                if await sessions.get_all_sessions():
+                    session = await sessions.get_session("one")
+                else:
+                    session = await sessions.create_session("one", SessionConfig())
+                task = asyncio.create_task(session.generate("go"))
+                while not task.done():
+                    for question in await session.questions():
+                        yes = question.name == "fetch"
+                        note = "" if yes else "write to bob@example.org first"
+                        await session.answer(question.id, "once" if yes else "deny", note=note)
+                    await asyncio.sleep(0.005)
+                task.result()
+            assert [] == leaked(all_sent(model), (EMAIL, "bob@example.org"))
+        assert "withheld by a hook: ask PRIVATE-" in all_sent(model)
+        assert "write to PRIVATE-EMAIL-" in sent(model.requests[-1])
 
     run(work())
 

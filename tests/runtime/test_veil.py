@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,7 @@ from holdfast.runtime.securing import Features, SecurityConfig
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.tainting import Taints
 from holdfast.runtime.veil import LiveOutput
-from holdfast.testing.script import Say, Think, Turn, call, make_call, say
+from holdfast.testing.script import Say, Think, Turn, call, fail, make_call, say
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import NO_SINK, UNSAFE, memory, on_file, one_session, run, tool
 
@@ -130,10 +130,10 @@ class Noting:
         self.spec = spec
         self.got: list[dict[str, object]] = []
 
-    async def run(self, arguments: dict[str, object], context: ToolContext) -> ToolOutcome:
+    async def run(self, arguments: Mapping[str, object], context: ToolContext) -> ToolOutcome:
         """Note it and repeat it."""
         self.got.append(dict(arguments))
-        return ToolOutcome(content=f"done with {json.dumps(arguments)}")
+        return ToolOutcome(content=f"done with {json.dumps(dict(arguments))}")
 
 
 def noting(**options: object) -> Noting:
@@ -367,6 +367,21 @@ def test_hooks_logs_and_results_have_no_value(caplog: pytest.LogCaptureFixture) 
     assert {"post_tool_use", "pre_tool_use", "generate_start", "generate_end"} <= events
     assert [] == [one for one in seen if leaked(one, (CARD, PASSWORD))]
     assert [] == leaked(caplog.text)
+
+
+def test_a_model_tells_no_value_in_a_calls_name_or_in_an_error() -> None:
+    """Nor does a provider that repeats what it was sent."""
+
+    async def work() -> None:
+        odd = call(CARD, {}, id=f"id {PASSWORD}")
+        model = ScriptedModel([call("fetch"), odd, fail(f"cannot parse {CARD}")])
+        async with one_session(model, fetching(), detectors=quick()) as session:
+            events = [event async for event in session.stream("go")]
+            history = await session.history()
+        assert {"permission_denied", "error"} <= {event.type for event in events}
+        assert [] == leaked((events, history), (CARD, PASSWORD))
+
+    run(work())
 
 
 def test_a_tool_that_fails_tells_no_value(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ from holdfast.core.events import Event
 from holdfast.core.facts import Facts
 from holdfast.core.ids import EffectRef
 from holdfast.core.labels import Integrity, Label, Sensitivity
-from holdfast.core.messages import Message, Part
+from holdfast.core.messages import Message, Part, ToolResult
 from holdfast.core.routing import Destination
 from holdfast.core.security import Security
 from holdfast.core.view import SessionView
@@ -78,6 +78,7 @@ class Content:
         self.veil = Veil(self.taints, host.detectors.taints)
         self.inspecting = Inspecting(host.detectors, self.taints, self.veil)
         self.examining = Examining(engine, host.registry, self.taints, make, spawn)
+        self._remarked: set[str] = set()
         self._looked: tuple[str, Security] | None = None
         self._joined: tuple[Security, Security | None, Security] | None = None
 
@@ -140,6 +141,8 @@ class Content:
             return system, tuple(messages), label
         await self._prompt()
         clear = to.limits.clear
+        if clear < Sensitivity.CRITICAL:
+            await self._remarks(messages)
         system, swapped = await self.veil.for_model(system, messages, clear)
         if label.sensitivity > clear:  # all that is more was swapped, or may be told
             label = replace(label, sensitivity=max(clear, self._engine.view.exposure.level))
@@ -153,8 +156,24 @@ class Content:
         """
         looked = (self._engine.bodies.prompt, self.security(self._engine.view))
         if looked != self._looked:
-            await self.inspecting.prompt(*looked)
+            await self.inspecting.passing(*looked)
             self._looked = looked
+
+    async def _remarks(self, messages: Sequence[Message]) -> None:
+        """Look at results that the runtime wrote: they repeat what approvers and hooks say.
+
+        Each begins with a bracket; labels do not tell them from what a tool brought.
+
+        Raises:
+            Unavailable: one could not be looked at.
+        """
+        security = self.security(self._engine.view)
+        for part in (part for message in messages for part in message.parts):
+            if not isinstance(part, ToolResult) or not part.content.startswith("["):
+                continue
+            if part.content not in self._remarked:
+                await self.inspecting.passing(part.content, security)
+                self._remarked.add(part.content)
 
     def answer(self) -> Answering:
         """What may be shown and kept of an answer."""
@@ -185,6 +204,7 @@ class Content:
         """After a wipe: nothing of the session's values is held any more."""
         self.veil.forget()
         self._looked = None
+        self._remarked.clear()
         await self.taints.forget()
 
     def look(self, start: tuple[EffectRef, ...]) -> None:

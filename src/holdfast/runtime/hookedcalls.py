@@ -98,7 +98,7 @@ class HookedCalls:
     async def _after_hooks(self, call: ToolCall, ended: ToolEnded, answer: HookAnswer) -> ToolEnded:
         """The result as hooks let it be seen; what they put there is looked at as well."""
         shown = _shown(call, ended, answer)
-        if answer.action is not HookAction.MODIFY:
+        if answer.action not in (HookAction.MODIFY, HookAction.BLOCK):
             return shown
         again = await self._looked_at(call, shown)
         return replace(again, found=united(ended.found, again.found))

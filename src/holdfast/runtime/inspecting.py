@@ -61,8 +61,10 @@ class Inspecting:
             _log.error("a message could not be inspected: %s", type(error).__name__)
             return None
 
-    async def prompt(self, text: str, security: Security) -> None:
-        """Look at the system prompt: its values are followed as long as it stands there.
+    async def passing(self, text: str, security: Security) -> None:
+        """Look at a text that came with no message: the system prompt, what people remarked.
+
+        Its values are followed as long as it is sent; no event names them.
 
         Raises:
             Unavailable: a detector failed.
@@ -75,8 +77,8 @@ class Inspecting:
                 values_of(text, await classified(self._detectors, text, security))
             )
         except Exception as error:  # its message may repeat the text
-            _log.error("the system prompt could not be inspected: %s", type(error).__name__)
-            raise Unavailable("the system prompt could not be inspected") from None
+            _log.error("what is sent could not be inspected: %s", type(error).__name__)
+            raise Unavailable("what is to be sent could not be inspected") from None
 
     async def text(self, text: str, security: Security, extra: Iterable[Found] = ()) -> Inspected:
         """Look at a text.

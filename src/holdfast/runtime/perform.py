@@ -122,14 +122,25 @@ async def call_model(call: ModelCall) -> ModelEnded:
         message = Message(Role.ASSISTANT, (Text(text),), call.label) if text.strip() else None
         return _not_done(call, started, Outcome.CANCELLED, "cancelled", message=message)
     except ProviderFailed as failure:
-        failed = _not_done(call, started, Outcome.FAILED, failure.reason, detail=failure.message)
+        detail = await _told(call, failure.message)
+        failed = _not_done(call, started, Outcome.FAILED, failure.reason, detail=detail)
         silent = failure.retryable and failure.billable and not said
         return replace(failed, again=silent)
     except HoldfastError as failure:
-        return _not_done(call, started, Outcome.FAILED, failure.reason, detail=failure.message)
+        detail = await _told(call, failure.message)
+        return _not_done(call, started, Outcome.FAILED, failure.reason, detail=detail)
     except Exception as failure:  # an adapter's bug fails the call, never the engine
         detail = f"the model adapter failed: {type(failure).__name__}"
         return _not_done(call, started, Outcome.FAILED, "adapter_failed", detail=detail)
+
+
+async def _told(call: ModelCall, text: str) -> str:
+    """What may be shown of an error; a provider's may repeat what it was sent."""
+    try:
+        parts = await call.veil.parts((Text(text),))
+    except HoldfastError as failure:
+        return failure.message  # there is nothing of the text in it
+    return "".join(part.text for part in parts if isinstance(part, Text))
 
 
 async def _stream(call: ModelCall, said: list[str]) -> ModelReply:
@@ -152,7 +163,9 @@ async def _stream(call: ModelCall, said: list[str]) -> ModelReply:
             case ThinkingDelta(text=text):
                 think(await thinking_out.push(text))
             case ToolUseStarted(id=id, name=name):
-                call.publish("tool_call_delta", {"id": id, "name": name})
+                for use in await call.veil.parts((ToolUse(id, name),)):
+                    assert isinstance(use, ToolUse), "a part stays what it is"
+                    call.publish("tool_call_delta", {"id": use.id, "name": use.name})
             case ModelReply():
                 reply = event
     say(await text_out.finish())

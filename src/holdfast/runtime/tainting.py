@@ -88,17 +88,25 @@ class Taints:
         """
         noted = []
         fresh: list[str] = []
+        seen: set[str] = set()
         for one in found:
             id = self.fingerprint(one.kind, one.value)
-            new = id not in self.ids or id in self._noted
-            if new and keep and len(self.ids) < TAINTS_MAX:
+            # What no event has brought yet is new: the one that did may have been refused.
+            new = id not in seen and not self._kept(id)
+            seen.add(id)
+            if new and keep and (id in self.ids or len(self.ids) < TAINTS_MAX):
                 self._noted.pop(id, None)
-                self._fresh[id] = self._made(id, one)
+                if id not in self._fresh:
+                    self._fresh[id] = self._made(id, one)
                 fresh.append(id)
             noted.append((one.kind, id, new))
         if fresh:
             self._together[fresh[0]] = fresh
         return noted
+
+    def _kept(self, id: str) -> bool:
+        """Whether a value has its row."""
+        return id in self.ids and id not in self._fresh and id not in self._noted
 
     def note_here(self, found: Iterable[Found]) -> None:
         """Register values of a text that is kept elsewhere: it is looked at by every engine."""
@@ -132,7 +140,7 @@ class Taints:
             return ()
         scope = taint_scope(self._journal.stream)
         rows = []
-        for id in self._brought(events):
+        for id in dict.fromkeys(self._brought(events)):
             taint = self._fresh.get(id)
             if taint is None:
                 continue
@@ -176,7 +184,7 @@ class Taints:
         Raises:
             Unavailable: some cannot be read, or the matcher does not answer.
         """
-        if self._read and not self.ids:
+        if self._read and not self.ids and not self.lost:
             return
         await self._load()
         if self.lost:

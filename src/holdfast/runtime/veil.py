@@ -143,7 +143,8 @@ class Veil:
             if isinstance(part, ToolUse):
                 arguments = self.vault.restore_json(part.arguments, allowed=allowed)
                 arguments = await self.swap(arguments, security.reader)
-                kept.append(replace(part, arguments=arguments))
+                id, name = [await self.swap(one, security.reader) for one in (part.id, part.name)]
+                kept.append(replace(part, id=id, name=name, arguments=arguments))
             elif isinstance(part, Text | Thinking):
                 shown = await self.shown(security)
                 text = await shown.push(part.text) + await shown.finish()
