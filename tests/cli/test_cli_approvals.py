@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from clihelp import Place
+
+from holdfast.bootstrap import SessionManager
+from holdfast.core.security import Zone
+from holdfast.testing.scripted import ScriptedModel, say
 
 WRITE = {"tool_calls": [{"name": "write", "arguments": {"file_path": "a.txt", "content": "hello"}}]}
 
@@ -90,3 +96,27 @@ def test_the_table_names_what_waits(place: Place) -> None:
     id = parked(place)
     out = place.cli("approvals", "list").out
     assert id in out and "write" in out and "approval" in out
+
+
+def test_consent_is_the_authors(place: Place) -> None:
+    """Somebody else's yes is refused at once, their no is not; the author's goes through."""
+
+    async def work() -> str:
+        model = ScriptedModel([say("ok")], zone=Zone.PUBLIC)
+        async with SessionManager.open(
+            place.store, llm_client=model, installation_key=place.key
+        ) as sessions:
+            session = await sessions.create_session("one", user_id="ann")
+            turn = asyncio.create_task(session.generate("My card is 4111 1111 1111 1111."))
+            while not (waiting := await session.approvals()):
+                await asyncio.sleep(0.01)
+            turn.cancel()
+            await asyncio.wait({turn})
+            return waiting[0].id
+
+    id = asyncio.run(work())
+    shown = place.cli("approvals", "list").out
+    assert "consent" in shown and "credit_card" in shown
+    ran = place.cli("approvals", "approve", id)
+    assert (5, True) == (ran.code, "only the author" in ran.err)
+    assert 0 == place.cli("approvals", "approve", id, "--by", "ann", "--wait", "0").code

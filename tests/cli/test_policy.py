@@ -64,6 +64,20 @@ def test_check_shows_what_holds(place: Place, file: str, tmp_path: Path) -> None
     assert not place.store.exists()
 
 
+def test_check_shows_content_security(place: Place, file: str) -> None:
+    """In a line, and as JSON what differs from the defaults; without it, that sessions decide."""
+    assert "content        as sessions say" in place.cli("policy", "check").out
+    rule = "[[security.rules]]\nname = 'a'\npattern = 'b'\n"
+    Path(file).write_text(f"[security]\nflow = 'strict'\npacks = ['gdpr']\n{rule}")
+    line = "content        flow strict, injection messages, 1 rules, gdpr\n"
+    assert line in place.cli("policy", "check").out
+    found = place.cli("--json", "policy", "check").json()
+    assert isinstance(found, dict)
+    assert "strict" == found["security"]["flow"]
+    Path(file).write_text("[security]\nenabled = false")
+    assert "content        as sessions say" in place.cli("policy", "check").out
+
+
 def test_check_shows_every_section_as_json(place: Place, tmp_path: Path) -> None:
     """Confirmation, limits and shared limits are plain data too."""
     file = tmp_path / "all.toml"

@@ -137,6 +137,8 @@ def test_a_person_answers_by_number_or_word(monkeypatch: pytest.MonkeyPatch) -> 
     assert ("skip", "it was me") == ask_person(printer, QUESTION)
     assert ask_person(printer, QUESTION) is None
     assert "has not been repeated" in describe(QUESTION)
+    told = replace(QUESTION, about="consent", tool="gpt", text="may it be told?")
+    assert "may it be told?\n  (the model is gpt)" == describe(told)
 
 
 def test_yes_and_no_are_understood_and_quit_leaves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from holdfast.adapters.keys import file as key_file
 from holdfast.adapters.store.sqlite_schema import MIGRATIONS
 from holdfast.core import errors, events, lifecycle, settings
 from holdfast.core.errors import HoldfastError
+from holdfast.core.labels import Sensitivity
+from holdfast.core.routing import ZONES
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.stream import EVENT_TYPES
 
@@ -234,6 +236,28 @@ def test_the_fields_of_a_manifest_are_listed() -> None:
     assert [field.name for field in dataclasses.fields(security.Flow)] == [
         row["field"] for row in rows
     ]
+
+
+def test_the_zones_are_those_of_the_code() -> None:
+    """The how-to says of every zone what it may see, in clear, swapped, and once asked."""
+
+    def spoken(level: Sensitivity) -> str:
+        return level.name.lower().replace("_", " ")
+
+    written = {
+        zone.strip(" `"): row
+        for row in page("docs/how-to/content-security.md").rows("Zones")
+        for zone in row["zone"].split(",")
+    }
+    assert {zone.value for zone in ZONES} == set(written)
+    for zone, limits in ZONES.items():
+        row = written[zone.value]
+        clear = row["in clear up to"]
+        swapped = row["as pseudonyms up to"] or clear
+        asked = row["after a yes up to"] or swapped
+        wanted = (spoken(limits.clear), spoken(limits.swapped), spoken(limits.asked))
+        assert wanted == (clear, swapped, asked)
+        assert ("refused" if limits.asked < Sensitivity.CRITICAL else "") == row["above"]
 
 
 @pytest.mark.parametrize("kind", [SessionManager, Session])

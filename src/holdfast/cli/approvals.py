@@ -180,28 +180,33 @@ def _answer(
             if chosen not in approval.choices:
                 choices = ", ".join(approval.choices)
                 raise UnknownDecision(f"{chosen!r} is not one of: {choices}")
-            _check(approval, given)
+            session = await manager.get_session(approval.session_id)
+            about = "" if chosen == "deny" else approval.about
+            _check(approval, given, (await session.view()).user_id, about)
             seconds = given.pop("expires_in_s", None)
             if isinstance(seconds, int):
                 given["expires_ms"] = manager.clock.now_ms() + seconds * 1000
             command = Answer(question=approval.question, decision=chosen, **given)  # type: ignore[arg-type]  # collected above
-            session = await manager.get_session(approval.session_id)
             return await deliver(manager, session, command, done="answered", now=now, wait=wait)
 
     say(options, asyncio.run(work()))
 
 
-def _check(approval: Approval, given: Mapping[str, object]) -> None:
+def _check(approval: Approval, given: Mapping[str, object], user: str, about: str) -> None:
     """Refuse at once what whoever carries the answer out could only refuse later, unseen.
+
+    Args:
+        user: whose session it is.
+        about: what is said yes to, or "" for a no.
 
     Raises:
         InvalidInput: the pattern was not offered, or the arguments are no JSON object.
-        ApproverRefused: no person answers.
+        ApproverRefused: no person answers, or not the author to what is theirs to say.
     """
     # lazy: who may answer is the core's word.
     from holdfast.core.decide.approvals import may_answer
 
-    refused = may_answer(str(given["by"]), requester="")
+    refused = may_answer(str(given["by"]), requester=user, about=about)
     if refused:
         raise ApproverRefused(refused)
     pattern, edit = given.get("pattern"), given.get("arguments")

@@ -288,7 +288,18 @@ def form(found: PolicyFile) -> dict[str, object]:
             for one in found.hooks
         ],
         "trusted_keys": list(found.trusted_keys),
+        "security": json.loads(write(found.security)) if found.security else None,
     }
+
+
+def _content(found: PolicyFile) -> str:
+    """What the file says of content security, in a line."""
+    security = found.security
+    if security is None or not security.enabled:
+        return "as sessions say"
+    parts = [f"flow {security.flow.value}", f"injection {security.injection.value}"]
+    parts += [f"{len(security.rules)} rules"] if security.rules else []
+    return ", ".join((*parts, *security.packs))
 
 
 def _as_data(rule: Rule) -> dict[str, object]:
@@ -311,6 +322,7 @@ def _show(found: PolicyFile, origin: str) -> None:
             ("hooks", ", ".join(f"{one.id} ({one.event.value})" for one in found.hooks) or "none"),
             ("shared limits", len(found.shared)),
             ("trusted keys", len(found.trusted_keys)),
+            ("content", _content(found)),
         ]
     )
     if found.permission is None or not found.permission.rules:

@@ -419,6 +419,8 @@ def describe(approval: Approval) -> str:
             f"{call} was running when the runtime stopped; "
             "nobody knows whether it happened. It has not been repeated."
         )
+    if approval.about == "consent":
+        return f"{approval.text}\n  (the model is {approval.tool})"
     call = f"{approval.tool} {approval.preview}".strip()
     return f"may this run? {call}\n  ({approval.text})"
 
