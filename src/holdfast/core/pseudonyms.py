@@ -84,6 +84,11 @@ class Pseudonyms:
             self._values[name] = (bytearray(value), level, kind)
         return name
 
+    def holds(self, match: TaintMatch, written: str) -> bool:
+        """Whether the value behind a match is spelled just like this."""
+        known = self._values.get(name_of(match.id, match.kind))
+        return known is not None and known[0] == written.encode("utf-8", "replace")
+
     def swap(self, text: str, matches: Iterable[TaintMatch]) -> str:
         """Replace what stands at the given places by names.
 

@@ -18,9 +18,9 @@ from holdfast.core.labels import Sensitivity
 DAY_MS = 86_400_000
 
 QUASI_IDENTIFIERS: tuple[frozenset[str], ...] = (
-    frozenset({"name", "date_of_birth", "address"}),
+    frozenset({"person", "date_of_birth", "address"}),
     frozenset({"date_of_birth", "address"}),
-    frozenset({"name", "date_of_birth"}),
+    frozenset({"person", "date_of_birth"}),
     frozenset({"ssn", "date_of_birth"}),
 )
 """Kinds that together single a person out although each alone does not."""

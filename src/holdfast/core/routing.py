@@ -51,12 +51,14 @@ class Destination:
     Args:
         sees: the highest level it may see in clear, or None for what its zone says.
         enclave: an enclave is configured; enclave_ready: it is there and self-tested.
+        swaps: values are followed, so that it can be sent pseudonyms.
     """
 
     zone: Zone = Zone.PUBLIC
     sees: Sensitivity | None = None
     enclave: bool = False
     enclave_ready: bool = False
+    swaps: bool = True
 
     @property
     def limits(self) -> ZoneLimits:
@@ -102,7 +104,7 @@ def _without_enclave(fallback: Fallback, level: Sensitivity) -> RoutingDecision:
 
 def _by_zone(level: Sensitivity, to: Destination) -> RoutingDecision:
     limits = to.limits
-    if level <= max(limits.clear, limits.swapped):
+    if level <= (max(limits.clear, limits.swapped) if to.swaps else limits.clear):
         return RoutingDecision.PROCESS_LOCAL
     if level <= limits.asked:
         return RoutingDecision.REQUIRE_CONFIRMATION

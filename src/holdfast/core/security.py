@@ -186,6 +186,14 @@ def _hosts(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(set(one) & set(other))) or ("none.invalid",)
 
 
+def _rules(
+    installation: tuple[CustomRule, ...], own: tuple[CustomRule, ...]
+) -> tuple[CustomRule, ...]:
+    """Both; of two of one name the installation's, as a name stands for one rule."""
+    taken = {rule.name for rule in installation}
+    return (*installation, *(rule for rule in own if rule.name not in taken))
+
+
 def stricter(installation: Security, own: Security) -> Security:
     """Join what the installation says with what a session says; the stricter holds."""
     if not own.enabled:
@@ -199,7 +207,7 @@ def stricter(installation: Security, own: Security) -> Security:
         injection=_later(installation.injection, own.injection),
         reader=min(installation.reader, own.reader),
         redaction=max(installation.redaction, own.redaction, key=_thoroughness),
-        rules=tuple(dict.fromkeys((*installation.rules, *own.rules))),
+        rules=_rules(installation.rules, own.rules),
         packs=tuple(dict.fromkeys((*installation.packs, *own.packs))),
         hosts=_hosts(installation.hosts, own.hosts),
         dangerous=tuple(dict.fromkeys((*installation.dangerous, *own.dangerous))),

@@ -15,12 +15,13 @@ from holdfast.core.messages import Message, Part, ToolResult
 from holdfast.core.routing import Destination
 from holdfast.core.security import Security
 from holdfast.core.view import SessionView
+from holdfast.ports.model import ModelClient, ModelReply, ModelRequest
 from holdfast.ports.store import GrantChange
 from holdfast.runtime.examining import Examining
 from holdfast.runtime.host import Host, Mail
 from holdfast.runtime.inspecting import Inspecting
 from holdfast.runtime.journal import Journal
-from holdfast.runtime.normalise import Prepared
+from holdfast.runtime.normalise import Prepared, destination_of
 from holdfast.runtime.tainting import Taints
 from holdfast.runtime.userrisk import UserRisk
 from holdfast.runtime.veil import LiveOutput, Publish, Shown, Veil
@@ -174,6 +175,22 @@ class Content:
             if part.content not in self._remarked:
                 await self.inspecting.passing(part.content, security)
                 self._remarked.add(part.content)
+
+    async def hosted(self, request: ModelRequest, client: ModelClient) -> ModelRequest:
+        """A request of the embedding program's own, as the session's model may see it.
+
+        Raises:
+            Unavailable: it cannot be told what stands there; nothing may be sent.
+        """
+        if not self.security(self._engine.view).enabled:
+            return request
+        clear = destination_of(client).limits.clear
+        system, messages = await self.veil.for_model(request.system, request.messages, clear)
+        return replace(request, system=system, messages=messages)
+
+    def restored(self, reply: ModelReply) -> ModelReply:
+        """An answer to the embedding program, with the values it was asked with."""
+        return replace(reply, parts=tuple(self.veil.restored(part) for part in reply.parts))
 
     def answer(self) -> Answering:
         """What may be shown and kept of an answer."""

@@ -154,7 +154,8 @@ class Guarding(Controls):
     async def risk(self) -> RiskReport:
         """How much about a person the session was told (seed A7)."""
         view = await self.view()
-        days = view.settings.security.half_life_days
+        own = view.settings.security
+        days = (self._core.trust.joined(own) or own).half_life_days
         kinds = {kind: count for kind, count, _ in view.risk.kinds}
         weight = points(view.risk, self._core.clock.now_ms(), days)
         return RiskReport(kinds=kinds, points=weight)

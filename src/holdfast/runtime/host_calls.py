@@ -118,7 +118,8 @@ async def run_model(
         Cancelled: the session was paused or ended meanwhile.
     """
     hooking = engine.workers.hooking
-    request = await hooking.calls.before_model(client, request)
+    content = engine.workers.content
+    request = await hooking.calls.before_model(client, await content.hosted(request, client))
     # Only now is it known what is sent: a hook may have made the prompt longer.
     action = replace(
         model_action(
@@ -136,7 +137,7 @@ async def run_model(
             async for event in events:
                 if isinstance(event, ModelReply):
                     reply, outcome = event, Outcome.DONE
-                    yield await hooking.calls.after_reply(request, reply)
+                    yield content.restored(await hooking.calls.after_reply(request, reply))
                 else:
                     yield event
     except Cancelled:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from holdfast.core.commands import AddMessage, Command, Import, Send, ToolEnded
 from holdfast.core.errors import Unavailable
-from holdfast.core.findings import Classification, Signal, Threat
+from holdfast.core.findings import Classification, Signal, TaintMatch, Threat
 from holdfast.core.flows import UNDECLARED, Flow, Reads
 from holdfast.core.inspection import (
     KINDS_MAX,
@@ -86,13 +86,30 @@ class Inspecting:
         Args:
             extra: values that are registered whatever a classifier says.
         """
+        return (await self._text(text, security, extra))[0]
+
+    async def _text(
+        self, text: str, security: Security, extra: Iterable[Found]
+    ) -> tuple[Inspected, list[TaintMatch]]:
+        """What was found in a text, and where."""
         if not security.enabled:
-            return NOTHING
+            return NOTHING, []
         seen = await classified(self._detectors, text, security)
         signal = self._detectors.injection.scan(text)
         await self.taints.learned()
         noted = self.taints.note([*values_of(text, seen), *extra], keep=security.taints)
-        return inspected_of(seen, signal, noted)
+        places = [
+            TaintMatch(
+                id=self.taints.spelled(one.kind, text[one.start : one.end]),
+                kind=one.kind,
+                level=one.level,
+                start=one.start,
+                end=one.end,
+            )
+            for one in seen.findings
+            if one.level >= Sensitivity.SENSITIVE
+        ]
+        return inspected_of(seen, signal, noted), places
 
     async def result(
         self, ended: ToolEnded, flow: Flow | None, security: Security, *, given: bool
@@ -111,8 +128,10 @@ class Inspecting:
         extra = list(_private(content, flow)) if security.enabled else []
         facts = "" if ended.metadata == "{}" else ended.metadata
         try:
-            found = await self.text(f"{content}\n{facts}" if facts else content, security, extra)
-            kept = await self.veil.result(part.content, security)
+            whole = f"{content}\n{facts}" if facts else content
+            found, places = await self._text(whole, security, extra)
+            inside = [one for one in places if one.end <= len(content)]
+            kept = await self.veil.result(content, security, inside)
             metadata = _whole(await self.veil.result(ended.metadata, security))
         except Exception as error:  # it is taken for the worst; the message may repeat a value
             _log.error("a tool's result could not be inspected: %s", type(error).__name__)
@@ -127,7 +146,12 @@ class Inspecting:
             part, metadata = replace(part, content=text, is_error=True), "{}"
         message = replace(ended.message, label=label, parts=(part,))
         return replace(
-            ended, message=message, metadata=metadata, found=found, exposes=flow.produces
+            ended,
+            message=message,
+            metadata=metadata,
+            found=found,
+            # What is not followed is told to the model in clear.
+            exposes=flow.produces if security.taints else max(flow.produces, found.level),
         )
 
 

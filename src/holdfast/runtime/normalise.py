@@ -14,12 +14,13 @@ import logging
 import os
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from holdfast.core.actions import Action, ActionKind, Cost
 from holdfast.core.commandline import CommandLine
 from holdfast.core.errors import InvalidInput
+from holdfast.core.flows import Flow, Sink
 from holdfast.core.granting import segment_text
 from holdfast.core.messages import ToolUse
 from holdfast.core.routing import Destination
@@ -100,10 +101,18 @@ def prepare(
         command=command,
         subject=_subject(canonical, command),
         preview=_preview(canonical),
-        flow=spec.flow,
+        flow=_flow(spec),
         hosts=hosts_of(spec, arguments, canonical),
     )
     return Prepared(use, action, tool, arguments)
+
+
+def _flow(spec: ToolSpec) -> Flow:
+    """What it declares; a tool that is told hosts sends to them, whatever it says."""
+    flow = spec.flow
+    if spec.host_params and flow.sink is Sink.NONE:
+        return replace(flow, sink=Sink.EGRESS)
+    return flow
 
 
 def _command(

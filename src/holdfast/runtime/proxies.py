@@ -11,12 +11,15 @@ import json
 from collections.abc import AsyncIterator, Mapping
 
 from holdfast.core.errors import ProviderFailed
+from holdfast.core.labels import Sensitivity
 from holdfast.core.messages import ToolUse
+from holdfast.core.security import Zone
 from holdfast.core.tools import ToolSpec
 from holdfast.ports.model import ModelClient, ModelEvent, ModelReply, ModelRequest
 from holdfast.ports.tool import Json, ToolOutcome
 from holdfast.runtime.host_calls import closing, run_model, run_tool
 from holdfast.runtime.manager import Core, Located
+from holdfast.runtime.normalise import destination_of
 
 
 class GatedExecutor:
@@ -68,6 +71,16 @@ class GatedModel:
     def context_tokens(self) -> int:
         """Size of the context window in tokens."""
         return self.__client.context_tokens
+
+    @property
+    def zone(self) -> Zone:
+        """Where the model runs."""
+        return destination_of(self.__client).zone
+
+    @property
+    def sees(self) -> Sensitivity | None:
+        """The most sensitive content it may see in clear, if that is declared."""
+        return destination_of(self.__client).sees
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Make one call as an action of the session.

@@ -24,7 +24,9 @@ from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.journal import Journal
 
 TAINTS_MAX = 10_000
-VALUE_CHARS_MAX = 4_096
+VALUE_CHARS_MAX = 16_384
+"""A longer value is registered in pieces of this size."""
+
 _PURPOSE = "taint"
 _log = logging.getLogger("holdfast")
 
@@ -89,7 +91,7 @@ class Taints:
         noted = []
         fresh: list[str] = []
         seen: set[str] = set()
-        for one in found:
+        for one in _pieces(found):
             id = self.fingerprint(one.kind, one.value)
             # What no event has brought yet is new: the one that did may have been refused.
             new = id not in seen and not self._kept(id)
@@ -104,13 +106,19 @@ class Taints:
             self._together[fresh[0]] = fresh
         return noted
 
+    def spelled(self, kind: str, written: str) -> str:
+        """What stands for one spelling of a value, hex."""
+        crypto = self._journal.crypto
+        assert crypto is not None, "a session that is inspected has its key"
+        return crypto.digest(b"spelled", kind.encode(), written.encode("utf-8", "replace")).hex()
+
     def _kept(self, id: str) -> bool:
         """Whether a value has its row."""
         return id in self.ids and id not in self._fresh and id not in self._noted
 
     def note_here(self, found: Iterable[Found]) -> None:
         """Register values of a text that is kept elsewhere: it is looked at by every engine."""
-        for one in found:
+        for one in _pieces(found):
             id = self.fingerprint(one.kind, one.value)
             if id not in self.ids and len(self.ids) < TAINTS_MAX:
                 self._noted[id] = self._made(id, one)
@@ -237,6 +245,13 @@ class Taints:
         self.highest = Sensitivity.PUBLIC
         self.ids.clear()
         await self._matcher.forget(self.session)
+
+
+def _pieces(found: Iterable[Found]) -> Iterator[Found]:
+    """Values, the longest of them in pieces."""
+    for one in found:
+        for start in range(0, max(1, len(one.value)), VALUE_CHARS_MAX):
+            yield Found(one.kind, one.level, one.value[start : start + VALUE_CHARS_MAX])
 
 
 def fingerprint(crypto: Crypto, kind: str, value: str) -> str:

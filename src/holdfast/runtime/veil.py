@@ -22,7 +22,7 @@ from holdfast.core.findings import TaintMatch
 from holdfast.core.labels import Sensitivity
 from holdfast.core.messages import Message, Part, Text, Thinking, ToolResult, ToolUse
 from holdfast.core.pseudonyms import PREFIX, Pseudonyms, Restorer
-from holdfast.core.redaction import Placed, RedactionStrategy, redact
+from holdfast.core.redaction import Placed, RedactionStrategy, Span, merge, redact
 from holdfast.core.security import Security
 from holdfast.core.tools import ToolSpec
 from holdfast.ports.taints import TaintMatcher
@@ -97,8 +97,38 @@ class Veil:
         """
         if not text or self._taints.highest <= clear:
             return text
-        found = [one for one in await self._taints.scan(text) if one.level > clear]
-        return self.vault.swap(text, found) if found else text
+        return self._named(
+            text, [one for one in await self._taints.scan(text) if one.level > clear]
+        )
+
+    def _named(self, text: str, found: Sequence[TaintMatch]) -> str:
+        """A text with names in place of these matches, from which it can be made again.
+
+        A match that is not spelled as it was registered, or that is encoded, gets a name
+        of its own: what a tool is given is what the model wrote, sign for sign.
+        """
+        exact = []
+        for span in merge(found, len(text)):
+            written = text[span.start : span.end]
+            same = [one for one in found if (one.start, one.end) == (span.start, span.end)]
+            known = next((one for one in same if self.vault.holds(one, written)), None)
+            exact.append(known or self._spelled(span, written))
+        return self.vault.swap(text, exact) if exact else text
+
+    def _spelled(self, span: Span, written: str) -> TaintMatch:
+        id = self._taints.spelled(span.kind, written)
+        self.vault.learn(id, span.kind, span.level, written.encode("utf-8", "replace"))
+        return TaintMatch(id=id, kind=span.kind, level=span.level, start=span.start, end=span.end)
+
+    def restored(self, part: Part) -> Part:
+        """A part of an answer with all values in place of their pseudonyms."""
+        match part:
+            case Text(text=text) | Thinking(text=text):
+                return replace(part, text=self.vault.restore(text))
+            case ToolUse(arguments=arguments):
+                return replace(part, arguments=self.vault.restore_json(arguments))
+            case _:
+                return part
 
     # --- to the reader -----------------------------------------------------------------
 
@@ -153,15 +183,22 @@ class Veil:
                 kept.append(part)
         return tuple(kept)
 
-    async def result(self, content: str, security: Security) -> str:
+    async def result(
+        self, content: str, security: Security, found: Sequence[TaintMatch] = ()
+    ) -> str:
         """A tool's result as it is kept.
+
+        Args:
+            found: what detectors found there, too short perhaps to be looked for elsewhere.
 
         Raises:
             Unavailable: it cannot be told what stands there.
         """
-        if not security.enabled or self._taints.highest <= security.reader:
+        seen = [one for one in found if one.level > security.reader]
+        if not security.enabled or not (seen or self._taints.highest > security.reader):
             return content
-        return await self.swap(content, security.reader)
+        seen += [one for one in await self._taints.scan(content) if one.level > security.reader]
+        return self._named(content, seen)
 
     # --- to a tool -----------------------------------------------------------------------
 

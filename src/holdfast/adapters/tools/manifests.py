@@ -16,7 +16,7 @@ WRITES_FILES = Flow(
     sink=Sink.WRITE,
     confined=True,
     roles=(
-        ("path", Role.TARGET),
+        ("file_path", Role.TARGET),
         ("content", Role.PAYLOAD),
         ("old_string", Role.PAYLOAD),
         ("new_string", Role.PAYLOAD),

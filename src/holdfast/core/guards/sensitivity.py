@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from holdfast.core.actions import Action, ActionKind
 from holdfast.core.facts import Facts
 from holdfast.core.inspection import NOTHING, Inspected
@@ -31,9 +33,10 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
         return ALLOW
     if action.to is None:
         return ALLOW if action.kind is ActionKind.ADMIT else _nowhere(action)
+    to = replace(action.to, swaps=security.taints)
     if action.kind is ActionKind.ADMIT:
-        return _message(view, facts, action.found or NOTHING, action.to)
-    return ALLOW if action.by_host else _call(view, facts, action.to)
+        return _message(view, facts, action.found or NOTHING, to)
+    return ALLOW if action.by_host else _call(view, facts, to)
 
 
 def _nowhere(action: Action) -> Verdict:
@@ -70,7 +73,7 @@ def _call(view: SessionView, facts: Facts, to: Destination) -> Verdict:
     confirm = RoutingDecision.REQUIRE_CONFIRMATION
     if decision is confirm and since > view.consent_at:
         named = ", ".join(exposure.kinds) or _title(level)
-        question = f"the session holds {named}; may a {to.zone} model be told?"
+        question = f"the session holds {named}; may it go on with a {to.zone} model?"
         return Ask(NAME, "consent", question, about=CONSENT)
     if decision is RoutingDecision.PROCESS_IN_TEE:
         return Allow((ENCLAVE,))
