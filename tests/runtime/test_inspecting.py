@@ -472,6 +472,37 @@ def test_an_import_brings_labels_taints_and_findings(tmp_path: Path) -> None:
     run(work())
 
 
+def test_the_end_of_a_long_result_is_looked_at() -> None:
+    """There is no length from which on a tool's words pass unseen."""
+
+    def fetch() -> str:
+        return "x " * 250_000 + EMAIL
+
+    async def work() -> None:
+        model = public([call("fetch"), say("ok")])
+        async with one_session(model, tool(fetch), detectors=quick()) as session:
+            await session.generate("go")
+        assert [] == leaked(all_sent(model)) and 1 == len(names_in(all_sent(model)))
+
+    run(work())
+
+
+def test_what_was_told_before_a_restart_is_not_new(tmp_path: Path) -> None:
+    """The same value again adds nothing to the risk, whoever leads the session."""
+
+    async def work() -> None:
+        for told in range(2):
+            async with on_file(tmp_path, echo(), detectors=quick()) as sessions:
+                if told:
+                    session = await sessions.get_session("one")
+                else:
+                    session = await sessions.create_session("one", UNSAFE)
+                await session.generate(f"mail {EMAIL}")
+                assert {"email": 1} == (await session.risk()).kinds
+
+    run(work())
+
+
 def test_switched_off_nothing_is_looked_at() -> None:
     """Neither classified nor followed, in messages, results and answers."""
     counting = Counting()
