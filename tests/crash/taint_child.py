@@ -30,8 +30,8 @@ async def live(folder: Path, where: str) -> None:
 
     async def dying(self: Journal, events: object, **options: object) -> object:
         done = await append(self, events, **options)  # type: ignore[arg-type]  # as they came
-        kinds = [type(event).__name__.encode() for event, _ in events]  # type: ignore[attr-defined]  # events
-        tools = [getattr(event, "effect", "tool") for event, _ in events]  # type: ignore[attr-defined]  # events
+        kinds = [type(event).__name__.encode() for event, _ in events]  # type: ignore[attr-defined]  # a list of events
+        tools = [getattr(event, "effect", "tool") for event, _ in events]  # type: ignore[attr-defined]  # a list of events
         if any(kind == wanted and what == "tool" for kind, what in zip(kinds, tools, strict=True)):
             os.kill(os.getpid(), signal.SIGKILL)
         return done

@@ -19,7 +19,7 @@ from holdfast.core.events import PlanStep, Refused, Relabelled
 from holdfast.core.flows import Flow, Reads, Sink
 from holdfast.core.labels import Integrity, Label, Sensitivity
 from holdfast.core.tools import Nature, ToolSpec
-from holdfast.runtime.config import SessionConfig
+from holdfast.runtime.config import AgentResult, SessionConfig
 from holdfast.runtime.guarding import RiskReport, Trifecta, trifecta_of
 from holdfast.runtime.handle import Session
 from holdfast.runtime.securing import SecurityConfig
@@ -145,7 +145,7 @@ KINDS = [
 ]
 
 
-async def yes(session: Session, task: asyncio.Task[object]) -> str:
+async def yes(session: Session, task: asyncio.Task[AgentResult]) -> str:
     """Answer the question that comes, if one does; returns what was asked about."""
     while not task.done():
         for question in await session.questions():
@@ -165,7 +165,7 @@ def test_what_is_told_of_a_person_adds_up() -> None:
             with pytest.raises(Denied):
                 for text in KINDS:
                     task = asyncio.create_task(session.generate(text))
-                    asked.append(await yes(session, task))  # type: ignore[arg-type]  # a task
+                    asked.append(await yes(session, task))
                     await task
             before = await session.risk()
             assert ["", ""] == asked[:2] and "sensitivity.cumulative" in asked[2:], asked

@@ -14,7 +14,7 @@ from holdfast.core.flows import Flow, Sink
 from holdfast.core.labels import Sensitivity
 from holdfast.core.security import DataPolicy, Fallback, RoutingDecision, Zone
 from holdfast.core.view import ENCLAVE, Question
-from holdfast.runtime.config import SessionConfig
+from holdfast.runtime.config import AgentResult, SessionConfig
 from holdfast.runtime.handle import Session
 from holdfast.runtime.perform import Publish
 from holdfast.runtime.securing import SecurityConfig
@@ -27,13 +27,13 @@ TOLD = f"my card is {CARD}"
 
 def config(**options: object) -> SessionConfig:
     """A session with these settings of content security."""
-    security = SecurityConfig(**options)  # type: ignore[arg-type]  # its fields
+    security = SecurityConfig(**options)  # type: ignore[arg-type]  # its fields, as the test needs
     return SessionConfig(unsafe_auto_approve=True, security_config=security)
 
 
 def policy(**options: object) -> SessionConfig:
     """A session with this data policy."""
-    return config(data_policy=DataPolicy(**options))  # type: ignore[arg-type]  # its fields
+    return config(data_policy=DataPolicy(**options))  # type: ignore[arg-type]  # its fields, as the test needs
 
 
 def rule(kind: str, decision: RoutingDecision) -> SessionConfig:
@@ -43,10 +43,10 @@ def rule(kind: str, decision: RoutingDecision) -> SessionConfig:
 
 def enclave(*turns: object) -> ScriptedModel:
     """The model of an enclave."""
-    return ScriptedModel(turns or [say("from within")] * 5, zone=Zone.TEE, model="enclave")  # type: ignore[arg-type]  # turns
+    return ScriptedModel(turns or [say("from within")] * 5, zone=Zone.TEE, model="enclave")  # type: ignore[arg-type]  # turns, as the test needs
 
 
-async def asked(session: Session, task: asyncio.Task[object]) -> Question:
+async def asked(session: Session, task: asyncio.Task[AgentResult]) -> Question:
     """The question that a session waits with."""
     while not (found := await session.questions()):
         if task.done():
@@ -186,7 +186,7 @@ def test_consent_is_asked_of_the_author(answer: str) -> None:
         model = public([say("ok"), say("ok")])
         async with one_session(model, config=config(), detectors=quick()) as session:
             task = asyncio.create_task(session.generate(TOLD))
-            question = await asked(session, task)  # type: ignore[arg-type]  # a task
+            question = await asked(session, task)
             assert "consent" == question.about
             assert [] == model.requests
             with pytest.raises(ApproverRefused):
@@ -216,7 +216,7 @@ def test_the_question_outlives_a_restart(tmp_path: Path) -> None:
         async with on_file(tmp_path, model, detectors=quick()) as sessions:
             session = await sessions.create_session("one", config())
             task = asyncio.create_task(session.generate(TOLD))
-            before = await asked(session, task)  # type: ignore[arg-type]  # a task
+            before = await asked(session, task)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         again = public([say("ok")])
@@ -244,7 +244,7 @@ def test_a_type_rule_asks() -> None:
         model = public([say("ok")])
         async with one_session(model, config=made, detectors=quick()) as session:
             task = asyncio.create_task(session.generate(f"mail {EMAIL}"))
-            question = await asked(session, task)  # type: ignore[arg-type]  # a task
+            question = await asked(session, task)
             (asking,) = await session.approvals()
             assert "email" in repr(asking) and [] == leaked(asking)
             await session.answer(question.id, "once")
@@ -261,7 +261,7 @@ def test_more_of_it_is_asked_about_anew() -> None:
         async with one_session(model, config=config(), detectors=quick()) as session:
             for _ in range(2):
                 task = asyncio.create_task(session.generate(TOLD))
-                question = await asked(session, task)  # type: ignore[arg-type]  # a task
+                question = await asked(session, task)
                 await session.answer(question.id, "once")
                 await task
             asks = [one for one in await log_of(session) if isinstance(one, Asked)]
@@ -296,7 +296,7 @@ def test_an_enclave_that_is_wanted_and_missing(
                     await task
                 return
             if comes_to == "asked":
-                question = await asked(session, task)  # type: ignore[arg-type]  # a task
+                question = await asked(session, task)
                 await session.answer(question.id, "once")
             assert "ok" == (await task).text
 

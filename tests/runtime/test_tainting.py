@@ -401,7 +401,7 @@ def test_a_session_without_values_asks_nobody() -> None:
     """Reading no rows is all that it costs."""
 
     class Never(LocalTaintMatcher):
-        async def scan(self, session: str, text: str) -> object:  # type: ignore[override]  # never
+        async def scan(self, session: str, text: str) -> object:  # type: ignore[override]  # never, as the test needs
             raise AssertionError("nobody asks")
 
         async def load(self, session: str, taints: object) -> None:

@@ -169,12 +169,12 @@ class Content:
             Unavailable: one could not be looked at.
         """
         security = self.security(self._engine.view)
-        for part in (part for message in messages for part in message.parts):
-            if not isinstance(part, ToolResult) or not part.content.startswith("["):
-                continue
-            if part.content not in self._remarked:
-                await self.inspecting.passing(part.content, security)
-                self._remarked.add(part.content)
+        parts = (part for message in messages for part in message.parts)
+        written = {part.content for part in parts if isinstance(part, ToolResult)}
+        remarks = {content for content in written if content.startswith("[")}
+        for content in remarks - self._remarked:
+            await self.inspecting.passing(content, security)
+        self._remarked = remarks
 
     async def hosted(self, request: ModelRequest, client: ModelClient) -> ModelRequest:
         """A request of the embedding program's own, as the session's model may see it.
