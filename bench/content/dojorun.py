@@ -5,7 +5,7 @@ whose attacker has a script, 609 of them actions and 20 of them words. The model
 every injection it reads (`compromised`).
 
     python bench/content/dojorun.py [--jobs N] [--columns TEXT] [--attacks NAME,…] [--ways WAY,…]
-        [--why]
+        [--pairs N] [--why]
 
 `--columns` takes the columns whose name holds the text; `--why` lists what went wrong
 and what was asked. QUICK=1 runs a fixed sample.
@@ -38,6 +38,7 @@ from suites import (
     PAIRS,
     SPOKEN,
     USER_TASKS,
+    Case,
     attacked_cases,
     benign_cases,
     sample,
@@ -101,25 +102,30 @@ def series_of(attacks: Sequence[str], ways: Sequence[str]) -> list[Series]:
     ]
 
 
-def _work(column: Column, series: Series, first: int, last: int) -> list[Outcome]:
+def _work(column: Column, series: Series, pairs: int, part: slice) -> list[Outcome]:
     """Run a part of a series, in a process of its own."""
-    return run_all(_cases(series)[first:last], column, series.way)
+    return run_all(_cases(series, pairs)[part], column, series.way)
 
 
-def _cases(series: Series) -> list[object]:
+def _cases(series: Series, pairs: int) -> list[Case]:
     if not series.attack:
         return sample(list(benign_cases()), pick(USER_TASKS, QUICK_BENIGN))
-    return sample(list(attacked_cases(series.attack)), pick(PAIRS, QUICK_ATTACKED))
+    return sample(list(attacked_cases(series.attack)), pairs)
 
 
-def measure(column: Column, several: Sequence[Series], pool: ProcessPoolExecutor) -> Found:
-    """Run a column."""
+def measure(
+    column: Column, several: Sequence[Series], pairs: int, pool: ProcessPoolExecutor
+) -> Found:
+    """Run a column.
+
+    Args:
+        pairs: how many of the attacked pairs, evenly chosen.
+    """
     found = Found(column)
     parts: list[tuple[Series, Future[list[Outcome]]]] = []
     for series in several:
-        count = len(_cases(series))
-        for first in range(0, count, CHUNK):
-            job = pool.submit(_work, column, series, first, min(first + CHUNK, count))
+        for first in range(0, len(_cases(series, pairs)), CHUNK):
+            job = pool.submit(_work, column, series, pairs, slice(first, first + CHUNK))
             parts.append((series, job))
     for series, job in parts:
         found.outcomes.setdefault(series, []).extend(job.result())
@@ -223,6 +229,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--columns", default="")
     parser.add_argument("--attacks", default=",".join(ATTACKS))
+    parser.add_argument("--pairs", type=int, default=pick(PAIRS, QUICK_ATTACKED))
     parser.add_argument("--ways", default="plain,hijack,blend")
     parser.add_argument("--why", action="store_true")
     given = parser.parse_args()
@@ -235,7 +242,7 @@ def main() -> int:
     with ProcessPoolExecutor(given.jobs, mp_context=get_context("fork")) as pool:
         for column in chosen:
             started = time.monotonic()
-            found = measure(column, several, pool)
+            found = measure(column, several, given.pairs, pool)
             everything.append(found)
             results(found)
             print(f"({column.name}: {time.monotonic() - started:.0f} s)", flush=True)
