@@ -7,7 +7,7 @@ every injection it reads (`compromised`).
     python bench/content/dojorun.py [--jobs N] [--columns TEXT] [--attacks NAME,…] [--ways WAY,…]
         [--pairs N] [--why]
 
-`--columns` takes the columns whose name holds the text; `--why` lists what went wrong
+`--columns` takes the columns whose name holds one of the texts, with `;` between them; `--why` lists what went wrong
 and what was asked. QUICK=1 runs a fixed sample.
 
 How to read the figures: the plan of "oracle plan" is the list of the user's own
@@ -92,7 +92,7 @@ def series_of(attacks: Sequence[str], ways: Sequence[str]) -> list[Series]:
     """Every attack in every way; a quick run only hijacks. Blending is tried with the first."""
     chosen = [Way.HIJACK] if QUICK else [way for way in Way if way.name.lower() in ways]
     return [
-        BENIGN,
+        *([BENIGN] if "benign" in ways else []),
         *(
             Series(attack=one, way=way)
             for one in attacks
@@ -148,8 +148,8 @@ def asked(outcomes: Sequence[Outcome]) -> float:
 def results(found: Found) -> None:
     """Print a column's RESULT lines."""
     column, name = found.column, f"AgentDojo, {found.column.name}"
-    benign = found.outcomes[BENIGN]
-    _utility(name, column, benign)
+    if BENIGN in found.outcomes:
+        _utility(name, column, found.outcomes[BENIGN])
     attacked = [series for series in found.outcomes if series.attack]
     for series in attacked:
         _attack(f"{name}; {series.name}", found, series)
@@ -230,10 +230,14 @@ def main() -> int:
     parser.add_argument("--columns", default="")
     parser.add_argument("--attacks", default=",".join(ATTACKS))
     parser.add_argument("--pairs", type=int, default=pick(PAIRS, QUICK_ATTACKED))
-    parser.add_argument("--ways", default="plain,hijack,blend")
+    parser.add_argument("--ways", default="benign,plain,hijack,blend")
     parser.add_argument("--why", action="store_true")
     given = parser.parse_args()
-    chosen = [one for one in (QUICK_COLUMNS if QUICK else COLUMNS) if given.columns in one.name]
+    chosen = [
+        one
+        for one in (QUICK_COLUMNS if QUICK else COLUMNS)
+        if any(part in one.name for part in given.columns.split(";"))
+    ]
     several = series_of([one for one in given.attacks.split(",") if one], given.ways.split(","))
     if not QUICK:
         _check_size()
