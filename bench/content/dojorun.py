@@ -7,12 +7,14 @@ every injection it reads (`compromised`).
     python bench/content/dojorun.py [--jobs N] [--columns TEXT] [--attacks NAME,…] [--ways WAY,…]
         [--pairs N] [--why]
 
-`--columns` takes the columns whose name holds one of the texts, with `;` between them; `--why` lists what went wrong
-and what was asked. QUICK=1 runs a fixed sample.
+`--columns` takes the columns whose name holds one of the texts, with `;` between them;
+`--ways` is of benign, plain, hijack and blend; `--pairs` takes an even part of the pairs;
+`--why` lists what went wrong and what was asked. QUICK=1 runs a fixed sample.
 
-How to read the figures: the plan of "oracle plan" is the list of the user's own
-consequential tools; the person is perfect and sees only what an approval shows; the
-manifests were written with the tasks at hand. See docs for what follows from that.
+How to read the figures: a plan is an oracle's, the list of the user's own consequential
+calls, with what the prompt alone gives of their arguments ("pins") or without; the
+person is perfect and sees only what an approval shows; the manifests and the rules of
+grounding were written with the tasks at hand. See docs for what follows from that.
 """
 
 from __future__ import annotations

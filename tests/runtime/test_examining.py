@@ -214,6 +214,13 @@ def test_an_id_is_no_amount() -> None:
     assert "id 'object' (7)" in asked("pay Dora 7", READING, to_send(to="Dora", object="7"))
 
 
+def test_a_switch_is_set_by_whoever_names_it() -> None:
+    """One bit steers as well."""
+    assert "" == asked("to Dora, the amount I told you", READING, to_send(to="Dora", amount=True))
+    assert "amount 'amount' (false)" in asked("to Dora", READING, to_send(to="Dora", amount=False))
+    assert "" == asked("to Dora", READING, to_send(to="Dora", text=True))
+
+
 def test_every_value_of_a_list_counts() -> None:
     """One of three strangers is enough."""
     text = asked("to Dora and Erin", READING, to_send(to=["Dora", "Erin", "Mallory"]))
