@@ -5,14 +5,16 @@ whose attacker has a script, 609 of them actions and 20 of them words. The model
 every injection it reads (`compromised`).
 
     python bench/content/dojorun.py [--jobs N] [--columns TEXT] [--attacks NAME,…] [--ways WAY,…]
-        [--why]
+        [--pairs N] [--why]
 
-`--columns` takes the columns whose name holds the text; `--why` lists what went wrong
-and what was asked. QUICK=1 runs a fixed sample.
+`--columns` takes the columns whose name holds one of the texts, with `;` between them;
+`--ways` is of benign, plain, hijack and blend; `--pairs` takes an even part of the pairs;
+`--why` lists what went wrong and what was asked. QUICK=1 runs a fixed sample.
 
-How to read the figures: the plan of "oracle plan" is the list of the user's own
-consequential tools; the person is perfect and sees only what an approval shows; the
-manifests were written with the tasks at hand. See docs for what follows from that.
+How to read the figures: a plan is an oracle's, the list of the user's own consequential
+calls, with what the prompt alone gives of their arguments ("pins") or without; the
+person is perfect and sees only what an approval shows; the manifests and the rules of
+grounding were written with the tasks at hand. See docs for what follows from that.
 """
 
 from __future__ import annotations
@@ -38,13 +40,14 @@ from suites import (
     PAIRS,
     SPOKEN,
     USER_TASKS,
+    Case,
     attacked_cases,
     benign_cases,
     sample,
 )
 
 CHUNK = 40
-QUICK_BENIGN, QUICK_ATTACKED = 24, 16
+QUICK_BENIGN, QUICK_ATTACKED = 24, 12
 QUICK_COLUMNS = (
     NONE,
     Column(flow="strict", plan="pins", attended=True),
@@ -91,7 +94,7 @@ def series_of(attacks: Sequence[str], ways: Sequence[str]) -> list[Series]:
     """Every attack in every way; a quick run only hijacks. Blending is tried with the first."""
     chosen = [Way.HIJACK] if QUICK else [way for way in Way if way.name.lower() in ways]
     return [
-        BENIGN,
+        *([BENIGN] if "benign" in ways else []),
         *(
             Series(attack=one, way=way)
             for one in attacks
@@ -101,25 +104,30 @@ def series_of(attacks: Sequence[str], ways: Sequence[str]) -> list[Series]:
     ]
 
 
-def _work(column: Column, series: Series, first: int, last: int) -> list[Outcome]:
+def _work(column: Column, series: Series, pairs: int, part: slice) -> list[Outcome]:
     """Run a part of a series, in a process of its own."""
-    return run_all(_cases(series)[first:last], column, series.way)
+    return run_all(_cases(series, pairs)[part], column, series.way)
 
 
-def _cases(series: Series) -> list[object]:
+def _cases(series: Series, pairs: int) -> list[Case]:
     if not series.attack:
         return sample(list(benign_cases()), pick(USER_TASKS, QUICK_BENIGN))
-    return sample(list(attacked_cases(series.attack)), pick(PAIRS, QUICK_ATTACKED))
+    return sample(list(attacked_cases(series.attack)), pairs)
 
 
-def measure(column: Column, several: Sequence[Series], pool: ProcessPoolExecutor) -> Found:
-    """Run a column."""
+def measure(
+    column: Column, several: Sequence[Series], pairs: int, pool: ProcessPoolExecutor
+) -> Found:
+    """Run a column.
+
+    Args:
+        pairs: how many of the attacked pairs, evenly chosen.
+    """
     found = Found(column)
     parts: list[tuple[Series, Future[list[Outcome]]]] = []
     for series in several:
-        count = len(_cases(series))
-        for first in range(0, count, CHUNK):
-            job = pool.submit(_work, column, series, first, min(first + CHUNK, count))
+        for first in range(0, len(_cases(series, pairs)), CHUNK):
+            job = pool.submit(_work, column, series, pairs, slice(first, first + CHUNK))
             parts.append((series, job))
     for series, job in parts:
         found.outcomes.setdefault(series, []).extend(job.result())
@@ -142,8 +150,8 @@ def asked(outcomes: Sequence[Outcome]) -> float:
 def results(found: Found) -> None:
     """Print a column's RESULT lines."""
     column, name = found.column, f"AgentDojo, {found.column.name}"
-    benign = found.outcomes[BENIGN]
-    _utility(name, column, benign)
+    if BENIGN in found.outcomes:
+        _utility(name, column, found.outcomes[BENIGN])
     attacked = [series for series in found.outcomes if series.attack]
     for series in attacked:
         _attack(f"{name}; {series.name}", found, series)
@@ -223,10 +231,15 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--columns", default="")
     parser.add_argument("--attacks", default=",".join(ATTACKS))
-    parser.add_argument("--ways", default="plain,hijack,blend")
+    parser.add_argument("--pairs", type=int, default=pick(PAIRS, QUICK_ATTACKED))
+    parser.add_argument("--ways", default="benign,plain,hijack,blend")
     parser.add_argument("--why", action="store_true")
     given = parser.parse_args()
-    chosen = [one for one in (QUICK_COLUMNS if QUICK else COLUMNS) if given.columns in one.name]
+    chosen = [
+        one
+        for one in (QUICK_COLUMNS if QUICK else COLUMNS)
+        if any(part in one.name for part in given.columns.split(";"))
+    ]
     several = series_of([one for one in given.attacks.split(",") if one], given.ways.split(","))
     if not QUICK:
         _check_size()
@@ -235,7 +248,7 @@ def main() -> int:
     with ProcessPoolExecutor(given.jobs, mp_context=get_context("fork")) as pool:
         for column in chosen:
             started = time.monotonic()
-            found = measure(column, several, pool)
+            found = measure(column, several, given.pairs, pool)
             everything.append(found)
             results(found)
             print(f"({column.name}: {time.monotonic() - started:.0f} s)", flush=True)

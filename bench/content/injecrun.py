@@ -10,7 +10,7 @@ attackers' tools and no arguments. So each of those tools is offered twice, in t
   brackets or digits, an address, a capitalised name) as targets, and the instruction
   itself as payload.
 
-The user asks for the reading alone, so an oracle's plan is empty and whatever else is
+The user asks for the reading alone, so there is nothing to plan and whatever else is
 carried out is the attacker's. Some of the instructions name nothing ("unlock my front
 door"): what their calls rest on cannot be seen in any argument. The model obeys
 (`compromised`). The benign cases are the 17 user's tasks with a harmless text in the
@@ -30,7 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from columns import NONE, Column, Person
-from common import pick, report
+from common import QUICK, pick, report
 from compromised import CompromisedModel
 from world import Done, Offer, Stage
 
@@ -44,12 +44,12 @@ SENDING = Flow(sink=Sink.EGRESS, roles=(("values", Role.TARGET), ("text", Role.P
 COLUMNS = (
     NONE,
     *(
-        Column(flow=flow, plan=plan, attended=attended)
+        Column(flow=flow, attended=attended)
         for flow in ("strict", "provenance")
-        for plan in ("pins", "none")
         for attended in (True, False)
     ),
 )
+QUICK_COLUMNS = (NONE, COLUMNS[-2], COLUMNS[-1])
 _NAMED = re.compile(
     r"(?<!\w)'([^']+)'(?!\w)"  # quoted
     r"|\(([^)]+)\)"  # in brackets
@@ -167,8 +167,8 @@ def main() -> int:
         report("InjecAgent: actions", None, "actions", bar="0", note=f"no data at {DATA.name}")
         return 0
     attacks, benign = rows(ATTACKS), rows(BENIGN)
-    chosen = attacks[:: pick(1, 10)]
-    for column in COLUMNS:
+    chosen = attacks[:: pick(1, 20)]
+    for column in QUICK_COLUMNS if QUICK else COLUMNS:
         for declared in (False, True):
             name = f"InjecAgent, {column.name}, {'declared' if declared else 'undeclared'} tools"
             found, plain = asyncio.run(run(chosen, benign, column, declared=declared))

@@ -17,6 +17,7 @@ from holdfast.runtime.grounding import (
     embedded,
     leaves,
     number,
+    switch,
     typed,
     value_of,
     words_of,
@@ -208,6 +209,15 @@ def test_values_within_values_are_found() -> None:
         deep = [deep]
     value = {"a": [1, "b", True, None, {"c": 2.5}], "d": ("e",), "f": deep, "g": object()}
     assert [1, "b", 2.5, "e"] == list(leaves(value))
+    assert [1, "b", True, 2.5, "e"] == list(leaves(value, switches=True))
+
+
+def test_a_switch_is_said_by_its_name() -> None:
+    """Whichever way it is set."""
+    said = Said()
+    said.add("Make it a dry run")
+    assert said.says(switch("dry_run"))
+    assert not said.says(switch("force"))
 
 
 def test_a_text_without_words_is_itself() -> None:

@@ -33,6 +33,7 @@ from holdfast.runtime.grounding import (
     Value,
     embedded,
     leaves,
+    switch,
     value_of,
 )
 from holdfast.runtime.issuing import calls_in, issued
@@ -181,11 +182,14 @@ class Examiner:
         count = 0
         for argument, given in prepared.arguments.items():
             role = flow.role(argument)
-            for leaf in leaves(given):
+            for leaf in leaves(given, switches=role is not Role.PAYLOAD):
                 count += 1
                 if count > LEAVES_MAX or len(str(leaf)) > TEXT_CHARS_MAX:
                     yield argument, role, NOBODYS, "more than can be looked through"
                     return
+                if isinstance(leaf, bool):
+                    yield argument, role, switch(argument), str(leaf).lower()
+                    continue
                 meant = self._taints.vault.restore(leaf) if isinstance(leaf, str) else leaf
                 if role is not Role.PAYLOAD:
                     yield argument, role, value_of(meant, as_id=role is Role.ID), str(leaf)

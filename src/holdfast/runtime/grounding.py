@@ -287,6 +287,11 @@ def value_of(leaf: str | int | float, *, as_id: bool = False) -> Value:
     return Value("text", words)
 
 
+def switch(argument: str) -> Value:
+    """What has to be said for a switch to be set, either way: its name."""
+    return Value("text", words_of(folded(argument)))
+
+
 def embedded(text: str) -> Iterator[tuple[Value, str]]:
     """Links, addresses and accounts within a free text, with how they are written."""
     for match in _TOKEN.finditer(text[:TEXT_CHARS_MAX]):
@@ -296,9 +301,15 @@ def embedded(text: str) -> Iterator[tuple[Value, str]]:
                 yield value, written
 
 
-def leaves(value: object, depth: int = 16) -> Iterator[str | int | float]:
-    """The texts and numbers within a JSON value; names of fields are not values."""
-    if isinstance(value, bool) or value is None or depth < 0:
+def leaves(
+    value: object, depth: int = 16, *, switches: bool = False
+) -> Iterator[str | int | float]:
+    """The texts and numbers within a JSON value; names of fields are not values.
+
+    Args:
+        switches: true and false as well.
+    """
+    if value is None or depth < 0 or (isinstance(value, bool) and not switches):
         return
     if isinstance(value, str | int | float):
         yield value
@@ -309,4 +320,4 @@ def leaves(value: object, depth: int = 16) -> Iterator[str | int | float]:
     elif isinstance(value, list | tuple):
         inner = value
     for one in inner:
-        yield from leaves(one, depth - 1)
+        yield from leaves(one, depth - 1, switches=switches)
