@@ -105,13 +105,13 @@ def test_a_clock_that_runs_back_makes_nothing_worse() -> None:
 @pytest.mark.parametrize(
     ("names", "weight"),
     [
-        (("name", "date_of_birth", "address"), 4.0),
+        (("person", "date_of_birth", "address"), 4.0),
         (("date_of_birth", "address"), 3.0),
-        (("name", "date_of_birth"), 3.0),
+        (("person", "date_of_birth"), 3.0),
         (("ssn", "date_of_birth"), 3.0),
-        (("name", "address"), 2.0),
-        (("name", "email", "phone"), 3.0),
-        (("name", "date_of_birth", "address", "ssn"), 5.0),
+        (("person", "address"), 2.0),
+        (("person", "email", "phone"), 3.0),
+        (("person", "date_of_birth", "address", "ssn"), 5.0),
     ],
 )
 def test_kinds_that_single_a_person_out_count_one_more(

@@ -153,13 +153,15 @@ def test_a_session_with_rules_that_cannot_be_used_is_refused() -> None:
     run(work())
 
 
-def test_a_rule_of_the_files_name_is_refused_in_a_session(tmp_path: Path) -> None:
+def test_a_rule_of_the_files_name_is_the_files(tmp_path: Path) -> None:
     """Two rules of one name could not be told apart in what is found."""
 
     async def work() -> None:
         async with manager(tmp_path, RULE) as sessions:
             own = SecurityConfig(classification_rules=[{"name": "project_code", "pattern": "x"}])
-            with pytest.raises(InvalidInput, match="twice"):
-                await sessions.create_session("one", SessionConfig(security_config=own))
+            session = await sessions.create_session("one", SessionConfig(security_config=own))
+            found = sessions.trust.joined((await session.view()).settings.security)
+            assert found is not None
+            assert [("project_code", False)] == [(r.name, r.pattern == "x") for r in found.rules]
 
     run(work())

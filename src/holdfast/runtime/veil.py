@@ -89,31 +89,36 @@ class Veil:
             case ToolUse(arguments=arguments):
                 return replace(part, arguments=await self.swap(arguments, clear))
 
-    async def swap(self, text: str, clear: Sensitivity) -> str:
+    async def swap(self, text: str, clear: Sensitivity, *, exact: bool = False) -> str:
         """Put pseudonyms in place of what is above a level.
+
+        Args:
+            exact: the very text is to be made of it again.
 
         Raises:
             Unavailable: it cannot be told what stands there.
         """
         if not text or self._taints.highest <= clear:
             return text
-        return self._named(
-            text, [one for one in await self._taints.scan(text) if one.level > clear]
-        )
+        found = [one for one in await self._taints.scan(text) if one.level > clear]
+        return self._named(text, found, exact=exact)
 
-    def _named(self, text: str, found: Sequence[TaintMatch]) -> str:
-        """A text with names in place of these matches, from which it can be made again.
+    def _named(self, text: str, found: Sequence[TaintMatch], *, exact: bool) -> str:
+        """A text with names in place of these matches.
 
-        A match that is not spelled as it was registered, or that is encoded, gets a name
-        of its own: what a tool is given is what the model wrote, sign for sign.
+        A match that is encoded, or, where the text is to be made again, is not spelled as
+        it was registered, gets a name of its own: what a tool is given is then what the
+        model wrote, sign for sign.
         """
-        exact = []
+        places = []
         for span in merge(found, len(text)):
             written = text[span.start : span.end]
             same = [one for one in found if (one.start, one.end) == (span.start, span.end)]
             known = next((one for one in same if self.vault.holds(one, written)), None)
-            exact.append(known or self._spelled(span, written))
-        return self.vault.swap(text, exact) if exact else text
+            if known is None and not exact:
+                known = next((one for one in same if not one.view), None)
+            places.append(known or self._spelled(span, written))
+        return self.vault.swap(text, places) if places else text
 
     def _spelled(self, span: Span, written: str) -> TaintMatch:
         id = self._taints.spelled(span.kind, written)
@@ -172,7 +177,7 @@ class Veil:
         for part in parts:
             if isinstance(part, ToolUse):
                 arguments = self.vault.restore_json(part.arguments, allowed=allowed)
-                arguments = await self.swap(arguments, security.reader)
+                arguments = await self.swap(arguments, security.reader, exact=True)
                 id, name = [await self.swap(one, security.reader) for one in (part.id, part.name)]
                 kept.append(replace(part, id=id, name=name, arguments=arguments))
             elif isinstance(part, Text | Thinking):
@@ -198,7 +203,7 @@ class Veil:
         if not security.enabled or not (seen or self._taints.highest > security.reader):
             return content
         seen += [one for one in await self._taints.scan(content) if one.level > security.reader]
-        return self._named(content, seen)
+        return self._named(content, seen, exact=True)
 
     # --- to a tool -----------------------------------------------------------------------
 

@@ -219,7 +219,7 @@ def test_a_more_sensitive_message_is_asked_about_anew() -> None:
     # What is highly sensitive would be rejected here; a public endpoint asks about it.
     talk.to = CLOUD
     assert ["Admitted", "Asked"] == kinds(talk.send(inspected=CARD))
-    assert "the session holds card, email; may a public model be told?" == asked(talk).text
+    assert "the session holds card, email; may it go on with a public model?" == asked(talk).text
     talk.say(Answer(question=talk.view.questions[0].id, decision="once", by="u"))
     goes_on(talk)
     assert ["Admitted", "EffectStarted"] == kinds(talk.send())

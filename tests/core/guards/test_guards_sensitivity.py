@@ -214,11 +214,11 @@ def test_consent_holds_for_all_that_was_said_before_it() -> None:
     [
         (
             exposed(HIGHLY, "card", "ssn"),
-            "the session holds card, ssn; may a public model be told?",
+            "the session holds card, ssn; may it go on with a public model?",
         ),
         (
             exposed(HIGHLY),
-            "the session holds highly sensitive content; may a public model be told?",
+            "the session holds highly sensitive content; may it go on with a public model?",
         ),
     ],
 )
@@ -235,7 +235,9 @@ def test_results_need_consent_where_their_enclave_is_missing() -> None:
     view = replace(holding(), label=SECRET, turn=Turn(id=9, cause=9, clock_ms=0))
     asked = check(view, FACTS, action)
     assert isinstance(asked, Ask)
-    assert "the session holds sensitive content; may a public model be told?" == asked.question
+    assert (
+        "the session holds sensitive content; may it go on with a public model?" == asked.question
+    )
     assert "allow" == said(check(replace(view, consent_at=10), FACTS, action))
     assert "ask:consent" == said(check(replace(view, consent_at=8), FACTS, action))
     said_more = replace(view, exposure=exposed(SENSITIVE, at=12), consent_at=10)
