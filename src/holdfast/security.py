@@ -11,6 +11,7 @@ import importlib as _importlib
 import typing as _typing
 
 if _typing.TYPE_CHECKING:
+    from holdfast.adapters.tools.plan import PlanTool
     from holdfast.bootstrap import default_detectors
     from holdfast.core.findings import Classification, Evidence, Finding, Signal, TaintMatch, Threat
     from holdfast.core.flows import Flow, Reads, Role, Sink
@@ -58,6 +59,7 @@ _HOME = {
     "NoInjectionDetector": "ports.detector",
     "NoTaints": "runtime.detectors",
     "PlanStep": "core.plans",
+    "PlanTool": "adapters.tools.plan",
     "Reads": "core.flows",
     "RiskReport": "runtime.guarding",
     "Role": "core.flows",
@@ -98,6 +100,7 @@ __all__ = [
     "NoInjectionDetector",
     "NoTaints",
     "PlanStep",
+    "PlanTool",
     "Reads",
     "RiskReport",
     "Role",
