@@ -43,15 +43,15 @@ CONTENT: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a call outside of the plan passes when it is grounded",
         "core/guards/flow.py",
-        "if view.plan_at and not _planned(view, found):",
-        "if view.plan_at and not _planned(view, found) and not found.grounded:",
+        "    if _planned(view, found):\n",
+        "    if view.plan_at or _planned(view, found):\n",
         ("core/guards/test_guards_flow.py",),
     ),
     (
         "strict lets pass what is confined",
         "core/guards/flow.py",
-        "    if security.flow is FlowMode.STRICT:\n",
-        "    if security.flow is FlowMode.STRICT and not flow.confined:\n",
+        "    if flow.confined and not strict:\n",
+        "    if flow.confined:\n",
         ("core/guards/test_guards_flow.py",),
     ),
     (
