@@ -47,7 +47,7 @@ from suites import (
 )
 
 CHUNK = 40
-QUICK_BENIGN, QUICK_ATTACKED = 24, 12
+QUICK_BENIGN, QUICK_ATTACKED = 16, 8
 QUICK_COLUMNS = (
     NONE,
     Column(flow="strict", plan="pins", attended=True),
