@@ -30,6 +30,7 @@ from holdfast.runtime.feed import Feed
 from holdfast.runtime.host import expect
 from holdfast.runtime.manager import Located
 from holdfast.runtime.perform import clean
+from holdfast.runtime.placing import place_of
 from holdfast.runtime.waiting import all_pending
 
 __all__ = ["Approval", "Approvals", "Attendant", "Handler", "Said", "WiderPattern"]
@@ -242,8 +243,8 @@ class Attendant:
             if said is None:
                 return
             decision, note = (said, "") if isinstance(said, str) else said
-        except Exception:  # a handler's bug approves nothing: the question waits on
-            _log.exception("an approval handler failed")
+        except Exception as error:  # a handler's bug approves nothing: the question waits on
+            _log.error("an approval handler failed: %s", place_of(error))
             return
         self._said.add(approval.question)  # from now on the answer's own event ends nothing
         try:

@@ -43,6 +43,7 @@ from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import Inbox
 from holdfast.runtime.index import Indexer, cleared
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.placing import place_of
 from holdfast.runtime.snapshot import Snapshots
 from holdfast.runtime.stream import translate
 from holdfast.runtime.tenure import Tenure
@@ -204,7 +205,7 @@ class Engine:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # a bug must not leave callers waiting for ever
-            _log.exception("the engine of a session failed")
+            _log.error("the engine of a session failed: %s", place_of(error))
             await self._lose(HoldfastError(f"the engine failed: {type(error).__name__}"))
 
     def _take(self) -> list[Mail]:

@@ -33,6 +33,7 @@ from holdfast.ports.tool import Json, Tool
 from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.hosts import hosts_of
 from holdfast.runtime.paths import path_uses
+from holdfast.runtime.placing import place_of
 
 SUBJECT_BYTES_MAX = 4 * 1024
 PREVIEW_BYTES_MAX = 2 * 1024
@@ -126,8 +127,8 @@ def _command(
         return CommandLine(unclear="has no command")
     try:
         return shell.parse(line)
-    except Exception:  # the parser is not ours to trust: what it cannot read is asked about
-        _log.exception("the command parser failed")
+    except Exception as error:  # the parser is not ours to trust: then it is asked about
+        _log.error("the command parser failed: %s", place_of(error))
         return CommandLine(unclear="the command parser failed")
 
 

@@ -37,6 +37,7 @@ from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.host import CANCEL_GRACE_S, Mail
 from holdfast.runtime.making import Led, Maker
 from holdfast.runtime.normalise import Prepared, destination_of, model_action
+from holdfast.runtime.placing import place_of
 from holdfast.runtime.pricing import Pricing
 
 _log = logging.getLogger(__name__)
@@ -300,8 +301,8 @@ class Workers:
                 given = (await self.content.performed(prepared)).arguments
                 said = await tool.reconcile(given, self.make.context(effect, prepared))
                 found = await found_of(effect.ref, prepared, said, self.content.result)
-            except Exception:  # a tool's bug tells nothing: a person decides
-                _log.exception("a tool failed when it was asked what became of its call")
+            except Exception as error:  # a tool's bug tells nothing: a person decides
+                _log.error("a tool could not say what became of its call: %s", place_of(error))
         self._found[effect.ref] = found
         self._engine.report(Tick())
 
