@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from holdfast.core.errors import Cancelled
+from holdfast.core.errors import Cancelled, StoreBusy
 from holdfast.core.events import EffectEnded, Outcome
 from holdfast.core.messages import user
 from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
+from holdfast.ports.store import Append, Store
 from holdfast.runtime.host_calls import closing
 from holdfast.testing.script import hang
 from holdfast.testing.scripted import ScriptedModel
@@ -111,3 +112,38 @@ def test_a_stream_that_nobody_reads_holds_up_no_wipe() -> None:
             await stream.aclose()
 
     run(work())
+
+
+def test_an_outcome_is_kept_until_the_store_takes_it() -> None:
+    """A store that is locked for a while neither loses an outcome nor troubles the caller."""
+
+    async def work() -> None:
+        def act() -> str:
+            locked.left = 2
+            return "done"
+
+        async with memory(echo(), tool(act)) as sessions:
+            session = await sessions.create_session("one", UNSAFE)
+            locked = Locked(session.where.backend.store)
+            outcome = await sessions.tool_executor().execute("one", "act", {})
+            assert outcome.content == "done"
+            assert locked.left == 0
+            assert () == (await session.view()).host_open
+
+    run(work())
+
+
+class Locked:
+    """Makes a store refuse the next `left` appends."""
+
+    def __init__(self, store: Store) -> None:
+        self.left = 0
+        inner = store.append
+
+        async def append(request: Append) -> bytes:
+            if self.left:
+                self.left -= 1
+                raise StoreBusy("the store is locked")
+            return await inner(request)
+
+        store.append = append  # type: ignore[method-assign]
