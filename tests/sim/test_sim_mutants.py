@@ -16,8 +16,8 @@ from holdfast.testing.sim.runner import run_one
 from sim.sim_mutants import MUTANTS, START, SURVIVE
 
 PACKAGE = Path(holdfast.__file__).parent
-BUDGET_S = "90"
-LIMIT_S = 150.0
+BUDGET_S = "300"
+LIMIT_S = 400.0
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant[0] for mutant in MUTANTS])
