@@ -146,4 +146,4 @@ class Locked:
                 raise StoreBusy("the store is locked")
             return await inner(request)
 
-        store.append = append  # type: ignore[method-assign]
+        store.append = append  # type: ignore[method-assign]  # a store that is locked

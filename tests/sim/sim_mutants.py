@@ -229,6 +229,20 @@ SURVIVE: dict[str, str] = {
         "the letter is carried out all the same; only who sent it twice would be told of a "
         "lost lease, and tries again"
     ),
+    "what a tool says it has done is done again": (
+        "needs a crash within a call that a tool can tell about, in one world of a thousand; "
+        "core/decide/test_doubt.py tells it"
+    ),
+    "nobody is asked about a call in doubt": (
+        "needs a crash within a call, in one world of a thousand; "
+        "core/decide/test_doubt.py tells it"
+    ),
+    "a yes holds under other rules": (
+        "needs rules that change while a person is asked; core/decide/test_answers.py tells it"
+    ),
+    "a child does not see its parent's rules": (
+        "needs a child whose parent denies what it does; runtime/test_children.py tells it"
+    ),
     "an ended session can fail": (
         "shows in less than one world of 500; core/test_core_lifecycle.py tells every pair"
     ),
