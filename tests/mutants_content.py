@@ -57,7 +57,7 @@ CONTENT: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "the installation's flow mode is not heard",
         "core/guards/flow.py",
-        "facts.security or view.settings.security",
+        "facts.binding(view.settings.security)",
         "view.settings.security",
         ("core/guards/test_guards_flow.py",),
     ),

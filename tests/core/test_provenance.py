@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.core.flows import Role, Sink
+from holdfast.core.actions import Action, ActionKind
+from holdfast.core.flows import Flow, Role, Sink
 from holdfast.core.labels import Integrity, Label, Sensitivity
 from holdfast.core.provenance import Source, Use, to_be_examined
 from holdfast.core.security import FlowMode, Security
@@ -12,6 +13,11 @@ from holdfast.core.security import FlowMode, Security
 CLEAN = Label()
 STRANGERS = Label(integrity=Integrity.UNTRUSTED)
 SECRET = Label(sensitivity=Sensitivity.SENSITIVE)
+
+
+def calls(sink: Sink, *, by_host: bool = False) -> Action:
+    """A call to a tool with this sink."""
+    return Action(kind=ActionKind.TOOL, name="act", flow=Flow(sink=sink), by_host=by_host)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +76,7 @@ def test_there_is_nothing_to_find_before_something_was_seen(
     label: Label, seen: bool, sink: Sink
 ) -> None:
     """Strangers' words or sensitive content must be there."""
-    assert seen == to_be_examined(Security(), label, sink, by_host=False)
+    assert seen == to_be_examined(Security(), label, calls(sink))
 
 
 @pytest.mark.parametrize(
@@ -85,10 +91,24 @@ def test_there_is_nothing_to_find_before_something_was_seen(
 )
 def test_some_calls_are_never_examined(security: Security, sink: Sink, by_host: bool) -> None:
     """The program's own, those without consequences, and where nothing is asked."""
-    assert not to_be_examined(security, STRANGERS, sink, by_host=by_host)
+    assert not to_be_examined(security, STRANGERS, calls(sink, by_host=by_host))
 
 
 @pytest.mark.parametrize("flow", [FlowMode.PROVENANCE, FlowMode.STRICT])
 def test_both_modes_that_ask_examine(flow: FlowMode) -> None:
     """Only `observe` does not."""
-    assert to_be_examined(Security(flow=flow), STRANGERS, Sink.WRITE, by_host=False)
+    assert to_be_examined(Security(flow=flow), STRANGERS, calls(Sink.WRITE))
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        Action(kind=ActionKind.MODEL, name="act"),
+        Action(kind=ActionKind.TOOL, name="act", known=False),
+        Action(kind=ActionKind.TOOL, name="act", problem="no such argument"),
+    ],
+    ids=["model", "unknown", "wrong arguments"],
+)
+def test_what_no_tool_takes_is_not_examined(action: Action) -> None:
+    """It is refused all the same."""
+    assert not to_be_examined(Security(), STRANGERS, action)

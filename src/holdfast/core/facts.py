@@ -82,6 +82,10 @@ class Facts:
     risk: Risk = NO_RISK
     security: Security | None = None
 
+    def binding(self, own: Security) -> Security:
+        """The settings that hold: the session's own where nothing was joined in."""
+        return self.security or own
+
     def about(self, ref: EffectRef) -> Facts:
         """The same facts with what hooks said of this one call only.
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from holdfast.core.flows import Role, Sink
+from holdfast.core.actions import Action, ActionKind
+from holdfast.core.flows import UNDECLARED, Role, Sink
 from holdfast.core.labels import Integrity, Label, Sensitivity
 from holdfast.core.security import FlowMode, Security
 
@@ -74,15 +75,19 @@ class Examined:
     step: int = 0
 
 
-def to_be_examined(security: Security, label: Label, sink: Sink, *, by_host: bool) -> bool:
+def to_be_examined(security: Security, label: Label, action: Action) -> bool:
     """Whether a call must be examined before it is judged.
 
     As long as a session has seen neither strangers' words nor anything sensitive
-    there is nothing to find.
+    there is nothing to find. What no tool takes is refused without it.
 
     Args:
         label: of the session.
     """
-    if by_host or sink is Sink.NONE or not security.enabled or security.flow is FlowMode.OBSERVE:
+    if action.kind is not ActionKind.TOOL or not action.known or action.problem:
+        return False
+    if action.by_host or (action.flow or UNDECLARED).sink is Sink.NONE:
+        return False
+    if not security.enabled or security.flow is FlowMode.OBSERVE:
         return False
     return label.integrity is Integrity.UNTRUSTED or label.sensitivity > Sensitivity.NORMAL

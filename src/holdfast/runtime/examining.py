@@ -345,12 +345,7 @@ class Examining(Examiner):
 
     def needed(self, prepared: Prepared, security: Security) -> bool:
         """Whether a call must be examined."""
-        action = prepared.action
-        if not action.known or action.problem:
-            return False
-        sink = (action.flow or UNDECLARED).sink
-        label = self._engine.view.label
-        return to_be_examined(security, label, sink, by_host=action.by_host)
+        return to_be_examined(security, self._engine.view.label, prepared.action)
 
     async def _examine(self, ref: EffectRef, prepared: Prepared, key: tuple[str, Stamp]) -> None:
         try:

@@ -11,7 +11,6 @@ from holdfast.core.commands import Configure
 from holdfast.core.errors import InvalidInput
 from holdfast.core.events import Imported
 from holdfast.core.facts import Facts
-from holdfast.core.flows import UNDECLARED
 from holdfast.core.guards import lifecycle, permission
 from holdfast.core.guards.permission import effective_mode, matched, weigh
 from holdfast.core.judge import GUARDS, judge
@@ -177,9 +176,8 @@ class Permissions(Controls):
     async def _examined(self, prepared: Prepared, facts: Facts) -> Facts:
         """Look up where the arguments come from, as before a call of the model's."""
         view, bodies = await self.state_of()
-        security = facts.security or view.settings.security
-        sink = (prepared.action.flow or UNDECLARED).sink
-        if not to_be_examined(security, view.label, sink, by_host=False):
+        security = facts.binding(view.settings.security)
+        if not to_be_examined(security, view.label, prepared.action):
             return facts
         engine = self._core.live(self._where.stream)
         if engine is not None:

@@ -28,7 +28,6 @@ from holdfast.core.events import (
     Outcome,
     WipeStarted,
 )
-from holdfast.core.flows import UNDECLARED
 from holdfast.core.guards.budget import ABOUT as BUDGET
 from holdfast.core.holds import accounts_of, settle
 from holdfast.core.hooks import HookEvent
@@ -102,11 +101,8 @@ def _hooks_spoke(draft: Draft, ref: EffectRef, action: Action | None) -> bool:
 
 def _examined(draft: Draft, action: Action | None) -> bool:
     """Whether it was looked up where the arguments of a call come from, if that matters."""
-    if action is None or action.kind is not ActionKind.TOOL or action.problem:
-        return True
-    sink = (action.flow or UNDECLARED).sink
-    security = draft.facts.security or draft.view.settings.security
-    if not to_be_examined(security, draft.view.label, sink, by_host=action.by_host):
+    security = draft.facts.binding(draft.view.settings.security)
+    if action is None or not to_be_examined(security, draft.view.label, action):
         return True
     return action.digest in draft.facts.examined
 

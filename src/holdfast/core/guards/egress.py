@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from holdfast.core.actions import Action, ActionKind
+from holdfast.core.actions import Action
 from holdfast.core.facts import Facts
 from holdfast.core.flows import UNDECLARED, Sink
 from holdfast.core.hearing import granted_literally
@@ -24,11 +24,10 @@ NAME = "egress"
 
 def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
     """Judge a tool call by what it would carry away; `flow` denies what is not examined."""
-    if action.kind is not ActionKind.TOOL or not action.known or action.problem:
+    security = facts.binding(view.settings.security)
+    if not to_be_examined(security, view.label, action):
         return ALLOW
-    flow, security = action.flow or UNDECLARED, facts.security or view.settings.security
-    if not to_be_examined(security, view.label, flow.sink, by_host=action.by_host):
-        return ALLOW
+    flow = action.flow or UNDECLARED
     if flow.confined:
         return ALLOW
     found = facts.examined.get(action.digest)

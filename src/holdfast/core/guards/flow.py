@@ -15,7 +15,7 @@ A call that was not examined is denied.
 
 from __future__ import annotations
 
-from holdfast.core.actions import Action, ActionKind
+from holdfast.core.actions import Action
 from holdfast.core.facts import Facts
 from holdfast.core.flows import UNDECLARED
 from holdfast.core.hearing import granted_literally
@@ -31,11 +31,10 @@ NAME = "flow"
 
 def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
     """Judge a tool call by whose words led to it."""
-    if action.kind is not ActionKind.TOOL or not action.known or action.problem:
+    security = facts.binding(view.settings.security)
+    if not to_be_examined(security, view.label, action):
         return ALLOW
-    flow, security = action.flow or UNDECLARED, facts.security or view.settings.security
-    if not to_be_examined(security, view.label, flow.sink, by_host=action.by_host):
-        return ALLOW
+    flow = action.flow or UNDECLARED
     found = facts.examined.get(action.digest)
     if found is None or found.digest != action.digest:
         return Deny(NAME, "not_examined", "it was not looked up where its arguments come from")

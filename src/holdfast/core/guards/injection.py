@@ -24,7 +24,7 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
         return ALLOW
     if action.found is None:
         return Deny(NAME, "not_inspected", "no detector has looked at the message")
-    security = facts.security or view.settings.security
+    security = facts.binding(view.settings.security)
     if security.injection is InjectionDefense.OBSERVE or action.found.threat is not Threat.BLOCKED:
         return ALLOW
     why = ", ".join(action.found.reasons[:3])

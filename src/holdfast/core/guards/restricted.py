@@ -19,7 +19,7 @@ NAME = "restricted"
 
 def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
     """Judge a tool call by the lists of the session and the installation."""
-    security = facts.security or view.settings.security
+    security = facts.binding(view.settings.security)
     if action.kind is not ActionKind.TOOL or not security.enabled:
         return ALLOW
     if security.dangerous:

@@ -28,7 +28,7 @@ STAYS = (Zone.LOCAL, Zone.TEE)
 
 def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
     """Judge a message, or a model call, by where what is said goes."""
-    security = facts.security or view.settings.security
+    security = facts.binding(view.settings.security)
     if action.kind not in (ActionKind.ADMIT, ActionKind.MODEL) or not security.enabled:
         return ALLOW
     if action.to is None:
@@ -47,7 +47,7 @@ def _nowhere(action: Action) -> Verdict:
 
 
 def _message(view: SessionView, facts: Facts, found: Inspected, to: Destination) -> Verdict:
-    security = facts.security or view.settings.security
+    security = facts.binding(view.settings.security)
     decision = evaluate(security.data, found.level, found.names, to)
     if decision is RoutingDecision.REJECT:
         what = ", ".join(found.names) or found.level.name.lower()
@@ -61,7 +61,7 @@ def _message(view: SessionView, facts: Facts, found: Inspected, to: Destination)
 
 
 def _call(view: SessionView, facts: Facts, to: Destination) -> Verdict:
-    security, exposure = facts.security or view.settings.security, view.exposure
+    security, exposure = facts.binding(view.settings.security), view.exposure
     level, since = exposure.level, exposure.at
     if to.enclave and view.label.sensitivity > level:
         # An enclave is wanted for whatever the session has seen. Nobody noted when it
