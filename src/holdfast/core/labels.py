@@ -19,6 +19,11 @@ class Sensitivity(IntEnum):
     HIGHLY_SENSITIVE = 3
     CRITICAL = 4
 
+    @property
+    def words(self) -> str:
+        """Its name as people read it."""
+        return self.name.lower().replace("_", " ")
+
 
 class Integrity(IntEnum):
     """Who may have influenced a value; the lower one wins in a join."""

@@ -51,14 +51,12 @@ class Destination:
     Args:
         sees: the highest level it may see in clear, or None for what its zone says.
         enclave: an enclave is configured; enclave_ready: it is there and self-tested.
-        swaps: values are followed, so that it can be sent pseudonyms.
     """
 
     zone: Zone = Zone.PUBLIC
     sees: Sensitivity | None = None
     enclave: bool = False
     enclave_ready: bool = False
-    swaps: bool = True
 
     @property
     def limits(self) -> ZoneLimits:
@@ -75,9 +73,18 @@ def most_restrictive(*decisions: RoutingDecision) -> RoutingDecision:
 
 
 def evaluate(
-    policy: DataPolicy, level: Sensitivity, kinds: tuple[str, ...], to: Destination
+    policy: DataPolicy,
+    level: Sensitivity,
+    kinds: tuple[str, ...],
+    to: Destination,
+    *,
+    swaps: bool = True,
 ) -> RoutingDecision:
-    """Decide where content of a level, with these kinds found in it, may be processed."""
+    """Decide where content of a level, with these kinds found in it, may be processed.
+
+    Args:
+        swaps: values are followed, so that a model can be sent pseudonyms.
+    """
     found = [decision for kind, decision in policy.type_rules if kind in kinds]
     if level >= Sensitivity.HIGHLY_SENSITIVE and not policy.allow_highly_sensitive:
         found.append(RoutingDecision.REJECT)
@@ -87,7 +94,7 @@ def evaluate(
         found = [one for one in found if one is not RoutingDecision.PROCESS_IN_TEE]
         found.append(_without_enclave(policy.fallback, level))
     if not to.enclave:
-        found.append(_by_zone(level, to))
+        found.append(_by_zone(level, to, swaps))
     return most_restrictive(*found)
 
 
@@ -102,9 +109,9 @@ def _without_enclave(fallback: Fallback, level: Sensitivity) -> RoutingDecision:
     return RoutingDecision.REQUIRE_CONFIRMATION
 
 
-def _by_zone(level: Sensitivity, to: Destination) -> RoutingDecision:
+def _by_zone(level: Sensitivity, to: Destination, swaps: bool) -> RoutingDecision:
     limits = to.limits
-    if level <= (max(limits.clear, limits.swapped) if to.swaps else limits.clear):
+    if level <= (max(limits.clear, limits.swapped) if swaps else limits.clear):
         return RoutingDecision.PROCESS_LOCAL
     if level <= limits.asked:
         return RoutingDecision.REQUIRE_CONFIRMATION

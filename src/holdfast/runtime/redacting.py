@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from holdfast.core.findings import TaintMatch
 from holdfast.core.labels import Sensitivity
@@ -109,19 +110,9 @@ class StreamRedactor:
         found = list(await self._matcher.scan(self._session, text))
         if 0 < self._earlier < len(text):
             alone = await self._matcher.scan(self._session, text[self._earlier :])
-            found += (_moved(match, self._earlier) for match in alone)
+            by = self._earlier
+            found += (replace(one, start=one.start + by, end=one.end + by) for one in alone)
         return [match for match in found if match.level > self._clearance]
-
-
-def _moved(match: TaintMatch, by: int) -> TaintMatch:
-    return TaintMatch(
-        id=match.id,
-        kind=match.kind,
-        level=match.level,
-        start=match.start + by,
-        end=match.end + by,
-        view=match.view,
-    )
 
 
 def _safe_end(text: str, done: int, reach: int, spans: Sequence[TaintMatch]) -> int:

@@ -76,11 +76,15 @@ class Taints:
         """The name under which the matcher keeps this session's values."""
         return f"{self._journal.stream:016x}"
 
-    def fingerprint(self, kind: str, value: str) -> str:
-        """The keyed digest a value is known by."""
+    @property
+    def _crypto(self) -> Crypto:
         crypto = self._journal.crypto
         assert crypto is not None, "a session that is inspected has its key"
-        return fingerprint(crypto, kind, value)
+        return crypto
+
+    def fingerprint(self, kind: str, value: str) -> str:
+        """The keyed digest a value is known by."""
+        return fingerprint(self._crypto, kind, value)
 
     def note(self, found: Iterable[Found], *, keep: bool = True) -> list[tuple[str, str, bool]]:
         """Register values; returns (kind, fingerprint, whether it is new) of each.
@@ -108,9 +112,8 @@ class Taints:
 
     def spelled(self, kind: str, written: str) -> str:
         """What stands for one spelling of a value, hex."""
-        crypto = self._journal.crypto
-        assert crypto is not None, "a session that is inspected has its key"
-        return crypto.digest(b"spelled", kind.encode(), written.encode("utf-8", "replace")).hex()
+        digest = self._crypto.digest
+        return digest(b"spelled", kind.encode(), written.encode("utf-8", "replace")).hex()
 
     def _kept(self, id: str) -> bool:
         """Whether a value has its row."""
@@ -137,9 +140,7 @@ class Taints:
     @property
     def key(self) -> bytes:
         """What hashes of values are made with."""
-        crypto = self._journal.crypto
-        assert crypto is not None, "a session that is inspected has its key"
-        return crypto.digest(b"redaction")
+        return self._crypto.digest(b"redaction")
 
     def rows(self, events: Iterable[Event]) -> tuple[GrantChange, ...]:
         """The rows that go with the events which brought new values; `written` follows."""

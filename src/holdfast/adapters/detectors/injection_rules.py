@@ -134,20 +134,6 @@ _LIMITS = _words(
     "restrictions?", "rules?", "limits?", "limitations?", "guidelines?", "filters?", "constraints?", "censorship",
     "boundaries", "morals?", "ethics?", "safeguards?", "guardrails?",
 )  # fmt: skip
-_STATE = _words(
-    "say",
-    "state",
-    "respond",
-    "reply",
-    "answer",
-    "claim",
-    "tell",
-    "admit",
-    "give me",
-    "do the following",
-    "do this",
-    "follow these",
-)
 
 _PHRASES = (
     Rule(id="override.prior", category=ROLE, weight=0.9, keys=_DISREGARD_KEYS,

@@ -40,6 +40,5 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
     if tainted:
         named = ", ".join(tainted)
         return Ask(NAME, "tainted", f"{action.name}: it would be given {named} of this session")
-    level = found.label.name.lower().replace("_", " ")
-    question = f"{action.name}: it was written with {level} content in view"
+    question = f"{action.name}: it was written with {found.label.words} content in view"
     return Ask(NAME, "label", question)

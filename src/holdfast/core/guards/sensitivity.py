@@ -10,12 +10,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from holdfast.core.actions import Action, ActionKind
 from holdfast.core.facts import Facts
 from holdfast.core.inspection import NOTHING, Inspected
-from holdfast.core.labels import Sensitivity
 from holdfast.core.risk import points, told, united
 from holdfast.core.routing import Destination, evaluate
 from holdfast.core.security import RoutingDecision, Security, Zone
@@ -33,10 +30,9 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
         return ALLOW
     if action.to is None:
         return ALLOW if action.kind is ActionKind.ADMIT else _nowhere(action)
-    to = replace(action.to, swaps=security.taints)
     if action.kind is ActionKind.ADMIT:
-        return _message(view, facts, action.found or NOTHING, to)
-    return ALLOW if action.by_host else _call(view, facts, to)
+        return _message(view, facts, action.found or NOTHING, action.to)
+    return ALLOW if action.by_host else _call(view, facts, action.to)
 
 
 def _nowhere(action: Action) -> Verdict:
@@ -48,7 +44,7 @@ def _nowhere(action: Action) -> Verdict:
 
 def _message(view: SessionView, facts: Facts, found: Inspected, to: Destination) -> Verdict:
     security = facts.binding(view.settings.security)
-    decision = evaluate(security.data, found.level, found.names, to)
+    decision = evaluate(security.data, found.level, found.names, to, swaps=security.taints)
     if decision is RoutingDecision.REJECT:
         what = ", ".join(found.names) or found.level.name.lower()
         return Deny(NAME, "rejected", f"a {to.zone} model may not be told this ({what})")
@@ -67,12 +63,12 @@ def _call(view: SessionView, facts: Facts, to: Destination) -> Verdict:
         # An enclave is wanted for whatever the session has seen. Nobody noted when it
         # saw the most sensitive of it, so that one consent is good for one turn.
         level, since = view.label.sensitivity, max(since, view.turn.id if view.turn else 0)
-    decision = evaluate(security.data, level, exposure.kinds, to)
+    decision = evaluate(security.data, level, exposure.kinds, to, swaps=security.taints)
     if decision is RoutingDecision.REJECT:
         return Deny(NAME, "rejected", f"a {to.zone} model may not see what the session holds")
     confirm = RoutingDecision.REQUIRE_CONFIRMATION
     if decision is confirm and since > view.consent_at:
-        named = ", ".join(exposure.kinds) or _title(level)
+        named = ", ".join(exposure.kinds) or f"{level.words} content"
         question = f"the session holds {named}; may it go on with a {to.zone} model?"
         return Ask(NAME, "consent", question, about=CONSENT)
     if decision is RoutingDecision.PROCESS_IN_TEE:
@@ -84,10 +80,6 @@ def _call(view: SessionView, facts: Facts, to: Destination) -> Verdict:
             question = f"the session was told much about a person ({kinds}); may it go on?"
             return Ask(NAME, "cumulative", question, about=CONSENT)
     return ALLOW
-
-
-def _title(level: Sensitivity) -> str:
-    return f"{level.name.lower().replace('_', ' ')} content"
 
 
 def _cumulative(
