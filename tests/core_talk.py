@@ -176,11 +176,14 @@ class Talk:
         return replace(action_of(use), flow=self.flows.get(use.name, NO_SINK))
 
     def say(self, command: Command, *, by: str = "", id: str = "", **facts: object) -> list[Event]:
-        """Decide a command, append what it came to, and return that."""
+        """Decide a command, append what it came to, and return that.
+
+        The report of an effect is about the intent that is open, if it names none.
+        """
         decision = decide(
             self.view,
             self.facts(**facts),
-            command,
+            self._of_intent(command),
             by=by,
             command_id=id,
             guards=self.guards,
@@ -223,6 +226,12 @@ class Talk:
             **fields,
         )
         return self.say(command, **(facts or {}))
+
+    def _of_intent(self, command: Command) -> Command:
+        if isinstance(command, ModelEnded | ToolEnded) and not command.intent:
+            effect = self.view.open_at(command.ref)
+            return replace(command, intent=effect.version if effect else 0)
+        return command
 
     def tool(
         self, ordinal: int = 1, text: str = "fine", outcome: Outcome = Outcome.DONE

@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 from holdfast.adapters.tools.function import FunctionTool
 from holdfast.adapters.tools.registry import ToolRegistry
 from holdfast.bootstrap import SessionManager
+from holdfast.core.errors import HoldfastError
 from holdfast.core.flows import Flow, Sink
 from holdfast.core.messages import Message, Role, ToolResult
 from holdfast.core.tools import Nature, ToolSpec
 from holdfast.ports.clock import Clock
 from holdfast.ports.model import ModelRequest
+from holdfast.ports.store import Append, Store
 from holdfast.ports.tool import Tool
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
@@ -145,6 +147,27 @@ def texts(history: Iterable[Message]) -> list[str]:
 def results(history: Iterable[Message]) -> list[ToolResult]:
     """The results of tool calls, in order."""
     return [part for m in history for part in m.parts if isinstance(part, ToolResult)]
+
+
+class Refusing:
+    """Makes a store refuse the next `left` appends.
+
+    Args:
+        error: what it says.
+        urgent: also those that may use the disk's reserve.
+    """
+
+    def __init__(self, store: Store, error: HoldfastError, *, urgent: bool) -> None:
+        self.left = 0
+        inner = store.append
+
+        async def append(request: Append) -> bytes:
+            if self.left and (urgent or not request.urgent):
+                self.left -= 1
+                raise error
+            return await inner(request)
+
+        store.append = append  # type: ignore[method-assign]  # this store, for this test
 
 
 class HandClock(Clock):

@@ -10,19 +10,30 @@ from typing import Any
 
 import pytest
 
-from holdfast.core.errors import Cancelled, Interrupted, LeaseHeld, ProviderFailed, StoreFull
+from holdfast.core.errors import (
+    Cancelled,
+    CounterRefused,
+    Interrupted,
+    LeaseHeld,
+    ProviderFailed,
+    StoreFull,
+)
 from holdfast.core.events import EffectStarted
 from holdfast.core.messages import Role
 from holdfast.core.settings import Limits, StorageType
 from holdfast.core.tools import Nature
 from holdfast.ports.model import ModelRequest
+from holdfast.ports.store import PendingKind, Store
 from holdfast.ports.tool import ToolContext
 from holdfast.runtime.config import SessionConfig
+from holdfast.runtime.engine import STALE_MAX
+from holdfast.runtime.handle import Session
 from holdfast.runtime.journal import Journal
 from holdfast.testing.script import Turn, call, calls, fail, hang, make_call, say
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import (
     HandClock,
+    Refusing,
     echo,
     memory,
     on_file,
@@ -32,6 +43,7 @@ from sessionhelp import (
     texts,
     tool,
     until,
+    until_async,
 )
 
 # --- results of calls -----------------------------------------------------------------
@@ -419,23 +431,6 @@ def test_a_stop_during_a_turn_is_finished_by_the_next_leader(tmp_path: Path) -> 
     run(work())
 
 
-class FullStore:
-    """Makes a store refuse appends that grow while `full`."""
-
-    def __init__(self, store: object) -> None:
-        self.full = False
-        self.refused = 0
-        inner = store.append
-
-        async def append(request):
-            if self.full and not request.urgent:
-                self.refused += 1
-                raise StoreFull("the disk is full")
-            return await inner(request)
-
-        store.append = append
-
-
 def test_a_full_disk_refuses_messages_and_keeps_outcomes() -> None:
     """Full: a new message is StoreFull; an outcome, a cancel and a pause still fit."""
 
@@ -449,20 +444,53 @@ def test_a_full_disk_refuses_messages_and_keeps_outcomes() -> None:
         model = ScriptedModel([call("look"), say("done"), say("room")])
         async with memory(model, tool(look, nature=Nature.READ_ONLY)) as sessions:
             session = await sessions.create_session("one")
-            full = FullStore(session.where.backend.store)
+            store = session.where.backend.store
+            full = Refusing(store, StoreFull("the disk is full"), urgent=False)
             task = asyncio.create_task(session.generate("q"))
             await until(lambda: len(model.requests) == 1)
-            full.full = True
+            full.left = 100
             gate.set()
             assert "done" == (await task).text
             with pytest.raises(StoreFull):
                 await session.generate("q2")
-            assert 1 == full.refused
+            assert 99 == full.left
             assert await session.pause()
             assert await session.resume()
-            full.full = False
+            full.left = 0
             assert "room" == (await session.generate("q3")).text
             assert ["q", "", "done", "q3", "room"] == texts(await session.history())
+
+    run(work())
+
+
+def test_a_message_that_waits_outlives_an_engine_whose_appends_are_refused() -> None:
+    """Refused again and again: the engine ends, and what waits is not said to be refused."""
+
+    async def work() -> None:
+        model = ScriptedModel([hang(), say("first"), say("second")])
+        async with memory(model) as sessions:
+            session = await sessions.create_session("s")
+            store = session.where.backend.store
+            running = asyncio.create_task(session.generate("q"))
+            await until(lambda: len(model.requests) == 1)
+            waiting = asyncio.create_task(session.generate("q2"))
+            await until_async(lambda: waits(store))
+            refusing = Refusing(store, CounterRefused("s.m"), urgent=True)
+            refusing.left = STALE_MAX
+            with pytest.raises(Interrupted, match="not enough left"):
+                await session.cancel()
+            with pytest.raises(Interrupted, match="not enough left"):
+                await waiting
+            assert 0 == refusing.left
+            assert "first" == (await running).text
+            await until_async(lambda: answered(session))
+            assert ["q", "first", "q2", "second"] == texts(await session.history())
+
+    async def answered(session: Session) -> bool:
+        return "second" in texts(await session.history())
+
+    async def waits(store: Store) -> bool:
+        return bool(await store.pending(kind=PendingKind.COMMAND))
 
     run(work())
 

@@ -11,11 +11,10 @@ from holdfast.core.errors import Cancelled, StoreBusy
 from holdfast.core.events import EffectEnded, Outcome
 from holdfast.core.messages import user
 from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
-from holdfast.ports.store import Append, Store
 from holdfast.runtime.host_calls import closing
 from holdfast.testing.script import hang
 from holdfast.testing.scripted import ScriptedModel
-from sessionhelp import UNSAFE, echo, memory, run, tool
+from sessionhelp import UNSAFE, Refusing, echo, memory, run, tool
 
 REQUEST = ModelRequest(system="", messages=(user("hi"),), tools=())
 
@@ -124,26 +123,11 @@ def test_an_outcome_is_kept_until_the_store_takes_it() -> None:
 
         async with memory(echo(), tool(act)) as sessions:
             session = await sessions.create_session("one", UNSAFE)
-            locked = Locked(session.where.backend.store)
+            store = session.where.backend.store
+            locked = Refusing(store, StoreBusy("the store is locked"), urgent=True)
             outcome = await sessions.tool_executor().execute("one", "act", {})
             assert outcome.content == "done"
             assert locked.left == 0
             assert () == (await session.view()).host_open
 
     run(work())
-
-
-class Locked:
-    """Makes a store refuse the next `left` appends."""
-
-    def __init__(self, store: Store) -> None:
-        self.left = 0
-        inner = store.append
-
-        async def append(request: Append) -> bytes:
-            if self.left:
-                self.left -= 1
-                raise StoreBusy("the store is locked")
-            return await inner(request)
-
-        store.append = append  # type: ignore[method-assign]  # a store that is locked

@@ -62,6 +62,7 @@ GATE_CORPUS = {
     21167: "a model call that a pause cut short may be denied when the session goes on",
     22925: "a cancel that reaches a child at rest does not wait there for ever",
     713143: "an answer is of its own turn, also when another ended since, led elsewhere",
+    26290: "the same report once more does not end the next attempt of a model call",
     27197: "a hook that speaks after the wipe changes nothing",
 }
 """Seeds that failed in worlds with hooks, budgets, grants, rules and children."""

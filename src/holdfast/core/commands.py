@@ -238,10 +238,13 @@ class ModelEnded:
         again: make another attempt, if it may happen and can be paid; else this is
             the outcome.
         before: what earlier attempts used; it has been settled.
+        intent: the version of the intent that was carried out; the report of another
+            attempt says nothing about this one (contract 1.6).
     """
 
     ref: EffectRef
     outcome: Outcome
+    intent: int = 0
     message: Message | None = None
     usage: Usage | None = None
     model: str = ""
@@ -264,11 +267,13 @@ class ToolEnded:
         ran: it was started; a call that was not costs nothing.
         found: what detectors made of the result.
         exposes: how sensitive it is by its tool's manifest.
+        intent: as of `ModelEnded`.
     """
 
     ref: EffectRef
     outcome: Outcome
     message: Message
+    intent: int = 0
     exit_code: int = 0
     duration_ms: int = 0
     reason: str = ""

@@ -256,6 +256,11 @@ class SessionView:
         """The open effect with that reference, or None."""
         return next((effect for effect in self.open if effect.ref == ref), None)
 
+    def carried_out(self, ref: EffectRef, intent: int) -> OpenEffect | None:
+        """The open effect of that intent, or None: another attempt is another intent."""
+        effect = self.open_at(ref)
+        return effect if effect is not None and effect.version == intent else None
+
     def question(self, id: int) -> Question | None:
         """The open question with that id, or None."""
         return next((question for question in self.questions if question.id == id), None)

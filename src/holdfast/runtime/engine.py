@@ -32,6 +32,7 @@ from holdfast.core.errors import (
     StoreBusy,
     StoreFull,
     Unavailable,
+    WriteRefused,
 )
 from holdfast.core.events import EffectEnded
 from holdfast.core.facts import Facts
@@ -55,6 +56,7 @@ _log = logging.getLogger("holdfast")
 
 BATCH_MAX = 64
 STALE_MAX = 20
+_LED_NO_MORE = "the session is not led here any more"
 RETRY_S = 0.5
 STOP_S = 5.0
 
@@ -165,7 +167,7 @@ class Engine:
             self._task.cancel()
             await asyncio.wait({self._task})
         await self._record_last_reports()
-        self._abandon(Interrupted("the session is not led here any more"))
+        self._abandon(Interrupted(_LED_NO_MORE))
         try:
             await self.host.store.release(self.journal.stream, self.journal.epoch)
         except Unavailable:
@@ -200,6 +202,8 @@ class Engine:
                 self.settled.set()
         except (Fenced, Conflict) as error:
             await self._lose(LeaseHeld(f"the session's lease is lost: {error.message}"))
+        except WriteRefused as error:  # again and again: what waits here is carried out elsewhere
+            await self._lose(Interrupted(f"{_LED_NO_MORE}: {error.message}"))
         except HoldfastError as error:
             await self._lose(error)
         except asyncio.CancelledError:
@@ -224,11 +228,14 @@ class Engine:
             # Nothing was appended: whoever leads now can carry the commands out.
             fail_all(batch, LeaseHeld(f"the session's lease is lost: {error.message}"))
             raise
+        except WriteRefused as error:
+            fail_all(batch, Interrupted(f"{_LED_NO_MORE}: {error.message}"))
+            raise
         except HoldfastError as error:
             fail_all(batch, error)
             raise
         except BaseException:
-            fail_all(batch, Interrupted("the session is not led here any more"))
+            fail_all(batch, Interrupted(_LED_NO_MORE))
             raise
 
     async def _commit_or_retry(self, batch: list[Mail]) -> None:

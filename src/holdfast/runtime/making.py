@@ -94,7 +94,7 @@ class Maker:
         host, workspace = engine.host, engine.view.settings.workspace
         return prepare(use, host.registry, workspace, crypto, host.shell)
 
-    async def model(self, effect: OpenEffect) -> Command:
+    async def model(self, effect: OpenEffect) -> ModelEnded:
         """Make a model call; returns its report."""
         engine = self._engine
         view = engine.view
@@ -153,7 +153,7 @@ class Maker:
         host, view = self._engine.host, self._engine.view
         return host.enclave_for(view) if effect.enclave else host.model_for(view)
 
-    async def tool(self, effect: OpenEffect, may_start: Callable[[], bool]) -> Command:
+    async def tool(self, effect: OpenEffect, may_start: Callable[[], bool]) -> ToolEnded:
         """Run a tool in the form that was judged; returns its report.
 
         Args:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.core.actions import Action
-from holdfast.core.commands import Command, GitSeen, ModelEnded, Tick, ToolEnded
+from holdfast.core.commands import GitSeen, ModelEnded, Tick, ToolEnded
 from holdfast.core.decide.doubt import in_doubt
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Outcome
@@ -172,12 +172,12 @@ class Workers:
     def _start(self, effect: OpenEffect) -> None:
         if self.stopping or not self._engine.tenure.margin_ok:
             return
-        work = (
+        work: Coroutine[Any, Any, ModelEnded | ToolEnded] = (
             self.make.model(effect)
             if effect.effect == "model"
             else self.make.tool(effect, lambda: self.may_start(effect))
         )
-        run = Running(effect, asyncio.create_task(self._report(effect.ref, work)))
+        run = Running(effect, asyncio.create_task(self._report(effect, work)))
         run.task.add_done_callback(lambda _: work.close())  # it may end before its first step
         self._running[effect.ref] = run
 
@@ -196,13 +196,15 @@ class Workers:
             if effect.engine == self._engine.id and effect.ref not in self._running:
                 self._report_cancelled(effect, never=True)
 
-    async def _report(self, ref: EffectRef, work: Coroutine[Any, Any, Command]) -> None:
-        outcome = await work
-        run = self._running.get(ref)
+    async def _report(
+        self, effect: OpenEffect, work: Coroutine[Any, Any, ModelEnded | ToolEnded]
+    ) -> None:
+        outcome = replace(await work, intent=effect.version)
+        run = self._running.get(effect.ref)
         if run is None or run.task is not asyncio.current_task():
             return
         if run.written_off:
-            del self._running[ref]
+            del self._running[effect.ref]
         else:
             self._engine.report(outcome)
 
@@ -223,7 +225,11 @@ class Workers:
         if effect.effect == "model":
             self._engine.report(
                 ModelEnded(
-                    ref=effect.ref, outcome=Outcome.CANCELLED, reason="cancelled", ran=not never
+                    ref=effect.ref,
+                    outcome=Outcome.CANCELLED,
+                    intent=effect.version,
+                    reason="cancelled",
+                    ran=not never,
                 )
             )
             return
@@ -241,6 +247,7 @@ class Workers:
                 ref=effect.ref,
                 outcome=Outcome.CANCELLED,
                 message=message,
+                intent=effect.version,
                 exit_code=130,
                 reason="cancelled" if never else "cancel_timeout",
                 ran=ran,

@@ -74,6 +74,25 @@ def test_what_cannot_be_paid_is_not_tried_again() -> None:
     assert (Outcome.DONE, (("s.m", 40, 7),)) == (ended.outcome, ended.settles)
 
 
+def test_the_report_of_an_earlier_attempt_says_nothing_of_the_next() -> None:
+    """The same report once more neither ends the next attempt nor bills it (contract 1.6)."""
+    talk = spender(1_000)
+    first = talk.view.open[0]
+    report = ModelEnded(
+        ref=first.ref,
+        intent=first.version,
+        outcome=Outcome.FAILED,
+        reason="provider_error",
+        usage=BILL,
+        again=True,
+    )
+    assert [(MODEL.name, 0, 2)] == started(talk.say(report))
+    assert [] == talk.say(report)
+    assert [] == talk.say(replace(report, again=False))
+    (second,) = talk.view.open
+    assert (2, first.ref) == (second.attempt, second.ref)
+
+
 def test_a_turn_that_is_over_has_no_further_attempt() -> None:
     """Cancelled, paused, stopping, without a model, or after too many."""
     for stop in (Cancel(), Pause()):

@@ -209,7 +209,7 @@ def cancel_calls(draft: Draft) -> None:
 
 def model_ended(draft: Draft, command: ModelEnded) -> None:
     """Record a model's answer, with what of its calls may run side by side."""
-    effect = draft.view.open_at(command.ref)
+    effect = draft.view.carried_out(command.ref, command.intent)
     if effect is None or (command.again and started_again(draft, effect, command)):
         return
     paid = [one for one in (command.before, command.usage) if one is not None]
@@ -313,7 +313,7 @@ def _said(command: ModelEnded) -> str:
 
 def tool_ended(draft: Draft, command: ToolEnded) -> None:
     """Record a tool's result; one that is not waited for any more is dropped."""
-    effect = draft.view.open_at(command.ref)
+    effect = draft.view.carried_out(command.ref, command.intent)
     if effect is None:
         return
     draft.add(

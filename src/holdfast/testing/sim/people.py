@@ -429,12 +429,20 @@ class Person:
 
         await self.attempt(f"terminate {session_id}", work)
 
-    async def tidy_up(self, session_id: str, questions: tuple[Any, ...], paused: bool) -> None:
-        """What a patient person does at the end: resume, and answer everything."""
+    async def tidy_up(
+        self, session_id: str, questions: tuple[Any, ...], *, paused: bool, weary: bool
+    ) -> None:
+        """What a patient person does at the end: resume, and answer everything.
+
+        Args:
+            weary: as simply as it can be; some answers need more than is said here.
+        """
         if paused:
             await self.command(session_id, Resume())
         for question in questions:
             decision = self._random.choice(question.choices)
+            if weary and "deny" in question.choices:
+                decision = "deny"
             await self.command(
                 session_id, Answer(question=question.id, decision=decision, by=self.name)
             )

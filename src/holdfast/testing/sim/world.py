@@ -424,13 +424,19 @@ class World:
     async def _settle(self, person: Person) -> None:
         """Wait, as a patient person would, until nothing is owed any more."""
         end = self.loop.time() + END_S
+        weary = end - END_S / 2
         while busy := [log for log in self.observer.all() if self._owes(log)]:
             if self.loop.time() > end:
                 self.problem(f"no end: {[_state(log) for log in busy]}")
                 return
             for log in busy:
                 paused = log.view.state is SessionState.PAUSED
-                await person.tidy_up(log.session_id, log.view.questions, paused)
+                await person.tidy_up(
+                    log.session_id,
+                    log.view.questions,
+                    paused=paused,
+                    weary=self.loop.time() > weary,
+                )
             await asyncio.sleep(0.5 + (self.loop.time() - end + END_S) / 20)
 
     def _owes(self, log: Log) -> bool:
