@@ -54,9 +54,19 @@ MUTANTS: tuple[Mutant, ...] = (
         "a late report of a closed effect is recorded",
         "core/decide/effects.py",
         '    """Record a tool\'s result; one that is not waited for any more is dropped."""\n'
-        "    effect = draft.view.open_at(command.ref)\n    if effect is None:\n        return\n",
+        "    effect = draft.view.carried_out(command.ref, command.intent)\n"
+        "    if effect is None:\n        return\n",
         '    """Record a tool\'s result; one that is not waited for any more is dropped."""\n'
         "    effect = draft.view.open_at(command.ref) or draft.view.open[0]\n",
+        DECIDE,
+    ),
+    Mutant(
+        "the report of one attempt ends the next",
+        "core/decide/effects.py",
+        '    """Record a model\'s answer, with what of its calls may run side by side."""\n'
+        "    effect = draft.view.carried_out(command.ref, command.intent)\n",
+        '    """Record a model\'s answer, with what of its calls may run side by side."""\n'
+        "    effect = draft.view.open_at(command.ref)\n",
         DECIDE,
     ),
     Mutant(

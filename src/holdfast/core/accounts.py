@@ -311,15 +311,13 @@ def accounts_now(
     found = {one.id: read.get(one.id, one) for one in own_accounts(budget, now_ms, run)}
     for account in read.values():
         if account.holder in SHARED:
-            today = _today(account, read, now_ms)
+            today = account if account.period is Period.TOTAL else _today(account, read, now_ms)
             found[today.id] = today
     return found
 
 
 def _today(account: Account, read: dict[str, Account], now_ms: int) -> Account:
-    """The account of the day it is now, where it is one of a day."""
-    if account.period is Period.TOTAL:
-        return account
+    """The account of the day it is now, in place of one of some day."""
     id = account_id(account.holder, account.unit, day=day_of(now_ms))
     return read.get(id) or replace(account, id=id, used=0, held=0)
 

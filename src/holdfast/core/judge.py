@@ -72,5 +72,5 @@ def judge(
             assert isinstance(verdict, VERDICTS), "a guard answers with a verdict"
         except Exception as failure:  # fail closed: a guard that fails has denied
             verdict = Deny(name, "guard_failed", f"the guard failed: {type(failure).__name__}")
-        found = join(found, verdict)
+        found = verdict if found is ALLOW else join(found, verdict)
     return found

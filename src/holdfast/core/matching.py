@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from holdfast.core.actions import Action
+from holdfast.core.actions import Action, PathUse
 from holdfast.core.commandline import CommandLine, Segment
 from holdfast.core.granting import path_text, segment_text
 from holdfast.core.rules import Rule, RuleEffect
@@ -113,7 +113,7 @@ class Part:
 
 @dataclass(slots=True)  # not frozen: one is made for most judgements
 class Case:
-    """An action as rules see it; nobody changes it, since one of a command line is shared.
+    """An action as rules see it; nobody changes it, since one of a line or of paths is shared.
 
     Args:
         tool: its name in lower case.
@@ -163,19 +163,25 @@ def case_of(action: Action, workspace: str) -> Case:
             line.keep(key, known)
         return known
     if action.paths:
-        found = tuple(
-            Part(
-                "path",
-                tool,
-                path_text(use),
-                inside=use.inside,
-                real=use.real or _absolute(use.given, use.inside, workspace),
-                operation=use.operation,
-            )
-            for use in action.paths
-        )
-        return Case(tool, found)
+        return _paths_case(action.paths, tool, workspace)
     return Case(tool, (Part("text", tool, action.subject),), blind=not action.subject)
+
+
+@lru_cache(maxsize=256)
+def _paths_case(paths: tuple[PathUse, ...], tool: str, workspace: str) -> Case:
+    """The case of resolved paths; a call is judged with every decision about it, as a line is."""
+    found = tuple(
+        Part(
+            "path",
+            tool,
+            path_text(use),
+            inside=use.inside,
+            real=use.real or _absolute(use.given, use.inside, workspace),
+            operation=use.operation,
+        )
+        for use in paths
+    )
+    return Case(tool, found, kept={})
 
 
 def _line_case(line: CommandLine, tool: str, workspace: str) -> Case:

@@ -8,7 +8,6 @@ tables are documented in docs/how-to/paths.md.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
 
@@ -67,7 +66,8 @@ CHANGES = frozenset([Operation.WRITE, Operation.DELETE, Operation.EXECUTE])
 """Operations that a protected place is guarded against."""
 
 
-def forbidden(real: str, operation: Operation, private: Iterable[str] = ()) -> str:
+@lru_cache(maxsize=1_024)  # a call is judged with every decision about it
+def forbidden(real: str, operation: Operation, private: tuple[str, ...] = ()) -> str:
     """Return the entry that forbids a path for good, or "".
 
     Args:
@@ -93,7 +93,7 @@ def forbidden(real: str, operation: Operation, private: Iterable[str] = ()) -> s
         for pair in pairwise(parts):
             if pair in SECRET_PAIRS:
                 return "/".join(pair)
-    for entry in _folded(tuple(private)) if private else ():
+    for entry in _folded(private) if private else ():
         if _covers(entry, whole) or (deletes and _above(whole, entry)):
             return "the installation's own files"
     return ""
@@ -122,6 +122,7 @@ def _folded(private: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(folded(place) for place in private)
 
 
+@lru_cache(maxsize=1_024)
 def protected(inside: str, operation: Operation) -> str:
     """Return the name that makes changing a path in the workspace a question, or ""."""
     if operation not in CHANGES:

@@ -95,7 +95,7 @@ def evaluate(
         found.append(_without_enclave(policy.fallback, level))
     if not to.enclave:
         found.append(_by_zone(level, to, swaps))
-    return most_restrictive(*found)
+    return found[0] if len(found) == 1 else most_restrictive(*found)
 
 
 def _without_enclave(fallback: Fallback, level: Sensitivity) -> RoutingDecision:

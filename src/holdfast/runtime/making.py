@@ -296,3 +296,35 @@ def _not_run(effect: OpenEffect, use: ToolUse, error: HoldfastError) -> ToolEnde
         reason=error.reason,
         ran=False,
     )
+
+
+def cancelled(effect: OpenEffect, call_id: str, *, never: bool) -> ModelEnded | ToolEnded:
+    """The report for an effect that was cancelled and does not come back.
+
+    Args:
+        call_id: the provider's id of a tool call.
+        never: it never started.
+    """
+    if effect.effect == "model":
+        return ModelEnded(
+            ref=effect.ref,
+            outcome=Outcome.CANCELLED,
+            intent=effect.version,
+            reason="cancelled",
+            ran=not never,
+        )
+    no_trace = never and effect.attempt == 1  # an earlier attempt may have had effects
+    text = (
+        "[cancelled before it started]"
+        if no_trace
+        else "[cancelled; it did not stop in time and may still be running]"
+    )
+    return ToolEnded(
+        ref=effect.ref,
+        outcome=Outcome.CANCELLED,
+        message=tool_result(call_id, effect.name, text, is_error=True),
+        intent=effect.version,
+        exit_code=130,
+        reason="cancelled" if no_trace else "cancel_timeout",
+        ran=not never,
+    )

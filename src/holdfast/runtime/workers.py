@@ -19,11 +19,9 @@ from holdfast.core.actions import Action
 from holdfast.core.commands import GitSeen, ModelEnded, Tick, ToolEnded
 from holdfast.core.decide.doubt import in_doubt
 from holdfast.core.errors import HoldfastError
-from holdfast.core.events import Outcome
 from holdfast.core.facts import Facts, Found
 from holdfast.core.ids import EffectRef
 from holdfast.core.lifecycle import WORKING, SessionState
-from holdfast.core.messages import tool_result
 from holdfast.core.owed import Owed, owed
 from holdfast.core.tools import Nature
 from holdfast.core.view import OpenEffect, SessionView
@@ -35,7 +33,7 @@ from holdfast.runtime.content import Content
 from holdfast.runtime.finding import found_of
 from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.host import CANCEL_GRACE_S, Mail
-from holdfast.runtime.making import Led, Maker
+from holdfast.runtime.making import Led, Maker, cancelled
 from holdfast.runtime.normalise import Prepared, destination_of, model_action
 from holdfast.runtime.placing import place_of
 from holdfast.runtime.pricing import Pricing
@@ -222,37 +220,8 @@ class Workers:
         self._report_cancelled(run.effect, never=run.task.cancelled())
 
     def _report_cancelled(self, effect: OpenEffect, *, never: bool) -> None:
-        if effect.effect == "model":
-            self._engine.report(
-                ModelEnded(
-                    ref=effect.ref,
-                    outcome=Outcome.CANCELLED,
-                    intent=effect.version,
-                    reason="cancelled",
-                    ran=not never,
-                )
-            )
-            return
         call = self._engine.view.call(effect.ref.ordinal)
-        ran = not never
-        never = never and effect.attempt == 1  # an earlier attempt may have had effects
-        text = (
-            "[cancelled before it started]"
-            if never
-            else "[cancelled; it did not stop in time and may still be running]"
-        )
-        message = tool_result(call.id if call else "", effect.name, text, is_error=True)
-        self._engine.report(
-            ToolEnded(
-                ref=effect.ref,
-                outcome=Outcome.CANCELLED,
-                message=message,
-                intent=effect.version,
-                exit_code=130,
-                reason="cancelled" if never else "cancel_timeout",
-                ran=ran,
-            )
-        )
+        self._engine.report(cancelled(effect, call.id if call else "", never=never))
 
     @contextmanager
     def host_call(self, ref: EffectRef, task: asyncio.Future[Any]) -> Iterator[None]:

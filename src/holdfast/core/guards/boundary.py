@@ -32,6 +32,8 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
         return ALLOW
     if (action.needs_workspace or action.paths) and not action.has_workspace:
         return Deny(NAME, "no_workspace", "the session has no workspace here")
+    if not action.paths:
+        return ALLOW
     return join_all(judged(view, facts, action, use) for use in action.paths)
 
 

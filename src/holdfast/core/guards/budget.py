@@ -86,10 +86,14 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
     takes, short = _charge(view, accounts, action)
     if short is not None:
         return Ask(NAME, "exceeded", short.text, about=ABOUT)
-    held = sum(len(effect.takes) for effect in (*view.open, *view.host_open))
-    if held + len(takes) > HOLDS_MAX:
+    if not takes:
+        return ALLOW
+    held = len(takes)
+    for effect in (*view.open, *view.host_open):
+        held += len(effect.takes)
+    if held > HOLDS_MAX:
         return Deny(NAME, "too_many", f"calls that run hold at most {HOLDS_MAX} amounts together")
-    return Allow(takes=takes) if takes else ALLOW
+    return Allow(takes=takes)
 
 
 def _costs_nothing(view: SessionView, facts: Facts, cost: Cost) -> bool:
