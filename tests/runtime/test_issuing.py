@@ -14,7 +14,7 @@ from holdfast.core.labels import TRUSTED, UNTRUSTED, Label
 from holdfast.core.messages import Message, Text, ToolResult, ToolUse
 from holdfast.core.messages import Role as Speaker
 from holdfast.runtime.grounding import Said
-from holdfast.runtime.issuing import calls_in, fields_of, issued, named_of
+from holdfast.runtime.issuing import calls_in, fields_of, issued, issues_in, named_of
 from sessionhelp import registry, tool
 
 
@@ -62,7 +62,7 @@ def found(
     answer = Entry(6, Message(Speaker.TOOL, (part,), label=UNTRUSTED))
     words = Said()
     words.add(said)
-    return set(issued([answer], calls_in([call, answer]), TOOLS, words))
+    return set(issued(issues_in(answer.message, TOOLS), calls_in([call, answer]), words))
 
 
 ONE = [{"id_": "13", "filename": "x", "content": "id_ 14"}]

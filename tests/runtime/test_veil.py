@@ -94,6 +94,40 @@ def test_a_public_model_is_told_names_only(tmp_path: Path) -> None:
     run(work())
 
 
+def test_a_request_is_looked_through_once_however_long_the_conversation() -> None:
+    """What was swapped stays so until a value comes; what drops off at the front costs nothing."""
+
+    async def work() -> None:
+        model = public(say("ok") for _ in range(40))
+        detectors = quick()
+        async with memory(model, detectors=detectors) as sessions:
+            session = await sessions.create_session("one")
+            await session.generate(f"mail {EMAIL}")
+            engine = sessions.live(session.where.stream)
+            assert engine is not None
+            veil = engine.workers.content.veil
+            scans: list[str] = []
+            swap = veil.swap
+
+            async def counted(text: str, clear: Sensitivity, *, exact: bool = False) -> str:
+                scans.append(text)
+                return await swap(text, clear, exact=exact)
+
+            veil.swap = counted  # type: ignore[method-assign]  # counts, and goes on
+            for at in range(20):
+                await session.generate(f"turn {at}")
+            turns = [text for text in scans if text.startswith("turn")]
+            assert [f"turn {at}" for at in range(20)] == turns
+            messages = engine.bodies.render(10_000)
+            whole = (await veil.for_model("", messages, Sensitivity.NORMAL))[1]
+            scans.clear()
+            rest = (await veil.for_model("", messages[3:], Sensitivity.NORMAL))[1]
+            assert whole[3:] == rest and [""] == scans
+            assert [] == leaked(all_sent(model))
+
+    run(work())
+
+
 def test_a_local_model_is_told_everything() -> None:
     """Where nothing leaves the machine nothing is renamed."""
 

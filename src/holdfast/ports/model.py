@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 from holdfast.core.labels import Sensitivity
 from holdfast.core.messages import Message, Part
@@ -157,3 +157,22 @@ class GuessingClient(Protocol):
     def price_known(self) -> bool:
         """Whether its prices are known; if not, its bills are `estimated`."""
         ...
+
+
+# `isinstance` with a protocol looks at each of its members anew, and these are asked
+# before and within every decision.
+
+
+def is_priced(client: ModelClient) -> TypeGuard[PricedClient]:
+    """Whether a client knows its prices."""
+    return hasattr(client, "worst_cost") and hasattr(client, "max_output_tokens")
+
+
+def is_zoned(client: ModelClient) -> TypeGuard[ZonedClient]:
+    """Whether a client declares where its model runs."""
+    return hasattr(client, "zone") and hasattr(client, "sees")
+
+
+def is_guessing(client: object) -> TypeGuard[GuessingClient]:
+    """Whether a client says if it knows its prices."""
+    return hasattr(client, "price_known")

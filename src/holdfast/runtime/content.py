@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from holdfast.core.commands import Command, ToolEnded
+from holdfast.core.commands import Command, ModelEnded, ToolEnded
 from holdfast.core.events import Event
 from holdfast.core.facts import Facts
 from holdfast.core.ids import EffectRef
 from holdfast.core.labels import Integrity, Label, Sensitivity
-from holdfast.core.messages import Message, Part, ToolResult
+from holdfast.core.messages import Message, Part, ToolResult, ToolUse
 from holdfast.core.routing import Destination
 from holdfast.core.security import Security
 from holdfast.core.view import SessionView
@@ -46,6 +46,9 @@ class _Calls(Protocol):
     def prepared_at(self, ref: EffectRef) -> Prepared | None:
         """The call that a reference of the running turn names."""
 
+    def prepare(self, use: ToolUse) -> Prepared:
+        """Normalise a call."""
+
 
 GrantChanges = tuple[GrantChange, ...]
 
@@ -79,7 +82,7 @@ class Content:
         self.veil = Veil(self.taints, host.detectors.taints)
         self.inspecting = Inspecting(host.detectors, self.taints, self.veil)
         self.examining = Examining(engine, host.registry, self.taints, make, spawn)
-        self._remarked: set[str] = set()
+        self._remarked: tuple[Message, ...] = ()
         self._looked: tuple[str, Security] | None = None
         self._joined: tuple[Security, Security | None, Security] | None = None
 
@@ -119,6 +122,10 @@ class Content:
     def written(self, events: Sequence[Event]) -> None:
         """The events are durable, and their rows with them."""
         self.taints.written(events)
+
+    async def answered(self, ended: ModelEnded) -> None:
+        """Look at the calls of an answer before it is decided."""
+        await self.examining.ahead(ended, self.security(self._engine.view))
 
     async def result(self, ended: ToolEnded, prepared: Prepared) -> ToolEnded:
         """Look at what a tool brought in."""
@@ -168,13 +175,18 @@ class Content:
         Raises:
             Unavailable: one could not be looked at.
         """
-        security = self.security(self._engine.view)
-        parts = (part for message in messages for part in message.parts)
-        written = {part.content for part in parts if isinstance(part, ToolResult)}
-        remarks = {content for content in written if content.startswith("[")}
-        for content in remarks - self._remarked:
-            await self.inspecting.passing(content, security)
-        self._remarked = remarks
+        security, all = self.security(self._engine.view), tuple(messages)
+        done = len(self._remarked)
+        fresh: Iterable[Message] = all[done:]
+        if all[:done] != self._remarked:
+            known = set(map(id, self._remarked))
+            fresh = (message for message in all if id(message) not in known)
+        parts = (part for message in fresh for part in message.parts)
+        written = dict.fromkeys(part.content for part in parts if isinstance(part, ToolResult))
+        for content in written:
+            if content.startswith("["):
+                await self.inspecting.passing(content, security)
+        self._remarked = all
 
     async def hosted(self, request: ModelRequest, client: ModelClient) -> ModelRequest:
         """A request of the embedding program's own, as the session's model may see it.
@@ -220,8 +232,9 @@ class Content:
     async def forget(self) -> None:
         """After a wipe: nothing of the session's values is held any more."""
         self.veil.forget()
+        self.examining.forget()
         self._looked = None
-        self._remarked.clear()
+        self._remarked = ()
         await self.taints.forget()
 
     def look(self, start: tuple[EffectRef, ...]) -> None:

@@ -14,15 +14,15 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from holdfast.core.commands import Command, Tick
+from holdfast.core.commands import Command, ModelEnded, Tick
 from holdfast.core.context import Entry
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import PlanFixed, PlanStep
 from holdfast.core.flows import UNDECLARED, Flow, Role
 from holdfast.core.ids import EffectRef
 from holdfast.core.labels import Integrity, Sensitivity
-from holdfast.core.messages import Message, Text, ToolResult, ToolUse
 from holdfast.core.messages import Role as Speaker
+from holdfast.core.messages import ToolResult, ToolUse
 from holdfast.core.provenance import USES_MAX, Examined, Source, Use, to_be_examined
 from holdfast.core.security import Security
 from holdfast.core.view import SessionView
@@ -36,7 +36,7 @@ from holdfast.runtime.grounding import (
     switch,
     value_of,
 )
-from holdfast.runtime.issuing import calls_in, issued
+from holdfast.runtime.heard import Heard, text_of
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.normalise import Prepared
 from holdfast.runtime.tainting import Taints
@@ -82,6 +82,9 @@ class _Calls(Protocol):
     def prepared_at(self, ref: EffectRef) -> Prepared | None:
         """The call that a reference of the running turn names."""
 
+    def prepare(self, use: ToolUse) -> Prepared:
+        """Normalise a call."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
@@ -97,9 +100,9 @@ class Examiner:
 
     def __init__(self, seen: _Seen, registry: Registry, taints: Taints) -> None:
         self._seen = seen
-        self._registry = registry
         self._taints = taints
         self._said: dict[int, tuple[Entry, Said]] = {}
+        self._heard = Heard(seen, registry)
         self._plan: tuple[int, tuple[PlanStep, ...]] = (0, ())
 
     async def examine(self, prepared: Prepared, label: Sensitivity) -> Examined:
@@ -110,7 +113,7 @@ class Examiner:
         """
         flow = prepared.action.flow or UNDECLARED
         step, fixed = await self._step(prepared)
-        trusted = self._trusted()
+        trusted = self._heard.trusted()
         uses: list[Use] = []
         grounded = 0
         for argument, role, value, written in self._values(prepared, flow):
@@ -137,7 +140,7 @@ class Examiner:
         """
         if label <= flow.accepts:
             return label
-        plain = self._trusted(up_to=flow.accepts)
+        plain = self._heard.trusted(up_to=flow.accepts)
         free = (value for name, value in prepared.arguments.items() if name not in fixed)
         said = all(plain.says(value_of(leaf)) for value in free for leaf in leaves(value))
         return flow.accepts if said else label
@@ -211,7 +214,7 @@ class Examiner:
 
     def given(self, prepared: Prepared) -> bool:
         """Whether a trusted source gave every value of a call: its echo is trusted as well."""
-        trusted = self._trusted()
+        trusted = self._heard.trusted()
         return all(
             trusted.says(value_of(leaf))
             for value in prepared.arguments.values()
@@ -219,29 +222,6 @@ class Examiner:
         )
 
     # --- what was said -------------------------------------------------------------------
-
-    def _trusted(self, up_to: Sensitivity | None = None) -> Said:
-        """All that the user and trusted sources said, as far as it is visible.
-
-        Args:
-            up_to: only what is at most so sensitive, and nothing that was issued.
-        """
-        said = Said()
-        bodies = self._seen.bodies
-        said.add(bodies.prompt)
-        strangers: list[Entry] = []
-        for entry in bodies.entries:
-            label = entry.message.label
-            if label.integrity is not Integrity.TRUSTED:
-                strangers.append(entry)
-            elif (up_to is None or label.sensitivity <= up_to) and not _refusal(entry.message):
-                said.join(self._of(entry))
-        if up_to is None:
-            calls = calls_in(bodies.entries)
-            # All are found before one is taken: what was issued vouches for no call.
-            for value in [*issued(strangers, calls, self._registry, said)]:
-                said.take(value)
-        return said
 
     def _origin(self, value: Value) -> str:
         """Where strangers said it: the newest such place."""
@@ -256,14 +236,19 @@ class Examiner:
         return ""
 
     def _of(self, entry: Entry) -> Said:
-        """What one message says; it is taken apart once a turn."""
+        """What one stranger's message says; it is taken apart once a turn."""
         known = self._said.get(id(entry))
         if known is not None and known[0] is entry:
             return known[1]
         found = Said()
-        found.add(_text(entry.message))
+        found.add(text_of(entry.message))
         self._said[id(entry)] = (entry, found)
         return found
+
+    def forget(self) -> None:
+        """Hold nothing that was said."""
+        self._heard.forget()
+        self._said.clear()
 
     # --- the plan --------------------------------------------------------------------------
 
@@ -322,7 +307,7 @@ class Examining(Examiner):
         return {digest: found for digest, (at, found) in self._found.items() if at == stamp}
 
     def _stamp(self, view: SessionView) -> Stamp:
-        heard = sum(1 for one in self._engine.bodies.entries if _speaks(one.message))
+        heard = self._heard.speaking
         endorsed = view.endorsed[0] if view.endorsed else 0
         return (len(self._taints.ids), heard, view.plan_at, endorsed, *view.plan_left)
 
@@ -343,6 +328,24 @@ class Examining(Examiner):
                 self._asking.add(key)
                 self._spawn(self._examine(ref, prepared, key))
 
+    async def ahead(self, ended: ModelEnded, security: Security) -> None:
+        """Examine the calls of an answer before it is decided, so that they can start with it.
+
+        What cannot be examined now is looked at once it is owed.
+        """
+        view, message = self._engine.view, ended.message
+        if message is None:
+            return
+        for use, action in zip(message.tool_uses, ended.actions, strict=False):
+            if not to_be_examined(security, view.label, action):
+                continue
+            prepared, stamp = self._make.prepare(use), self._stamp(view)
+            try:
+                found = await self.examine(prepared, message.label.sensitivity)
+            except HoldfastError:
+                return
+            self._found[prepared.action.digest] = (stamp, found)
+
     def needed(self, prepared: Prepared, security: Security) -> bool:
         """Whether a call must be examined."""
         return to_be_examined(security, self._engine.view.label, prepared.action)
@@ -355,25 +358,3 @@ class Examining(Examiner):
         finally:
             self._asking.discard(key)
         self._engine.report(Tick())
-
-
-def _refusal(message: Message) -> bool:
-    """Whether it only says that a call failed: it may repeat what the call was given."""
-    return any(isinstance(part, ToolResult) and part.is_error for part in message.parts)
-
-
-def _speaks(message: Message) -> bool:
-    """Whether a message may say something that grounds a call."""
-    return message.role is not Speaker.ASSISTANT or message.label.integrity is Integrity.TRUSTED
-
-
-def _text(message: Message) -> str:
-    said = []
-    for part in message.parts:
-        if isinstance(part, Text):
-            said.append(part.text)
-        elif isinstance(part, ToolResult):
-            said.append(part.content)
-        elif isinstance(part, ToolUse):
-            said.append(part.arguments)
-    return "\n".join(said)

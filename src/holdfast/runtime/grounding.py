@@ -22,6 +22,8 @@ SHORT_ID_DIGITS = 4
 ACCOUNT_DIGITS_MIN = 6
 ACCOUNT_CHARS_MAX = 64
 PLACES_MAX = 1_000
+BLOCK_CHARS_MAX = 64 * 1024
+_BETWEEN = "\n\0\n"  # no literal that is looked for has it
 
 # A comma belongs to a token only where it groups the digits of a number.
 _TOKEN = re.compile(r"(?:[^\s<>\"'`(){}\[\]|,;“”‘’«»]|(?<=\d),(?=\d{3}(?!\d)))+")
@@ -67,11 +69,13 @@ class Said:
 
     Args:
         values: everything typed that stands in them.
-        phrases: their words in order, with a space around each.
-        glued: for each phrase, the same with a hyphen where two words are one for
+        phrases: their words in order, with a space around each; texts that were
+            joined stand in blocks, a line each.
+        glued: for each block, the same with a hyphen where two words are one for
             the eye, as in `dora-web.com`.
-        literal: the texts themselves.
+        literal: the texts themselves, in blocks.
         quoted: what stands in quotes, by its words.
+        under: what is said besides, and is not to be changed by what is taken in here.
     """
 
     values: set[Value] = field(default_factory=set)
@@ -81,6 +85,7 @@ class Said:
     quoted: set[str] = field(default_factory=set)
     days: set[str] = field(default_factory=set)
     times: set[int] = field(default_factory=set)
+    under: Said | None = None
 
     def add(self, text: str) -> None:
         """Take in a text; of a very long one, the beginning."""
@@ -114,9 +119,9 @@ class Said:
     def join(self, other: Said) -> None:
         """Take in all of another."""
         self.values |= other.values
-        self.phrases += other.phrases
-        self.glued += other.glued
-        self.literal += other.literal
+        _append(self.phrases, other.phrases, "\n")
+        _append(self.glued, other.glued, "\n")
+        _append(self.literal, other.literal, _BETWEEN)
         self.quoted |= other.quoted
         self.days |= other.days
         self.times |= other.times
@@ -127,6 +132,8 @@ class Said:
             return True
         if value.kind == "date":
             return self._says_moment(value.key)
+        if self.under is not None and self.under.says(value):
+            return True
         if value.kind == "account":  # an account may be written with spaces in it
             return self._says_account(value.key)
         if value.kind == "literal":
@@ -140,10 +147,16 @@ class Said:
         if moment is None:
             return False
         day, time = moment
-        if day not in self.days and day[5:] not in self.days:
+        layers = self._layers()
+        if not any(day in one.days or day[5:] in one.days for one in layers):
             return False
         # A day of which no hour was said is named as a whole: from its first minute to its last.
-        return time is None or time in self.times or (not self.times and time in WHOLE_DAY)
+        hours = any(one.times for one in layers)
+        said = time is None or any(time in one.times for one in layers)
+        return said or (not hours and time in WHOLE_DAY)
+
+    def _layers(self) -> list[Said]:
+        return [self] if self.under is None else [self, *self.under._layers()]
 
     def _says_account(self, key: str) -> bool:
         if len(key) > ACCOUNT_CHARS_MAX:
@@ -171,6 +184,15 @@ class Said:
         self._moment(token)
 
 
+def _append(blocks: list[str], texts: Iterable[str], between: str) -> None:
+    """Put texts behind what is there: one long text is looked through faster than many."""
+    for text in texts:
+        if blocks and len(blocks[-1]) + len(text) < BLOCK_CHARS_MAX:
+            blocks[-1] = f"{blocks[-1]}{between}{text}"
+        else:
+            blocks.append(text)
+
+
 def words_of(text: str) -> str:
     """The words of a folded text; a text without any stands for itself."""
     return " ".join(_WORD.findall(text)) or text.strip()
@@ -186,7 +208,8 @@ def _phrase(text: str) -> tuple[str, str]:
         parted = end == 0 or _APART.search(text, end, match.start()) is not None
         glued += (" " if parted else "-", match.group())
         end = match.end()
-    return f" {' '.join(words)} ", f"{''.join(glued)} "
+    # Of the same length, so that a place in one is that place in the other.
+    return (f" {' '.join(words)} ", f"{''.join(glued)} ") if words else ("", "")
 
 
 def _holds(phrase: str, glued: str, words: str) -> bool:
@@ -203,7 +226,7 @@ def _holds(phrase: str, glued: str, words: str) -> bool:
 
 def _stands(literal: str, text: str) -> bool:
     """Whether a text stands in another letter by letter, and between spaces or quotes."""
-    at = text.find(literal)
+    at = -1 if "\0" in literal else text.find(literal)
     for _ in range(PLACES_MAX):
         if at < 0:
             return False

@@ -16,9 +16,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from holdfast.core.context import Entry
-from holdfast.core.flows import UNDECLARED, Flow, Role
+from holdfast.core.flows import Flow, Role
 from holdfast.core.labels import Integrity
-from holdfast.core.messages import ToolResult, ToolUse
+from holdfast.core.messages import Message, ToolResult, ToolUse
 from holdfast.ports.registry import Registry
 from holdfast.runtime.grounding import Said, folded, leaves, value_of, words_of
 
@@ -26,6 +26,9 @@ DEPTH_MAX = 16
 
 Wanted = tuple[ToolUse, bool]
 """A call, and whether it was wanted while all was trusted."""
+
+Issue = tuple[ToolResult, Flow]
+"""A result with strangers' words in which a service issues values, and its tool's manifest."""
 
 
 def calls_in(entries: Iterable[Entry]) -> dict[str, Wanted]:
@@ -38,23 +41,26 @@ def calls_in(entries: Iterable[Entry]) -> dict[str, Wanted]:
     }
 
 
-def issued(
-    entries: Iterable[Entry], calls: Mapping[str, Wanted], registry: Registry, said: Said
-) -> Iterator[object]:
+def issues_in(message: Message, registry: Registry) -> Iterator[Issue]:
+    """Where a stranger's message holds what a service issued."""
+    for part in message.parts:
+        if isinstance(part, ToolResult) and not part.is_error:
+            tool = registry.get(part.name)
+            if tool is not None and tool.spec.flow.trusted_fields:
+                yield part, tool.spec.flow
+
+
+def issued(issues: Iterable[Issue], calls: Mapping[str, Wanted], said: Said) -> Iterator[object]:
     """The issued values that strangers' words did not lead to.
 
     Args:
-        entries: strangers' messages.
+        issues: where values are issued.
+        calls: the visible calls by their ids.
         said: what the user and trusted sources said.
     """
-    for entry in entries:
-        for part in entry.message.parts:
-            if not isinstance(part, ToolResult) or part.is_error:
-                continue
-            tool = registry.get(part.name)
-            flow = tool.spec.flow if tool else UNDECLARED
-            if flow.trusted_fields and _led(calls.get(part.tool_use_id), flow, said):
-                yield from _in_result(part.content, frozenset(flow.trusted_fields), said)
+    for part, flow in issues:
+        if _led(calls.get(part.tool_use_id), flow, said):
+            yield from _in_result(part.content, frozenset(flow.trusted_fields), said)
 
 
 def _in_result(content: str, names: frozenset[str], said: Said) -> Iterator[object]:

@@ -68,6 +68,9 @@ class Looks(Protocol):
     def answer(self) -> Shows:
         """What may be shown and kept of an answer."""
 
+    async def answered(self, ended: ModelEnded) -> None:
+        """Look at the calls of an answer before it is decided."""
+
     async def performed(self, prepared: Prepared) -> Prepared:
         """A call as it is run."""
 
@@ -146,7 +149,9 @@ class Maker:
             label=label,
             veil=self.content.answer(),
         )
-        return await self.hooking.calls.model(call, engine.host.clock.sleep, effect.attempt)
+        ended = await self.hooking.calls.model(call, engine.host.clock.sleep, effect.attempt)
+        await self.content.answered(ended)
+        return ended
 
     def _client(self, effect: OpenEffect) -> ModelClient | None:
         """The client of a call; one that belongs into the enclave goes nowhere else."""

@@ -26,7 +26,7 @@ from holdfast.core.messages import ToolUse
 from holdfast.core.routing import Destination
 from holdfast.core.security import Zone
 from holdfast.core.tools import Lane, Nature, ToolSpec
-from holdfast.ports.model import ModelClient, ZonedClient
+from holdfast.ports.model import ModelClient, is_zoned
 from holdfast.ports.registry import Registry
 from holdfast.ports.shell import NoShell, ShellParser
 from holdfast.ports.tool import Json, Tool
@@ -185,6 +185,6 @@ def destination_of(client: ModelClient, *, enclave: ModelClient | None = None) -
         enclave: the client of the enclave, where one is configured.
     """
     there = enclave is not None
-    if isinstance(client, ZonedClient):
+    if is_zoned(client):
         return Destination(zone=client.zone, sees=client.sees, enclave=there, enclave_ready=there)
     return Destination(zone=Zone.PUBLIC, enclave=there, enclave_ready=there)

@@ -13,7 +13,7 @@ from holdfast.core.actions import Cost
 from holdfast.core.messages import estimate_tokens
 from holdfast.core.tools import ToolSpec
 from holdfast.core.view import SessionView
-from holdfast.ports.model import GuessingClient, ModelClient, ModelRequest, PricedClient
+from holdfast.ports.model import ModelClient, ModelRequest, is_guessing, is_priced
 from holdfast.runtime.offer import offered
 
 THINKING_TOKENS = 8_192
@@ -26,7 +26,7 @@ MARGIN_PERCENT = 150
 
 def max_output_of(client: ModelClient) -> int | None:
     """The limit of an answer that a client's requests carry, in tokens, or None."""
-    return client.max_output_tokens if isinstance(client, PricedClient) else None
+    return client.max_output_tokens if is_priced(client) else None
 
 
 class Pricing:
@@ -73,11 +73,11 @@ def _cost(client: ModelClient, tokens: int, output: int, window: int) -> Cost:
         window: how much context may be sent besides; 0 for none.
     """
     sent = min(tokens * MARGIN_PERCENT // 100, client.context_tokens)
-    if not isinstance(client, PricedClient):
+    if not is_priced(client):
         return Cost(tokens=sent + output, window=window)
     per_1k = -(-client.worst_cost(window, 0) * 1000 // window) if window else 0
     micros = client.worst_cost(sent, output)
-    guessed = isinstance(client, GuessingClient) and not client.price_known
+    guessed = is_guessing(client) and not client.price_known
     return Cost(
         micros=micros, tokens=sent + output, window=window, per_1k=per_1k, estimated=guessed
     )

@@ -35,6 +35,11 @@ LINE_CHARS_MAX = 64 * 1024
 _SHELL_SAFE = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _BEGIN, _END = "-----BEGIN", "-----END"
 
+Swapped = tuple[tuple[Message, ...], tuple[Message, ...], tuple[int, Sensitivity]]
+"""Messages, what was made of them, and for how many values and whom."""
+
+NONE_SWAPPED: Swapped = ((), (), (0, Sensitivity.PUBLIC))
+
 Publish = Callable[[str, dict[str, object]], None]
 Classify = Callable[[str], Sequence[Placed]]
 
@@ -46,7 +51,7 @@ class Veil:
         self._taints = taints
         self._matcher = matcher
         self._sent: tuple[Security, OutputGuard] | None = None
-        self._swapped: dict[int, tuple[Message, int, Sensitivity, Message]] = {}
+        self._swapped: Swapped = NONE_SWAPPED
 
     @property
     def vault(self) -> Pseudonyms:
@@ -66,14 +71,15 @@ class Veil:
         await self._taints.ready()
         if self._taints.highest <= clear:
             return system, tuple(messages)
-        known, count = {}, len(self._taints.ids)
-        for message in messages:
-            before = self._swapped.get(id(message))
-            if before is None or before[:3] != (message, count, clear):
-                before = (message, count, clear, await self._message(message, clear))
-            known[id(message)] = before
-        self._swapped = known
-        swapped = tuple(known[id(message)][3] for message in messages)
+        all, key = tuple(messages), (len(self._taints.ids), clear)
+        before, shown, _ = self._swapped if self._swapped[2] == key else NONE_SWAPPED
+        done = len(before) if all[: len(before)] == before else 0
+        known = {} if done else dict(zip(map(id, before), shown, strict=True))
+        fresh = [
+            known.get(id(message)) or await self._message(message, clear) for message in all[done:]
+        ]
+        swapped = (*shown[:done], *fresh)
+        self._swapped = (all, swapped, key)
         return await self.swap(system, clear), swapped
 
     async def _message(self, message: Message, clear: Sensitivity) -> Message:
@@ -250,7 +256,7 @@ class Veil:
 
     def forget(self) -> None:
         """Drop what was remembered of texts."""
-        self._swapped.clear()
+        self._swapped = NONE_SWAPPED
         self._sent = None
 
 
