@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,7 @@ from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
+from holdfast.runtime.probing import Probed, ProbeModel, Prober, probe_tools
 from holdfast.runtime.service import SessionService
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "SessionManager",
     "SqliteStore",
     "ToolRegistry",
+    "check_guards",
     "default_installation_key_path",
     "parse_model",
     "sandbox_facts",
@@ -380,3 +383,25 @@ def sandbox_facts() -> dict[str, str]:
     """What runs tools here, for `doctor`."""
     found = detect()
     return {"kind": found.kind.value, "reason": found.reason}
+
+
+async def check_guards() -> list[Probed]:
+    """Drive a message at every guard, in memory, and tell what each of them did.
+
+    Detectors and guards are those of this installation; its policy file is not applied,
+    so that what is shown is the guards' own doing.
+    """
+    model, tools = ProbeModel(), probe_tools()
+    with tempfile.TemporaryDirectory(prefix="holdfast-probe-") as place:
+        policy, workspace = _empty_installation(Path(place))
+        manager = SessionManager(model, ToolRegistry([*tools]), policy=policy)
+        async with manager as sessions:
+            return await Prober(sessions, model, tools, workspace).all()
+
+
+def _empty_installation(place: Path) -> tuple[Path, str]:
+    """A policy file that says nothing, and a workspace with nothing in it."""
+    policy, workspace = place / "policy.toml", place / "workspace"
+    policy.touch(mode=0o600)
+    workspace.mkdir()
+    return policy, os.path.realpath(workspace)

@@ -1,4 +1,4 @@
-"""`audit verify` and `keys rotate`."""
+"""`audit verify`, `keys rotate` and `doctor --guards`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 from clihelp import Place
+
+from holdfast.core.judge import GUARDS
 
 FLIP = """
 import apsw, sys
@@ -49,3 +51,14 @@ def test_rotating_keys_keeps_the_sessions(place: Place) -> None:
     assert {"epoch": 2} == place.cli("keys", "rotate", "--json").json()
     assert "epoch 3" in place.cli("keys", "rotate").err
     assert 0 == place.cli("audit", "verify").code
+
+
+def test_the_doctor_tries_every_guard(place: Place) -> None:
+    """Each is hit, with what it said; nothing is made in the store."""
+    ran = place.cli("doctor", "--guards")
+    assert (0, "") == (ran.code, ran.err)
+    assert all(name in ran.out for name, _ in GUARDS) and "NOT HIT" not in ran.out
+    report = place.cli("doctor", "--guards", "--json").json()
+    assert isinstance(report, dict)
+    assert report["ok"] is True and len(GUARDS) == len(report["guards"])
+    assert not place.store.exists()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.exits import Quit
-from holdfast.cli.output import facts, note, print_json, print_line, warn_heading
+from holdfast.cli.output import facts, note, print_json, print_line, table, warn_heading
 from holdfast.cli.world import Options, opened, options_of
 from holdfast.core.errors import Damaged
 
@@ -42,12 +42,20 @@ async def _rotate(options: Options) -> int:
         return await asyncio.to_thread(backend.keys.rotate, now_ms=manager.clock.now_ms())
 
 
-def doctor(context: typer.Context) -> None:
+def doctor(
+    context: typer.Context,
+    *,
+    guards: Annotated[
+        bool, typer.Option("--guards", help="Drive a message at every guard and show what it did.")
+    ] = False,
+) -> None:
     """Say how this installation is, and what is wrong with it."""
+    options = options_of(context)
+    if guards:
+        raise Quit(_guards(options))
     # lazy: the examination loads most of the program.
     from holdfast.cli.examine import examine
 
-    options = options_of(context)
     found = examine(options)
     if options.json:
         print_json({"facts": dict(found.facts), "complaints": found.complaints})
@@ -59,6 +67,30 @@ def doctor(context: typer.Context) -> None:
             print("\nnothing to complain about")
     if found.code:
         raise Quit(found.code)
+
+
+def _guards(options: Options) -> int:
+    """Show what every guard did; 1 if one let its probe pass."""
+    # lazy: help needs neither an event loop nor the runtime.
+    import asyncio
+
+    from holdfast.bootstrap import check_guards
+
+    found = asyncio.run(check_guards())
+    failed = [one for one in found if not one.hit]
+    if options.json:
+        rows = [{**asdict(one), "hit": one.hit} for one in found]
+        print_json({"ok": not failed, "guards": rows})
+    else:
+        cells = [
+            (one.guard, "hit" if one.hit else "NOT HIT", ", ".join(one.said) or "-", one.tries)
+            for one in found
+        ]
+        table(("guard", "", "said", "what was tried"), cells)
+        for one in failed:
+            did = "and a tool ran" if one.ran else f"instead of {one.code or 'nothing to expect'}"
+            print(f"{warn_heading('!')} {one.guard} did not hold up {one.tries}, {did}")
+    return 1 if failed else 0
 
 
 def demo(

@@ -75,9 +75,7 @@ class Veil:
         before, shown, _ = self._swapped if self._swapped[2] == key else NONE_SWAPPED
         done = len(before) if all[: len(before)] == before else 0
         known = {} if done else dict(zip(map(id, before), shown, strict=True))
-        fresh = [
-            known.get(id(message)) or await self._message(message, clear) for message in all[done:]
-        ]
+        fresh = [known.get(id(one)) or await self._message(one, clear) for one in all[done:]]
         swapped = (*shown[:done], *fresh)
         self._swapped = (all, swapped, key)
         return await self.swap(system, clear), swapped
