@@ -89,3 +89,18 @@ def test_a_live_wipe_goes_to_the_runner(place: Place) -> None:
     assert (0, "one: wiped") == (ran.code, ran.err.splitlines()[0])
     assert 4 == running.ended().code
     assert [] == place.cli("sessions", "list", "--json").json()
+
+
+def test_wiping_all_sessions_has_to_be_said(place: Place) -> None:
+    """Nothing is wiped by mistake; then all are, and the chains still verify."""
+    place.say("one")
+    place.say("two")
+    refused = place.cli("sessions", "wipe-all", "--confirm", "yes")
+    assert (2, True) == (refused.code, "nothing was wiped" in refused.err)
+    found = place.cli("sessions", "wipe-all", "--confirm", "wipe all sessions", "--json").json()
+    assert isinstance(found, dict)
+    assert ({"one", "two"}, []) == (set(found["wiped"]), found["failed"])
+    assert 3 == place.cli("sessions", "show", "one").code
+    again = place.cli("sessions", "wipe-all", "--confirm", "wipe all sessions")
+    assert (0, True) == (again.code, "0 sessions wiped" in again.err)
+    assert 0 == place.cli("audit", "verify").code

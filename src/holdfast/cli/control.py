@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from holdfast.bootstrap import SessionManager
     from holdfast.core.commands import External
     from holdfast.runtime.handle import Session
+    from holdfast.runtime.isolation import WipeReport
     from holdfast.runtime.manager import Located
 
 POLL_S = 0.05
@@ -176,6 +177,39 @@ def wipe(
     if not yes:
         confirm(f"Wipe {', '.join(doomed)}? This cannot be undone.")
     asyncio.run(_wipe(options, doomed, now=now, wait=wait))
+
+
+def wipe_all(
+    context: typer.Context,
+    *,
+    confirmed: Annotated[
+        str, typer.Option("--confirm", help='Has to be "wipe all sessions".')
+    ] = "",
+) -> None:
+    """Destroy the keys of all sessions of the store for good.
+
+    One that cannot be wiped is named, and the exit code is 1; the others are wiped.
+    """
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+    report = asyncio.run(_wipe_all(options, confirmed))
+    names = [name for one in report.wiped for name in (one.session_id, *one.erased)]
+    if options.json:
+        failed = [{"session": name, "reason": why} for name, why in report.failed]
+        print_json({"wiped": names, "failed": failed})
+    else:
+        note(f"{len(names)} sessions wiped; keys in older copies need `holdfast keys rotate`")
+        for name, why in report.failed:
+            note(f"{name}: not wiped ({why})")
+    if not report.complete:
+        raise Quit(1)
+
+
+async def _wipe_all(options: Options, confirmed: str) -> WipeReport:
+    async with opened(options, lead=True) as manager:
+        return await manager.isolation.wipe_all(confirm=confirmed, reason="user")
 
 
 def confirm(question: str) -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from holdfast.core.commands import Relabel
     from holdfast.core.labels import Label
     from holdfast.core.plans import PlanStep
-    from holdfast.ports.taints import Taint
     from holdfast.runtime.guarding import RiskReport
+    from holdfast.runtime.isolation import Followed
 
 WhyOption = Annotated[str, typer.Option("--why", help="Why; it is kept in the log.")]
 ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
@@ -156,14 +156,12 @@ def plan(context: typer.Context, session: SessionArgument) -> None:
 
 def list_taints(context: typer.Context, session: SessionArgument) -> None:
     """List what is followed in a session, by fingerprint, kind and level; never a value."""
-    # lazy: help does not need an event loop, and names of values are the core's.
+    # lazy: help does not need an event loop.
     import asyncio
-
-    from holdfast.core.pseudonyms import name_of
 
     options = options_of(context)
     found = asyncio.run(_taints(options, session))
-    rows = [(one.id, one.kind, word(one.level), name_of(one.id, one.kind)) for one in found]
+    rows = [(one.fingerprint, one.kind, word(one.level), one.pseudonym) for one in found]
     if options.json:
         names = ("fingerprint", "kind", "level", "pseudonym")
         print_json([dict(zip(names, row, strict=True)) for row in rows])
@@ -174,17 +172,9 @@ def list_taints(context: typer.Context, session: SessionArgument) -> None:
     table(("fingerprint", "kind", "level", "pseudonym"), rows)
 
 
-async def _taints(options: Options, id: str) -> list[Taint]:
-    """The registered values, the values themselves overwritten."""
-    # lazy: taints are the runtime's.
-    from holdfast.runtime.tainting import stored_taints
-
+async def _taints(options: Options, id: str) -> tuple[Followed, ...]:
     async with opened(options) as manager:
-        where = (await manager.get_session(id)).where
-        found = await stored_taints(where.backend.journal(where.row))
-    for one in found:
-        one.value[:] = bytes(len(one.value))
-    return sorted(found, key=lambda one: (-one.level, one.kind, one.id))
+        return await manager.isolation.registry(id)
 
 
 def _lower(

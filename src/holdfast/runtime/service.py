@@ -19,6 +19,7 @@ from holdfast.runtime.exporting import export_session, export_text
 from holdfast.runtime.grants_service import AllowanceService
 from holdfast.runtime.importing import import_file, import_session, restore_from_data
 from holdfast.runtime.installed import Installed
+from holdfast.runtime.isolation import SessionIsolation
 from holdfast.runtime.permissions import PermissionService
 from holdfast.runtime.proxies import GatedExecutor, GatedModel
 from holdfast.runtime.seeddata import SessionData
@@ -32,6 +33,11 @@ class SessionService(
     AllowanceService, PermissionService, ApprovalService, Children, Installed, Endings
 ):
     """Sessions by id, as the seeds spell it; each method is one of `Session`'s."""
+
+    @property
+    def isolation(self) -> SessionIsolation:
+        """Each session by itself: its registry of values, its wipe (seed A9)."""
+        return SessionIsolation(self)
 
     async def generate(self, session_id: str, prompt: str) -> AgentResult:
         """Send a message and wait for the answer (seed B8); see `Session.generate`."""
