@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from holdfast.adapters.sandbox.processes import marked
 from holdfast.adapters.tools.bash import BashTool
 from holdfast.bootstrap import SessionManager
 from holdfast.core.errors import Cancelled, HoldfastError
+from holdfast.core.ids import EffectRef
+from holdfast.core.lifecycle import SessionState
 from holdfast.core.tools import Nature
+from holdfast.core.view import OpenEffect
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
 from holdfast.testing.conversation import check_conversation
@@ -326,5 +330,48 @@ def test_ending_a_session_stops_its_turn() -> None:
             with pytest.raises(HoldfastError):
                 await task
             assert 2 == model.cancelled
+
+    run(work())
+
+
+# --- a former holder ------------------------------------------------------------------------
+
+
+class Deciding:
+    """What says whether a former holder has had its time."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+    @property
+    def grace_over(self) -> bool:
+        """Whether it has."""
+        return self.over
+
+    grace_s = 30.0
+
+
+def test_a_tool_is_not_asked_before_a_former_holder_had_its_time() -> None:
+    """It may still be at it: what it says of a call would not hold."""
+
+    async def work() -> None:
+        async with one_session(ScriptedModel([])) as session:
+            await session.pause()
+            engine = session._core.live(session.where.stream)  # type: ignore[attr-defined]
+            workers, tenure = engine.workers, Deciding()
+            left = OpenEffect(
+                ref=EffectRef(3, 1), effect="tool", name="look", digest="d", attempt=1,
+                engine="another", version=4,
+            )  # fmt: skip
+            view = replace(engine.view, state=SessionState.PROCESSING, open=(left,))
+            asked: list[EffectRef] = []
+            engine.tenure = tenure
+            workers._waiting_grace = True  # the wait itself is another matter
+            workers.make.prepared_of = lambda effect: asked.append(effect.ref)
+            workers._ask_tools(view)
+            assert [] == asked
+            tenure.over = True
+            workers._ask_tools(view)
+            assert [left.ref] == asked
 
     run(work())

@@ -13,10 +13,12 @@ import pytest
 
 import holdfast
 from holdfast.testing.sim.runner import run_one
-from sim.sim_mutants import MUTANTS, START, SURVIVE
+from sim.sim_mutants import MUTANTS, RARE, START, SURVIVE
 
 PACKAGE = Path(holdfast.__file__).parent
+TESTS = Path(__file__).parents[1]
 BUDGET_S = "90"
+RARE_S = "20"
 LIMIT_S = 150.0
 
 
@@ -36,10 +38,10 @@ def test_a_mutant_is_found(mutant: tuple[str, str, str, str], tmp_path: Path) ->
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     file = copy / mutant[1]
     file.write_text(file.read_text().replace(mutant[2], mutant[3]))
-    start = START.get(mutant[0], 10_000)
+    start, told_by = RARE.get(mutant[0], (START.get(mutant[0], 10_000), ""))
     command = [sys.executable, "-m", "holdfast.testing.sim", "--first", "--runs", "10000"]
     done = subprocess.run(
-        [*command, "--seed", str(start), "--seconds", BUDGET_S],
+        [*command, "--seed", str(start), "--seconds", RARE_S if told_by else BUDGET_S],
         env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "ignore"},
         capture_output=True,
         text=True,
@@ -47,6 +49,8 @@ def test_a_mutant_is_found(mutant: tuple[str, str, str, str], tmp_path: Path) ->
         timeout=LIMIT_S,
     )
     found = re.search(r"^  seed (\d+): (.*)$", done.stdout, re.MULTILINE)
+    if told_by and found is None and done.returncode == 0:
+        pytest.skip(f"too rare to be found in {RARE_S} s here; {told_by} tells it")
     assert found is not None, (done.stdout[-1000:], done.stderr[-1000:])
     assert 1 == done.returncode
     assert () == run_one(int(found[1])).problems, "the seed fails without the mutant"
@@ -56,6 +60,7 @@ def test_no_mutant_is_given_up() -> None:
     """Every planted bug is found; one that is not needs a reason."""
     names = {mutant[0] for mutant in MUTANTS}
     assert 25 <= len(names) == len(MUTANTS)
-    assert names >= set(SURVIVE) and names >= set(START)
+    assert names >= set(SURVIVE) and names >= set(START) and names >= set(RARE)
+    assert all((TESTS / told_by).is_file() for _, told_by in RARE.values())
     assert 24 <= len(names) - len(SURVIVE)
     assert all(SURVIVE.values())
