@@ -137,6 +137,7 @@ def test_what_was_typed_wrong_is_named(place: Place) -> None:
     assert "--now" in ran(place, evidence(), now="yesterday").err
     assert "--binding" in ran(place, evidence(), binding="").err
     assert "--tcb" in ran(place, evidence(), "--tcb", "microcode").err
+    assert "--tcb" in ran(place, evidence(), "--tcb", "microcode=" + "9" * 5_000).err
     assert "--measurement" in ran(place, evidence(), "--measurement", "xyz").err
     words = ("--measurement", MEASUREMENT, "--binding", BINDING)
     assert 3 == place.cli("enclave", "verify", str(place.root / "gone.json"), *words).code

@@ -148,7 +148,7 @@ def _hex(name: str, text: str) -> bytes:
 
 def _least(text: str) -> tuple[str, int]:
     name, _, number = text.partition("=")
-    if not name or not number.isascii() or not number.isdecimal():
+    if not name or not number.isascii() or not number.isdecimal() or len(number) > 9:
         raise InvalidInput("--tcb is NAME=N, for example microcode=115")
     return name, int(number)
 

@@ -147,6 +147,20 @@ def test_quotes_that_are_cut_short_are_refused(name: str) -> None:
         (collateral_with(vectors()["tdx"], "tcb_info", 1), "malformed"),
         (collateral_with(vectors()["tdx"], "tcb_info", "{}"), "malformed"),
         (collateral_with(vectors()["tdx"], "tcb_info", "[" * 50_000), "malformed"),
+        (collateral_with(vectors()["tdx"], "pck_crl_issuer_chain", "\ud800"), "malformed"),
+        (
+            collateral_with(
+                vectors()["tdx"],
+                "qe_identity",
+                '{"issueDate": "2025-01-01T00:00:00Z", "nextUpdate": "2026-01-01T00:00:00Z", '
+                '"tcbEvaluationDataNumber": Infinity}',
+            ),
+            "malformed",
+        ),
+        (
+            json.dumps(list(json.loads(vectors()["tdx"].evidence.collateral).items())).encode(),
+            "malformed",
+        ),
         (collateral_with(vectors()["tdx"], "unheard", ""), "malformed"),
         (collateral_with(vectors()["tdx"], "pck_crl", "zz"), "malformed"),
         (collateral_with(vectors()["tdx"], "pck_crl", ""), "any"),

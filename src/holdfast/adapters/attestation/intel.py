@@ -165,8 +165,13 @@ def read_collateral(data: bytes) -> dict[str, str]:
     try:
         pairs = json.loads(data.decode("utf-8"), object_pairs_hook=tuple)
         found = dict(pairs)
-        texts = all(isinstance(one, str) for one in found.values())
-        if len(pairs) != len(found) or set(found) != COLLATERAL or not texts:
+        texts = all(isinstance(one, str) and one.isascii() for one in found.values())
+        if (
+            not isinstance(pairs, tuple)
+            or len(pairs) != len(found)
+            or set(found) != COLLATERAL
+            or not texts
+        ):
             raise ValueError("other names")
         if any(bytes.fromhex(found[name]).hex() != found[name] for name in COLLATERAL_HEX):
             raise ValueError("not lower-case hex")
@@ -187,7 +192,7 @@ def check_dates(collateral: Mapping[str, str], at: datetime) -> int:
             found = json.loads(collateral[name])
             since, until = (_date(found[key]) for key in ("issueDate", "nextUpdate"))
             evaluation = int(found["tcbEvaluationDataNumber"])
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise AttestationFailed(f"the {name} is malformed", code="malformed") from None
         if at < since:
             raise AttestationFailed(f"the {name} is not valid yet", code="not_yet_valid")
