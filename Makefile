@@ -20,7 +20,7 @@ dojo_ready := $(dojo_venv)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick bench bench-crash bench-gate bench-content soak lint format format-check types wheel lock clean distclean
+.PHONY: help demo test quick bench bench-crash bench-gate bench-content bench-isolation soak lint format format-check types wheel lock clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -45,6 +45,9 @@ bench-gate: $(dev_ready) ## the gate: its speed, its oracles, its races; QUICK=1
 
 bench-content: $(dev_ready) $(dojo_ready) ## content security: detectors, flow guard, AgentDojo; QUICK=1
 	DOJO_VENV=$(dojo_venv) $(bin)/python bench/content.py $(ARGS)
+
+bench-isolation: $(dev_ready) ## isolation: evidence of enclaves; QUICK=1 for a short run
+	$(bin)/python bench/isolation.py $(ARGS)
 
 soak: $(user_ready) ## half an hour of kills and failing disks; QUICK=1: short; SIM=N: simulate N seeds
 	$(bin)/python bench/soak/soakrun.py $(ARGS)

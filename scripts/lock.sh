@@ -15,6 +15,7 @@ common=(pip compile --quiet --universal --python-version 3.11 --generate-hashes
 narrow=("${common[@]}" --constraints requirements/dev.txt)
 "$uv" "${narrow[@]}" pyproject.toml --output-file requirements/base.txt
 "$uv" "${narrow[@]}" --extra llm pyproject.toml --output-file requirements/llm.txt
+"$uv" "${narrow[@]}" --extra tee pyproject.toml --output-file requirements/tee.txt
 "$uv" "${narrow[@]}" requirements/build.in --output-file requirements/build.txt
 # What the benchmarks compare with has an environment, and versions, of its own.
 "$uv" "${common[@]}" requirements/bench-peers.in --output-file requirements/bench-peers.txt

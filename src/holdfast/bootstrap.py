@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from holdfast.adapters.attestation.hardware import HardwareVerifier
 from holdfast.adapters.detectors.factory import BUDGET_S, Classifiers, SharedInjectionDetector
 from holdfast.adapters.hooks.command import CommandHook
 from holdfast.adapters.keys.file import FileKeys
@@ -33,6 +34,7 @@ from holdfast.core.errors import InvalidInput, KeyMissing, NotFound
 from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.core.tools import ToolSpec
 from holdfast.core.view import SessionView
+from holdfast.ports.attestation import AttestationVerifier
 from holdfast.ports.clock import Clock, SystemClock
 from holdfast.ports.detector import SlowClassifier
 from holdfast.ports.keys import Keys
@@ -58,6 +60,7 @@ __all__ = [
     "ToolRegistry",
     "check_guards",
     "default_installation_key_path",
+    "hardware_verifier",
     "parse_model",
     "sandbox_facts",
     "tool",
@@ -405,3 +408,8 @@ def _empty_installation(place: Path) -> tuple[Path, str]:
     policy.touch(mode=0o600)
     workspace.mkdir()
     return policy, os.path.realpath(workspace)
+
+
+def hardware_verifier() -> AttestationVerifier:
+    """The verifier of what hardware says of an enclave: SEV-SNP, Nitro, TDX, SGX."""
+    return HardwareVerifier()

@@ -21,6 +21,7 @@ from holdfast.cli import (
     budget,
     chatting,
     control,
+    enclave,
     labels,
     policy,
     privacy,
@@ -56,6 +57,7 @@ of_policy = typer.Typer(no_args_is_help=True, help="Check, explain and test the 
 of_privacy = typer.Typer(no_args_is_help=True, help="What detectors see in a text or a file.")
 of_taint = typer.Typer(no_args_is_help=True, help="Values that are followed in a session.")
 of_audit = typer.Typer(no_args_is_help=True, help="Check that nothing was altered.")
+of_enclave = typer.Typer(no_args_is_help=True, help="What enclaves are, and proof of it.")
 of_keys = typer.Typer(no_args_is_help=True, help="The keys that sessions are encrypted with.")
 
 
@@ -116,6 +118,7 @@ app.add_typer(of_policy, name="policy")
 app.add_typer(of_privacy, name="privacy")
 app.add_typer(of_taint, name="taint")
 app.add_typer(of_audit, name="audit")
+app.add_typer(of_enclave, name="enclave")
 app.add_typer(of_keys, name="keys")
 app.command("doctor")(upkeep.doctor)
 app.command("demo")(upkeep.demo)
@@ -152,6 +155,7 @@ of_privacy.command("scan")(privacy.scan)
 of_privacy.command("injection")(privacy.injection)
 of_taint.command("list")(labels.list_taints)
 of_audit.command("verify")(upkeep.verify)
+of_enclave.command("verify")(enclave.verify)
 of_keys.command("rotate")(upkeep.rotate)
 
 VALUES = ("--store", "--installation-key", "--policy")

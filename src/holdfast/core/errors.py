@@ -58,6 +58,7 @@ __all__ = [
     "ApprovalStale",
     "ApprovalWithdrawn",
     "ApproverRefused",
+    "AttestationFailed",
     "BlobNotFound",
     "Busy",
     "Cancelled",
@@ -348,6 +349,21 @@ class CapabilityRefused(Denied):
     """
 
     reason = "capability_refused"
+
+    def __init__(self, message: str = "", *, code: str = "malformed") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class AttestationFailed(Unavailable):
+    """What an enclave says of itself is not accepted.
+
+    Args:
+        code: malformed, too_large, missing, unsupported, signature, chain, expired,
+            not_yet_valid, not_bound, debug, measurement, vmpl, tcb or status.
+    """
+
+    reason = "attestation_failed"
 
     def __init__(self, message: str = "", *, code: str = "malformed") -> None:
         super().__init__(message)
