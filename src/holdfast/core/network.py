@@ -84,7 +84,7 @@ def canonical_host(text: str) -> str:
     if not host.isascii() or not 0 < len(host) <= HOST_CHARS_MAX:
         return ""
     if ":" in host:
-        return _ip_text(host)
+        return "" if "%" in host else _ip_text(host)
     host = host.removesuffix(".")
     labels = host.split(".")
     if not all(_LABEL.fullmatch(label) for label in labels):
