@@ -88,7 +88,7 @@ class SessionManager(SessionService):
         network: the most that the tools of any session may reach; a session's
             `network_whitelist` narrows it. None: what a session lists is all it may.
         model_network: the same for the clients that are built for model providers;
-            None restricts them to nothing but their own address.
+            None does not restrict them.
     """
 
     def __init__(

@@ -67,18 +67,22 @@ def direct(facts: dict[str, Any]) -> Iterator[Attempt]:
     here += ["169.254.169.254", "192.168.0.1", "172.17.0.1", "8.8.8.8"]
     for host in here:
         for port in (facts["tcp"], facts["allowed"]):
-            yield f"tcp {host}:{port}", lambda h=host, p=port: connect(
-                socket.AF_INET, socket.SOCK_STREAM, (h, p)
+            yield (
+                f"tcp {host}:{port}",
+                lambda h=host, p=port: connect(socket.AF_INET, socket.SOCK_STREAM, (h, p)),
             )
-        yield f"udp {host}", lambda h=host: connect(
-            socket.AF_INET, socket.SOCK_DGRAM, (h, facts["udp"])
+        yield (
+            f"udp {host}",
+            lambda h=host: connect(socket.AF_INET, socket.SOCK_DGRAM, (h, facts["udp"])),
         )
     for host in ("::1", "::ffff:127.0.0.1", "::", "fe80::1", "2001:4860:4860::8888"):
-        yield f"tcp6 {host}", lambda h=host: connect(
-            socket.AF_INET6, socket.SOCK_STREAM, (h, facts["tcp6"])
+        yield (
+            f"tcp6 {host}",
+            lambda h=host: connect(socket.AF_INET6, socket.SOCK_STREAM, (h, facts["tcp6"])),
         )
-        yield f"udp6 {host}", lambda h=host: connect(
-            socket.AF_INET6, socket.SOCK_DGRAM, (h, facts["udp"])
+        yield (
+            f"udp6 {host}",
+            lambda h=host: connect(socket.AF_INET6, socket.SOCK_DGRAM, (h, facts["udp"])),
         )
     raw = [(socket.AF_INET, socket.SOCK_RAW, number) for number in (1, 6, 17, 255)]
     raw += [(socket.AF_INET6, socket.SOCK_RAW, 58), (17, socket.SOCK_RAW, 3), (17, 2, 3)]
@@ -86,17 +90,19 @@ def direct(facts: dict[str, Any]) -> Iterator[Attempt]:
     for family, kind, number in raw:
         place: Any = (2, facts["tcp"]) if family == 40 else ("127.0.0.1", facts["tcp"])
         place = ("lo", 0) if family == 17 else place
-        yield f"raw {family}/{kind}/{number}", lambda f=family, k=kind, n=number, p=place: connect(
-            f, k, p, n
+        yield (
+            f"raw {family}/{kind}/{number}",
+            lambda f=family, k=kind, n=number, p=place: connect(f, k, p, n),
         )
-    for name in (facts["path"], "\0" + facts["abstract"], f"/proc/{facts['pid']}/root/x"):
+    for name in (facts["path"], "\0" + facts["abstract"], f"/proc/{facts['pid']}/cwd/x"):
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
             yield f"unix {name!r} {kind}", lambda n=name, k=kind: connect(socket.AF_UNIX, k, n)
     for name in ("example.org", "outside.test", "inside.test", "secret.evil.test", "localhost6"):
         yield f"dns {name}", lambda n=name: socket.getaddrinfo(n, facts["tcp"])
     for server in ("8.8.8.8", "1.1.1.1", "127.0.0.53", "9.9.9.9"):
-        yield f"dns server {server}", lambda s=server: connect(
-            socket.AF_INET, socket.SOCK_DGRAM, (s, 53)
+        yield (
+            f"dns server {server}",
+            lambda s=server: connect(socket.AF_INET, socket.SOCK_DGRAM, (s, 53)),
         )
 
 
@@ -105,11 +111,13 @@ def kernel(facts: dict[str, Any]) -> Iterator[Attempt]:
     pid, tcp = facts["pid"], facts["tcp"]
     reach = f"exec 3<>/dev/tcp/127.0.0.1/{tcp} && echo kernel >&3"
     for target in (1, pid, os.getppid()):
-        yield f"nsenter {target}", lambda t=target: program(
-            "nsenter", "-t", str(t), "-n", "bash", "-c", reach
+        yield (
+            f"nsenter {target}",
+            lambda t=target: program("nsenter", "-t", str(t), "-n", "bash", "-c", reach),
         )
-        yield f"nsenter user {target}", lambda t=target: program(
-            "nsenter", "-t", str(t), "-U", "-n", "bash", "-c", reach
+        yield (
+            f"nsenter user {target}",
+            lambda t=target: program("nsenter", "-t", str(t), "-U", "-n", "bash", "-c", reach),
         )
     for flags in (("-n",), ("-Un",), ("-Urn",), ("-Urnm",)):
         yield f"unshare {flags}", lambda f=flags: program("unshare", *f, "bash", "-c", reach)
@@ -153,12 +161,18 @@ def without_proxy(facts: dict[str, Any]) -> Iterator[Attempt]:
                    f"gopher://127.0.0.1:{facts['tcp']}/_x", f"dict://127.0.0.1:{facts['tcp']}/x",
                    f"telnet://127.0.0.1:{facts['tcp']}"):  # fmt: skip
         yield f"curl {target}", lambda t=target: program("curl", "-sS", "-m", "2", t)
-        yield f"curl --noproxy {target}", lambda t=target: program(
-            "curl", "-sS", "-m", "2", "--noproxy", "*", t, env=dict(os.environ)
+        yield (
+            f"curl --noproxy {target}",
+            lambda t=target: program(
+                "curl", "-sS", "-m", "2", "--noproxy", "*", t, env=dict(os.environ)
+            ),
         )
     for scheme in ("socks4", "socks4a", "socks5", "socks5h", "https"):
-        yield f"curl by {scheme}", lambda s=scheme: program(
-            "curl", "-sS", "-m", "2", "-x", f"{s}://127.0.0.1:3128", "--noproxy", "", url
+        yield (
+            f"curl by {scheme}",
+            lambda s=scheme: program(
+                "curl", "-sS", "-m", "2", "-x", f"{s}://127.0.0.1:3128", "--noproxy", "", url
+            ),
         )
     yield "curl connect-to", lambda: program(
         "curl", "-sS", "-m", "2", "-x", "http://127.0.0.1:3128", "--connect-to",
@@ -181,8 +195,11 @@ def through_proxy(facts: dict[str, Any]) -> Iterator[Attempt]:
     for form in forms:
         host = f"[{form}]" if ":" in form and "@" not in form and "[" not in form else form
         for port in (tcp, facts["tcp6"]):
-            yield f"CONNECT {host}:{port}", lambda h=host, p=port: proxied(
-                lines(f"CONNECT {h}:{p} HTTP/1.1"), b"GET / HTTP/1.1\r\n\r\n"
+            yield (
+                f"CONNECT {host}:{port}",
+                lambda h=host, p=port: proxied(
+                    lines(f"CONNECT {h}:{p} HTTP/1.1"), b"GET / HTTP/1.1\r\n\r\n"
+                ),
             )
         yield f"GET {host}", lambda h=host: proxied(lines(f"GET http://{h}:{tcp}/ HTTP/1.1"))
         to = urllib.parse.quote(f"http://{host}:{tcp}/", safe="")

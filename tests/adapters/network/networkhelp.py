@@ -63,9 +63,7 @@ def answer(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def listening(
-    one: Outside, context: ssl.SSLContext | None = None
-) -> AsyncIterator[Outside]:
+async def listening(one: Outside, context: ssl.SSLContext | None = None) -> AsyncIterator[Outside]:
     """Serve on a port of loopback."""
     server = await asyncio.start_server(one.serve, "127.0.0.1", 0, ssl=context)
     one.port = server.sockets[0].getsockname()[1]

@@ -216,12 +216,14 @@ def test_a_redirect_is_another_request() -> None:
         async with listening(Outside()) as inside:
             there = f"http://127.0.0.1:{inside.port}/"
             reply = answer(b"", "302 Found", f"Location: {there}")
-            async with listening(Outside(reply)) as outside:
-                async with serving(allowing(outside.port), log) as place:
-                    to = f"http://{OUTSIDE}:{outside.port}/"
-                    found = await ask(place, f"GET {to} HTTP/1.1\r\n\r\n".encode())
-                    assert there.encode() in found
-                    await ask(place, f"GET {there} HTTP/1.1\r\n\r\n".encode())
+            async with (
+                listening(Outside(reply)) as outside,
+                serving(allowing(outside.port), log) as place,
+            ):
+                to = f"http://{OUTSIDE}:{outside.port}/"
+                found = await ask(place, f"GET {to} HTTP/1.1\r\n\r\n".encode())
+                assert there.encode() in found
+                await ask(place, f"GET {there} HTTP/1.1\r\n\r\n".encode())
             assert 0 == inside.connections
 
     asyncio.run(main())
@@ -275,20 +277,22 @@ def test_limits_of_time_size_and_number() -> None:
     log: list[ProxyEntry] = []
 
     async def main() -> None:
-        async with listening(Outside(b"")) as outside:
-            async with serving(allowing(outside.port, Scheme.TCP), log) as place:
-                assert b"400" == (await ask(place, b"GET http")).split()[1]
-                assert b"400" == (await ask(place, b"G" * 9000)).split()[1]
-                reader, writer = await asyncio.open_connection(*place)
-                writer.write(f"CONNECT {OUTSIDE}:{outside.port} HTTP/1.1\r\n\r\n".encode())
-                assert b"200" == (await reader.readuntil(b"\r\n\r\n")).split()[1]
-                async with asyncio.timeout(3):
-                    assert b"" == await reader.read()
-                await closed(writer)
-                held = [await asyncio.open_connection(*place) for _ in range(4)]
-                assert b"503" == (await ask(place, b"GET / HTTP/1.1\r\n\r\n")).split()[1]
-                for _, one in held:
-                    await closed(one)
+        async with (
+            listening(Outside(b"")) as outside,
+            serving(allowing(outside.port, Scheme.TCP), log) as place,
+        ):
+            assert b"400" == (await ask(place, b"GET http")).split()[1]
+            assert b"400" == (await ask(place, b"G" * 9000)).split()[1]
+            reader, writer = await asyncio.open_connection(*place)
+            writer.write(f"CONNECT {OUTSIDE}:{outside.port} HTTP/1.1\r\n\r\n".encode())
+            assert b"200" == (await reader.readuntil(b"\r\n\r\n")).split()[1]
+            async with asyncio.timeout(3):
+                assert b"" == await reader.read()
+            await closed(writer)
+            held = [await asyncio.open_connection(*place) for _ in range(4)]
+            assert b"503" == (await ask(place, b"GET / HTTP/1.1\r\n\r\n")).split()[1]
+            for _, one in held:
+                await closed(one)
 
     asyncio.run(main())
     assert ["the head took too long", "the head is too long"] == [

@@ -105,9 +105,7 @@ def test_redirects_are_judged_again() -> None:
             reply = answer(b"", "302 Found", f"Location: http://127.0.0.1:{inside.port}/")
             async with listening(Outside(reply)) as outside:
                 transport = GuardedTransport(allowing(outside.port), dialer=HERE)
-                async with httpx2.AsyncClient(
-                    transport=transport, follow_redirects=True
-                ) as client:
+                async with httpx2.AsyncClient(transport=transport, follow_redirects=True) as client:
                     with pytest.raises(NetworkBlocked):
                         await client.get(f"http://{OUTSIDE}:{outside.port}/")
                 assert (1, 0) == (outside.connections, inside.connections)

@@ -112,7 +112,7 @@ def test_without_a_policy_nothing_is_there(bench: Bench) -> None:
 def test_a_command_has_no_trace_of_the_gate(bench: Bench) -> None:
     """Its standard input is empty and it holds no descriptor of the runtime's."""
     run = _runner(bench)
-    command = "cat; readlink /proc/self/fd/0; ls /proc/self/fd | wc -l; echo \"[$_go]\""
+    command = 'cat; readlink /proc/self/fd/0; ls /proc/self/fd | wc -l; echo "[$_go]"'
     outcome = asyncio.run(run(command, allowing(80)))
     assert "/dev/null\n4\n[]" == outcome.content
 
