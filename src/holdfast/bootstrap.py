@@ -21,6 +21,7 @@ from holdfast.adapters.keys.file import FileKeys
 from holdfast.adapters.keys.installation import default_installation_key_path
 from holdfast.adapters.keys.memory import MemoryKeys
 from holdfast.adapters.models.factory import build_client, check_settings, parse_model
+from holdfast.adapters.network.firewall import Firewall
 from holdfast.adapters.sandbox.processes import kill_leftovers
 from holdfast.adapters.sandbox.status import detect
 from holdfast.adapters.shell.parser import BashParser
@@ -31,6 +32,7 @@ from holdfast.adapters.tools.function import FunctionTool, tool
 from holdfast.adapters.tools.gitstate import capture
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
 from holdfast.core.errors import InvalidInput, KeyMissing, NotFound
+from holdfast.core.network import NetworkPolicy
 from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.core.tools import ToolSpec
 from holdfast.core.view import SessionView
@@ -41,6 +43,7 @@ from holdfast.ports.keys import Keys
 from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.store import Filter, Store
+from holdfast.ports.tool import Tool
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
@@ -85,6 +88,10 @@ class SessionManager(SessionService):
         detectors: what content is looked at with; default: `default_detectors()`.
         enclave_llm: the model client of an enclave; sessions are sent there as their
             data policy says.
+        network: the most that the tools of any session may reach; a session's
+            `network_whitelist` narrows it. None: what a session lists is all it may.
+        model_network: the same for the clients that are built for model providers;
+            None does not restrict them.
     """
 
     def __init__(
@@ -98,14 +105,19 @@ class SessionManager(SessionService):
         policy: str | os.PathLike[str] | None = None,
         detectors: Detectors | None = None,
         enclave_llm: ModelClient | None = None,
+        network: NetworkPolicy | None = None,
+        model_network: NetworkPolicy | None = None,
     ) -> None:
         self._default: ModelClient | None = None
+        self._firewall = Firewall()
+        self._model_network = model_network
         self._clients: dict[ModelSettings, ModelClient] = {}
         self._pending_default = llm_client
+        tools = None if tool_executor else self._builtin(unsandboxed)
         super().__init__(
             Surroundings(
                 clock=clock or SystemClock(),
-                registry=tool_executor or ToolRegistry(builtin_tools(unsandboxed=unsandboxed)),
+                registry=tool_executor or ToolRegistry(tools),
                 build_client=self._client_of,
                 kill_leftovers=_kill_leftovers,
                 git_state=capture,
@@ -117,6 +129,7 @@ class SessionManager(SessionService):
                 enclave_client=lambda view: enclave_llm,
             )
         )
+        self.trust.network = network
         self.private = (os.path.realpath(default_installation_key_path()),)
         self._openers: list[Opener] = [_open_memory]
         self._opening: asyncio.Task[None] | None = None
@@ -141,6 +154,8 @@ class SessionManager(SessionService):
         policy: str | os.PathLike[str] | None = None,
         detectors: Detectors | None = None,
         enclave_llm: ModelClient | None = None,
+        network: NetworkPolicy | None = None,
+        model_network: NetworkPolicy | None = None,
     ) -> Self:
         """Open a store file, created if there is none; use with `async with` or `await`.
 
@@ -150,6 +165,7 @@ class SessionManager(SessionService):
             passphrase: encrypts the whole file besides.
             policy: the policy file; default: `$HOLDFAST_POLICY`, `holdfast.toml`
                 beside the store, or in the configuration directory.
+            network, model_network: what tools and model clients may reach.
 
         Raises (when entered):
             WrongKey, KeyMissing, CorruptStore, NewerProgram, StoreReadOnly …
@@ -164,6 +180,8 @@ class SessionManager(SessionService):
             policy=policy,
             detectors=detectors,
             enclave_llm=enclave_llm,
+            network=network,
+            model_network=model_network,
         )
         file = Path(path)
         manager._policy_store = file
@@ -324,8 +342,21 @@ class SessionManager(SessionService):
         client = self._clients.get(settings)
         if client is None:
             check_settings(settings)
-            client = self._clients[settings] = build_client(settings)
+            client = self._clients[settings] = self._build(settings)
         return client
+
+    def _builtin(self, unsandboxed: bool) -> list[Tool]:
+        return builtin_tools(unsandboxed=unsandboxed, firewall=self._firewall)
+
+    def _build(self, settings: ModelSettings) -> ModelClient:
+        if self._model_network is None:
+            return build_client(settings)
+        return build_client(settings, network=self._model_network)
+
+    @property
+    def firewall(self) -> Firewall:
+        """The way out of the sandboxes of the built-in tools, and its log."""
+        return self._firewall
 
     def list_tools(self) -> list[ToolSpec]:
         """All tools this installation offers, sorted by name (seed B12)."""
@@ -385,7 +416,7 @@ def detector_facts() -> str:
 def sandbox_facts() -> dict[str, str]:
     """What runs tools here, for `doctor`."""
     found = detect()
-    return {"kind": found.kind.value, "reason": found.reason}
+    return {"kind": found.kind.value, "reason": found.reason, "network": found.network}
 
 
 async def check_guards() -> list[Probed]:

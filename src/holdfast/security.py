@@ -16,6 +16,7 @@ if _typing.TYPE_CHECKING:
     from holdfast.core.findings import Classification, Evidence, Finding, Signal, TaintMatch, Threat
     from holdfast.core.flows import Flow, Reads, Role, Sink
     from holdfast.core.labels import Integrity, Label, Sensitivity
+    from holdfast.core.network import NetworkPolicy, NetworkRule, Scheme
     from holdfast.core.plans import PlanStep
     from holdfast.core.security import (
         CustomRule,
@@ -55,6 +56,8 @@ _HOME = {
     "InjectionDetector": "ports.detector",
     "Integrity": "core.labels",
     "Label": "core.labels",
+    "NetworkPolicy": "core.network",
+    "NetworkRule": "core.network",
     "NoClassifier": "ports.detector",
     "NoInjectionDetector": "ports.detector",
     "NoTaints": "runtime.detectors",
@@ -64,6 +67,7 @@ _HOME = {
     "RiskReport": "runtime.guarding",
     "Role": "core.flows",
     "RoutingDecision": "core.security",
+    "Scheme": "core.network",
     "Security": "core.security",
     "SecurityConfig": "runtime.securing",
     "Sensitivity": "core.labels",
@@ -96,6 +100,8 @@ __all__ = [
     "InjectionDetector",
     "Integrity",
     "Label",
+    "NetworkPolicy",
+    "NetworkRule",
     "NoClassifier",
     "NoInjectionDetector",
     "NoTaints",
@@ -105,6 +111,7 @@ __all__ = [
     "RiskReport",
     "Role",
     "RoutingDecision",
+    "Scheme",
     "Security",
     "SecurityConfig",
     "Sensitivity",

@@ -85,6 +85,7 @@ __all__ = [
     "LiteralSecret",
     "MalformedRule",
     "MissingExtra",
+    "NetworkBlocked",
     "NeverMatches",
     "NewerProgram",
     "NoModel",
@@ -338,6 +339,21 @@ class PathEscape(Denied):
     """A path leads outside the workspace."""
 
     reason = "path_escape"
+
+
+class NetworkBlocked(Denied):
+    """The network policy does not let a request through.
+
+    Args:
+        verdict: block_domain, block_protocol, block_address, block_method or
+            block_budget.
+    """
+
+    reason = "network_blocked"
+
+    def __init__(self, message: str = "", *, verdict: str = "block_domain") -> None:
+        super().__init__(message)
+        self.verdict = verdict
 
 
 class CapabilityRefused(Denied):

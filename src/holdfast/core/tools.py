@@ -76,6 +76,8 @@ class ToolSpec:
         needs_workspace: refuses to run in a session without a workspace.
         timeout_s: default limit of one call, in seconds.
         flow: what it reads and where it sends; undeclared, the worst is assumed.
+        online: the same in a session whose tools may reach hosts; None means that
+            this makes no difference to it.
     """
 
     name: str
@@ -89,6 +91,7 @@ class ToolSpec:
     needs_workspace: bool = False
     timeout_s: float = 120.0
     flow: Flow = UNDECLARED
+    online: Flow | None = None
 
     @property
     def lane(self) -> Lane:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from holdfast.core.network import NetworkPolicy
 from holdfast.core.plans import PlanStep
 from holdfast.core.tools import Operation, ToolSpec
 
@@ -61,6 +62,7 @@ class ToolContext:
             where no gate was asked, and links inside the workspace are followed.
         escapes: what may be opened outside the workspace.
         private: files of the installation, which are passed over.
+        network: what a command of this session may reach; None for nothing.
     """
 
     session_id: str
@@ -76,6 +78,7 @@ class ToolContext:
     judged: Mapping[str, str] | None = None
     escapes: tuple[Escape, ...] = ()
     private: tuple[str, ...] = ()
+    network: NetworkPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,18 +16,11 @@ from weakref import WeakSet
 from holdfast.core.accounts import Account
 from holdfast.core.authority import NO_AUTHORITY, Authority, HookFinding, ScopedPolicy
 from holdfast.core.errors import HoldfastError, Stale, Unreadable
-from holdfast.core.events import (
-    Answered,
-    EffectStarted,
-    Ended,
-    Event,
-    Granted,
-    Revoked,
-    StateSet,
-)
+from holdfast.core.events import Answered, EffectStarted, Ended, Event, Granted, Revoked, StateSet
 from holdfast.core.grants import Grant, GrantIndex
 from holdfast.core.ids import EffectRef
 from holdfast.core.lifecycle import SessionState
+from holdfast.core.network import NetworkPolicy
 from holdfast.core.rules import Policy
 from holdfast.core.security import Security, stricter
 from holdfast.core.view import SessionView
@@ -48,6 +41,7 @@ class Trust:
     def __init__(self) -> None:
         self.policies: tuple[ScopedPolicy, ...] = ()
         self.security: Security | None = None
+        self.network: NetworkPolicy | None = None  # the most that any session may reach
         self._told: frozenset[str] = frozenset()
         self._listed: frozenset[str] = frozenset()
         self._readers: WeakSet[AuthorityReader] = WeakSet()

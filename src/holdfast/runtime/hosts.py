@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
 
+from holdfast.core.network import read_address
 from holdfast.core.tools import ToolSpec
 from holdfast.ports.tool import Json
 from holdfast.runtime.grounding import leaves
@@ -39,17 +39,10 @@ def _found(spec: ToolSpec, arguments: Mapping[str, Json]) -> Iterator[str]:
 
 
 def host_in(address: str) -> str:
-    """The host of an address, or `?`.
+    """The host of an address as `core.network` reads it, or `?`.
 
     User names, backslashes and signs that are no ASCII make readers disagree about
-    where an address leads.
+    where an address leads; the proxy that commands go through reads it just so.
     """
-    try:
-        parts = urlsplit(address)
-        host = (parts.hostname or "").rstrip(".").casefold()
-        odd = parts.username is not None or parts.password is not None
-    except ValueError:
-        return UNREADABLE
-    if odd or "\\" in address or not host or not host.isascii():
-        return UNREADABLE
-    return host
+    found = read_address(address)
+    return UNREADABLE if found is None else found.host

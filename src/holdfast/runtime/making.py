@@ -11,6 +11,7 @@ from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
 from holdfast.core.labels import Integrity, Label
 from holdfast.core.messages import Message, ToolUse, tool_result
+from holdfast.core.network import NetworkPolicy
 from holdfast.core.routing import Destination
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.model import ModelClient, ModelRequest
@@ -24,6 +25,7 @@ from holdfast.runtime.offer import offered, read_spill
 from holdfast.runtime.paths import escapes, judged
 from holdfast.runtime.perform import ModelCall, Publish, Shows, ToolCall
 from holdfast.runtime.pricing import THINKING_TOKENS, max_output_of
+from holdfast.runtime.reaching import network_of
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.tenure import Tenure
 from holdfast.runtime.veil import LiveOutput
@@ -95,7 +97,12 @@ class Maker:
         crypto = engine.journal.crypto
         assert crypto is not None, "a session with effects has its key"
         host, workspace = engine.host, engine.view.settings.workspace
-        return prepare(use, host.registry, workspace, crypto, host.shell)
+        online = self._network() is not None
+        return prepare(use, host.registry, workspace, crypto, host.shell, online=online)
+
+    def _network(self) -> NetworkPolicy | None:
+        engine = self._engine
+        return network_of(engine.host.trust, engine.view.settings.security)
 
     async def model(self, effect: OpenEffect) -> ModelEnded:
         """Make a model call; returns its report."""
@@ -259,6 +266,7 @@ class Maker:
             # The intent stands for these paths only if they lead where they led then.
             escapes=escapes(prepared.action.paths) if as_judged else (),
             private=engine.host.private,
+            network=self._network(),
         )
 
     def effect_id(self, ref: EffectRef) -> str:

@@ -58,12 +58,15 @@ def prepare(
     workspace: str,
     crypto: Crypto,
     shell: ShellParser = _NO_SHELL,
+    *,
+    online: bool = False,
 ) -> Prepared:
     """Normalise one tool call.
 
     Args:
         workspace: absolute path, or "" for a session without one.
         shell: parses the command lines of tools that run them.
+        online: the session's tools may reach hosts.
     """
     tool = registry.get(use.name)
     if tool is None:
@@ -102,15 +105,15 @@ def prepare(
         command=command,
         subject=_subject(canonical, command),
         preview=_preview(canonical),
-        flow=_flow(spec),
+        flow=_flow(spec, online),
         hosts=hosts_of(spec, arguments, canonical),
     )
     return Prepared(use, action, tool, arguments)
 
 
-def _flow(spec: ToolSpec) -> Flow:
+def _flow(spec: ToolSpec, online: bool) -> Flow:
     """What it declares; a tool that is told hosts sends to them, whatever it says."""
-    flow = spec.flow
+    flow = (spec.online if online else None) or spec.flow
     if spec.host_params and flow.sink is Sink.NONE:
         return replace(flow, sink=Sink.EGRESS)
     return flow

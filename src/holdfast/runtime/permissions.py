@@ -26,6 +26,7 @@ from holdfast.runtime.examining import Examiner, Seen
 from holdfast.runtime.explaining import SegmentFinding, by_segment, word_of
 from holdfast.runtime.host import expect
 from holdfast.runtime.normalise import Prepared, prepare
+from holdfast.runtime.reaching import network_of
 from holdfast.runtime.tainting import Taints
 
 
@@ -235,7 +236,9 @@ class Permissions(Controls):
         loaded = await self._where.backend.load(self._where.row)
         assert loaded.journal.crypto is not None, "a session that can be loaded has its key"
         workspace, crypto = view.settings.workspace, loaded.journal.crypto
-        return prepare(use, self._core.registry, workspace, crypto, self._core.shell)
+        online = network_of(self._core.trust, view.settings.security) is not None
+        registry, shell = self._core.registry, self._core.shell
+        return prepare(use, registry, workspace, crypto, shell, online=online)
 
 
 def _said(verdict: Verdict) -> dict[str, str]:

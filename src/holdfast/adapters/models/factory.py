@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from holdfast.adapters.models.limits import CallLimits
 from holdfast.adapters.models.secrets import resolve_key, validate_reference
 from holdfast.core.errors import InvalidInput, MissingExtra, NotFound
+from holdfast.core.network import NetworkPolicy
 from holdfast.core.settings import ModelSettings
 from holdfast.ports.model import ModelClient
 
@@ -102,6 +103,7 @@ def build_client(
     *,
     environ: Mapping[str, str] | None = None,
     limits: CallLimits | None = None,
+    network: NetworkPolicy | None = None,
 ) -> ModelClient:
     """Build the client of a model.
 
@@ -109,6 +111,7 @@ def build_client(
         settings: which model, and where its key is found.
         environ: the environment; default the process's.
         limits: time limits and retries; default `CallLimits()`.
+        network: what its requests may reach; None for whatever its address leads to.
 
     Raises:
         MissingExtra: the optional part `llm` is not installed.
@@ -121,7 +124,8 @@ def build_client(
         # lazy: the providers' libraries take seconds to import; only who talks to a model pays.
         from holdfast.adapters.models.pydantic_ai import PydanticAIModel
 
-        client = PydanticAIModel(settings, key=key, limits=limits or CallLimits())
+        limits = limits or CallLimits()
+        client = PydanticAIModel(settings, key=key, limits=limits, network=network)
     except ImportError as error:
         if (error.name or "").startswith("holdfast"):
             raise

@@ -20,7 +20,7 @@ from pydantic_ai.exceptions import (
 )
 
 from holdfast.adapters.models.limits import RETRYABLE_STATUSES, retry_after_seconds
-from holdfast.core.errors import ProviderFailed, ProviderTimeout
+from holdfast.core.errors import NetworkBlocked, ProviderFailed, ProviderTimeout
 
 # Only these words of a provider are repeated; any other text of a body is not.
 KNOWN_CODES = frozenset(
@@ -55,6 +55,7 @@ KNOWN_ERRORS = (
     UserError,
     httpx2.HTTPError,
     httpx2.StreamError,
+    NetworkBlocked,
 )
 
 
@@ -98,7 +99,10 @@ def fault_of(error: BaseException, provider: str, now_ms: int) -> Fault:
         provider: the provider's name, for the message.
         now_ms: the wall clock in milliseconds since 1970.
     """
-    sent = not _unsent(error)
+    blocked = _found(error, (NetworkBlocked,))
+    if isinstance(blocked, NetworkBlocked):
+        return Fault(message=f"{provider}: the network policy says {blocked.verdict}")
+    sent = _found(error, _NO_CONNECTION) is None
     match error:
         case ModelHTTPError():
             return _of_status(error, provider, now_ms)
@@ -122,14 +126,17 @@ def fault_of(error: BaseException, provider: str, now_ms: int) -> Fault:
             return Fault(message=f"{provider} cannot be sent this request")
 
 
-def _unsent(error: BaseException) -> bool:
-    """Whether no connection was made: the request cannot have been carried out."""
+def _found(error: BaseException, kinds: tuple[type[BaseException], ...]) -> BaseException | None:
+    """What is of one of these kinds among an error and what led to it, or None.
+
+    One of `_NO_CONNECTION` means that the request cannot have been carried out.
+    """
     found: BaseException | None = error
     for _ in range(_CAUSES_MAX):
-        if found is None or isinstance(found, _NO_CONNECTION):
-            break
+        if found is None or isinstance(found, kinds):
+            return found
         found = found.__cause__ or found.__context__
-    return isinstance(found, _NO_CONNECTION)
+    return None
 
 
 def _of_status(error: ModelHTTPError, provider: str, now_ms: int) -> Fault:

@@ -51,8 +51,10 @@ from holdfast.adapters.models.translate import (
     usage_of,
 )
 from holdfast.adapters.models.zones import zone_of
+from holdfast.adapters.network.transport import GuardedTransport
 from holdfast.core.errors import InvalidInput
 from holdfast.core.labels import Sensitivity
+from holdfast.core.network import NetworkPolicy
 from holdfast.core.quantities import Usage
 from holdfast.core.security import Zone
 from holdfast.core.settings import ModelSettings
@@ -84,6 +86,7 @@ class PydanticAIModel:
         jitter: returns a random number in [0, 1) for each wait.
         prompt_cache: ask Anthropic to cache the prompt; default only at its own
             address, because compatible servers may refuse the field.
+        network: what its requests may reach; None for whatever its address leads to.
 
     Raises:
         InvalidInput: the key has signs that no header can carry.
@@ -98,6 +101,7 @@ class PydanticAIModel:
         clock: Clock | None = None,
         jitter: Callable[[], float] = _random_fraction,
         prompt_cache: bool | None = None,
+        network: NetworkPolicy | None = None,
     ) -> None:
         if not _KEY.fullmatch(key):
             raise InvalidInput(f"the key for {settings.provider} has signs no header can carry")
@@ -111,6 +115,7 @@ class PydanticAIModel:
         self._http = httpx2.AsyncClient(
             timeout=httpx2.Timeout(limits.idle_s, connect=limits.connect_s),
             follow_redirects=False,
+            transport=None if network is None else GuardedTransport(network),
         )
         self._wire = _wire_model(settings, key, self._http)
 

@@ -4,8 +4,10 @@ Rules
 - The workspace is the only place outside the sandbox that can be written to.
 - System directories are readable; of the host's configuration only what
   programs need to start; no home directory, no other session's files.
-- There is no network, and nothing of the runtime's environment is inherited
-  but a few harmless settings.
+- There is no network. Under bubblewrap a command may be `gated`: it then waits, with
+  its standard input, until the runtime listens within its empty network, and is told
+  of the proxy there. Nothing of the runtime's environment is inherited but a few
+  harmless settings.
 - The interpreter that runs Holdfast works inside. Under bubblewrap it is
   read-only even where it lies in the workspace, since it runs again outside;
   Landlock cannot take back a part of what it permits.
@@ -24,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.adapters.sandbox import launcher
+from holdfast.adapters.sandbox.door import DOOR_PORT
 from holdfast.adapters.sandbox.processes import MARKER, marker_value
 from holdfast.adapters.sandbox.status import SandboxKind, SandboxStatus, bubblewrap_flags
 from holdfast.core.errors import InvalidInput
@@ -39,6 +42,9 @@ _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _INHERITED = ("LANG", "LANGUAGE", "TERM", "TZ")
 _TMP = "/tmp"  # noqa: S108 - inside the sandbox, where it is private
 _TMP_BYTES_MAX = 1024**3
+_PROXY = f"http://127.0.0.1:{DOOR_PORT}"
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_LOCAL = "localhost,127.0.0.1,::1"
 _LINKS_MAX = 10
 
 
@@ -76,6 +82,8 @@ class CommandLine:
 
     Start it with `cwd` and exactly `env`, in a new session, from a thread that
     lives as long as the runtime: it dies when the thread that started it ends.
+    One that is `gated` has a stream socket as its standard input: it writes a line
+    there when it stands in its network, and begins once it is sent one.
     """
 
     argv: tuple[str, ...]
@@ -83,6 +91,7 @@ class CommandLine:
     cwd: str
     kind: SandboxKind
     scratch: tuple[str, ...] = field(default=())
+    gated: bool = False
 
     def close(self) -> None:
         """Delete the private directories; harmless when they are gone."""
@@ -100,6 +109,7 @@ class _Plan:
     readable: list[str]
     limits: Limits
     read_only: bool
+    gated: bool
 
 
 def command_line(
@@ -112,6 +122,7 @@ def command_line(
     extra_env: Mapping[str, str] | None = None,
     extra_read: Sequence[str] = (),
     limits: Limits | None = None,
+    gated: bool = False,
 ) -> CommandLine:
     """Return how to run a program in a workspace under the given tier.
 
@@ -124,6 +135,7 @@ def command_line(
         extra_env: variables on top of the allow-list.
         extra_read: further absolute paths it may read.
         limits: resource limits.
+        gated: it is let into a network; only bubblewrap has one of its own.
 
     Raises:
         InvalidInput: the workspace is the root directory, not absolute, or the
@@ -139,6 +151,7 @@ def command_line(
         readable=_readable(extra_read),
         limits=limits or Limits(),
         read_only=read_only,
+        gated=gated and status.kind is SandboxKind.BUBBLEWRAP,
     )
     if status.kind is SandboxKind.BUBBLEWRAP:
         return _in_bubblewrap(plan, status)
@@ -201,11 +214,21 @@ def _in_bubblewrap(plan: _Plan, status: SandboxStatus) -> CommandLine:
             line += [mounts[path], path, path]
     # Else the root itself, which is private memory, would seem to take what is lost later.
     line += ["--remount-ro", "/", "--chdir", plan.workspace, "--as-pid-1", "--"]
-    line += ["/bin/sh", "-c", _with_limits(plan.limits), "sh", *plan.argv]
+    line += ["/bin/sh", "-c", _within(plan), "sh", *plan.argv]
     # The environment is handed down, not listed, since everybody can read a command line.
     # bubblewrap itself thereby carries the marker too and is found as a leftover.
     inside = {**plan.env, "HOME": f"{_TMP}/home", "TMPDIR": _TMP}
-    return CommandLine(argv=tuple(line), env=inside, cwd="/", kind=SandboxKind.BUBBLEWRAP)
+    if plan.gated:
+        inside |= dict.fromkeys(_PROXIES, _PROXY) | {"no_proxy": _LOCAL, "NO_PROXY": _LOCAL}
+    return CommandLine(
+        argv=tuple(line), env=inside, cwd="/", kind=SandboxKind.BUBBLEWRAP, gated=plan.gated
+    )
+
+
+def _within(plan: _Plan) -> str:
+    """Return the shell text that runs its arguments, once it may where that is asked for."""
+    waits = "echo >&0 && read -r _go || exit 126; exec 0</dev/null; " if plan.gated else ""
+    return waits + _with_limits(plan.limits)
 
 
 def _with_limits(limits: Limits) -> str:

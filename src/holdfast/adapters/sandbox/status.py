@@ -24,6 +24,13 @@ class SandboxKind(StrEnum):
     NONE = "none"
 
 
+_NETWORK = {
+    SandboxKind.BUBBLEWRAP: "none but the hosts a session lists, through its proxy",
+    SandboxKind.LANDLOCK: "none; a list of hosts cannot be offered without bubblewrap",
+    SandboxKind.NONE: "not confined",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxStatus:
     """What runs commands here, and why not something better.
@@ -50,6 +57,11 @@ class SandboxStatus:
     def confined(self) -> bool:
         """Whether commands are confined at all."""
         return self.kind is not SandboxKind.NONE
+
+    @property
+    def network(self) -> str:
+        """What becomes of a session's list of hosts under this tier; for a person."""
+        return _NETWORK[self.kind]
 
 
 @functools.lru_cache(maxsize=8)

@@ -7,6 +7,9 @@ Rules
   process it started is gone before the call returns: by process tree, by pid
   namespace and by the marker in their environment.
 - Background processes therefore end with the call.
+- Where the session may reach hosts, the command begins once its way out is open, or
+  not at all; where the tier has no network of its own there is none, and the
+  result's metadata says so.
 """
 
 from __future__ import annotations
@@ -17,15 +20,18 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from holdfast.adapters.network.firewall import Firewall
 from holdfast.adapters.sandbox.command import CommandLine, Limits, command_line
+from holdfast.adapters.sandbox.door import Doors
 from holdfast.adapters.sandbox.processes import marked, send
 from holdfast.adapters.sandbox.status import SandboxKind, SandboxStatus, detect
+from holdfast.adapters.tools.bash_network import WayOut
 from holdfast.adapters.tools.files import encoded, failure, number, schema
 from holdfast.adapters.tools.finish import undisturbed
-from holdfast.adapters.tools.manifests import RUNS_ANYWHERE, RUNS_CONFINED
+from holdfast.adapters.tools.manifests import RUNS_ANYWHERE, RUNS_CONFINED, RUNS_ONLINE
 from holdfast.adapters.tools.output import TOTAL_BYTES_MAX, Pump
 from holdfast.adapters.tools.text import OUTPUT_BYTES_MAX, cut
-from holdfast.core.errors import HoldfastError
+from holdfast.core.errors import HoldfastError, Unavailable
 from holdfast.core.tools import Nature, ToolSpec
 from holdfast.ports.tool import Json, ToolContext, ToolOutcome
 
@@ -48,6 +54,7 @@ class _Run:
     process: asyncio.subprocess.Process
     pump: Pump
     effect_id: str
+    way: WayOut | None = None
 
 
 class BashTool:
@@ -57,6 +64,7 @@ class BashTool:
         status: the tier to use; found out when not given.
         limits: resource limits of each process.
         output_bytes_max: the command is ended when it prints more.
+        firewall: the way out for commands of sessions that may reach hosts.
     """
 
     def __init__(
@@ -65,10 +73,13 @@ class BashTool:
         status: SandboxStatus | None = None,
         limits: Limits | None = None,
         output_bytes_max: int = TOTAL_BYTES_MAX,
+        firewall: Firewall | None = None,
     ) -> None:
         self._status = status
         self._limits = limits
         self._output_bytes_max = output_bytes_max
+        self._firewall = firewall or Firewall()
+        self._doors = Doors()
 
     @property
     def spec(self) -> ToolSpec:
@@ -101,6 +112,7 @@ class BashTool:
                 status,
                 effect_id=context.effect_id,
                 limits=self._limits,
+                gated=context.network is not None,
             )
         except HoldfastError as error:
             return failure(f"Error: {error.message}", reason=error.reason)
@@ -108,6 +120,8 @@ class BashTool:
             return await self._run(line, limit_s, context)
         except OSError as error:
             return failure(f"Error: the command could not be started: {error.strerror}")
+        except Unavailable as error:
+            return failure(f"Error: {error.message}", reason="network_unavailable")
         finally:
             line.close()
 
@@ -115,11 +129,12 @@ class BashTool:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         pump = Pump(reading, context.emit, self._output_bytes_max)
         run: _Run | None = None
+        way = self._way_out(line, context)
         try:
             try:
                 process = await asyncio.create_subprocess_exec(
                     *line.argv,
-                    stdin=asyncio.subprocess.DEVNULL,
+                    stdin=asyncio.subprocess.DEVNULL if way is None else way.stdin.fileno(),
                     stdout=writing,
                     stderr=writing,  # one pipe, so that the order of the two is kept
                     env=dict(line.env),
@@ -128,14 +143,21 @@ class BashTool:
                 )
             finally:
                 os.close(writing)
-            run = _Run(line, process, pump, context.effect_id)
+            run = _Run(line, process, pump, context.effect_id, way)
+            if way is not None:
+                await way.admit()
             ended = await _until_ended(run, limit_s)
         finally:
-            await undisturbed(lambda: _cleared(run, pump, context.effect_id))
+            await undisturbed(lambda: _cleared(run, pump, context.effect_id, way))
         try:
             return await _outcome(run, ended, limit_s, context)
         finally:
             pump.spool.close()
+
+    def _way_out(self, line: CommandLine, context: ToolContext) -> WayOut | None:
+        if not line.gated or context.network is None:
+            return None
+        return WayOut(self._firewall, self._doors, context.network, context.session_id)
 
 
 async def _until_ended(run: _Run, limit_s: float) -> str:
@@ -157,9 +179,11 @@ async def _until_ended(run: _Run, limit_s: float) -> str:
 # --- ending ---------------------------------------------------------------------
 
 
-async def _cleared(run: _Run | None, pump: Pump, effect_id: str) -> None:
+async def _cleared(run: _Run | None, pump: Pump, effect_id: str, way: WayOut | None = None) -> None:
     """End all processes of the call, reap them, take the rest of their output."""
     try:
+        if way is not None:
+            await way.aclose()
         if run is not None and run.process.returncode is None:
             await _asked_to_end(run)
         await _swept(effect_id, run)
@@ -232,15 +256,30 @@ async def _outcome(run: _Run, ended: str, limit_s: float, context: ToolContext) 
         content="\n".join([*parts, *notes]),
         is_error=code != 0,
         exit_code=code,
-        metadata={"sandbox": run.line.kind.value, "ended": ended, "bytes": size},
+        metadata={
+            "sandbox": run.line.kind.value,
+            "ended": ended,
+            "bytes": size,
+            **_network_facts(run, context),
+        },
     )
+
+
+def _network_facts(run: _Run, context: ToolContext) -> dict[str, Json]:
+    if run.way is not None:
+        return {"network": run.way.facts()}
+    if context.network is None:
+        return {}
+    return {"network": SandboxStatus(kind=run.line.kind).network}
 
 
 _SPEC = ToolSpec(
     name="bash",
     flow=RUNS_CONFINED,
+    online=RUNS_ONLINE,
     description=(
-        "Run a bash command in the workspace and return what it prints. It has no network and "
+        "Run a bash command in the workspace and return what it prints. It has no network, "
+        "unless the session lists hosts, which the proxy in its environment leads to, and "
         "can write only to the workspace and a private temporary directory. Every process it "
         "starts ends with the call, background ones too."
     ),
@@ -267,4 +306,4 @@ _SPEC = ToolSpec(
     needs_workspace=True,
     timeout_s=TIMEOUT_MS_MAX / 1000 + 10,
 )
-_UNCONFINED = replace(_SPEC, flow=RUNS_ANYWHERE)
+_UNCONFINED = replace(_SPEC, flow=RUNS_ANYWHERE, online=None)

@@ -2,7 +2,7 @@
 
 A workspace's files may be anybody's, so what is read there is untrusted. What is
 written there stays there: the boundary guard judges the paths, and the sandbox of
-`bash` has no network.
+`bash` has no network, unless the session lists hosts.
 """
 
 from __future__ import annotations
@@ -29,5 +29,8 @@ RUNS_CONFINED = Flow(
     roles=(("command", Role.PAYLOAD), ("timeout_ms", Role.AMOUNT)),
     accepts=Sensitivity.CRITICAL,
 )
+RUNS_ONLINE = Flow(roles=RUNS_CONFINED.roles)
+"""`bash` where the session lists hosts: what it is given may be sent to those, and
+what it prints may be theirs."""
 RUNS_ANYWHERE = Flow(roles=(("timeout_ms", Role.AMOUNT),))
 """`bash` where there is no sandbox: it may send anything to anybody."""

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from holdfast.adapters.network.firewall import Firewall
 from holdfast.adapters.sandbox.status import detect
 from holdfast.adapters.tools.bash import BashTool
 from holdfast.adapters.tools.files import EditTool, LsTool, ReadTool, WriteTool
@@ -114,15 +115,16 @@ class ToolRegistry:
         return found
 
 
-def builtin_tools(*, unsandboxed: bool = False) -> list[Tool]:
+def builtin_tools(*, unsandboxed: bool = False, firewall: Firewall | None = None) -> list[Tool]:
     """Return new instances of the tools every installation has.
 
     Args:
         unsandboxed: bash may run where no sandbox is; whether one is there is found
             out now, since it says where its commands can send.
+        firewall: the way out for commands of sessions that may reach hosts.
     """
     return [
-        BashTool(status=detect() if unsandboxed else None),
+        BashTool(status=detect() if unsandboxed else None, firewall=firewall),
         EditTool(),
         GlobTool(),
         GrepTool(),

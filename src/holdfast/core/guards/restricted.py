@@ -11,6 +11,7 @@ from __future__ import annotations
 from holdfast.core.actions import Action, ActionKind
 from holdfast.core.facts import Facts
 from holdfast.core.fitting import fitting_rule
+from holdfast.core.network import covers
 from holdfast.core.verdicts import ALLOW, Deny, Verdict
 from holdfast.core.view import SessionView
 
@@ -34,4 +35,4 @@ def check(view: SessionView, facts: Facts, action: Action) -> Verdict:
 
 
 def _listed(host: str, hosts: tuple[str, ...]) -> bool:
-    return any(host == one or (one.startswith("*.") and host.endswith(one[1:])) for one in hosts)
+    return any(covers(one, host) for one in hosts)

@@ -1,0 +1,135 @@
+"""The way out of one command: its gate, the socket that listens within, and its proxy.
+
+A command that may reach hosts starts in an empty network and waits there. The runtime
+has a socket opened that listens within that network, serves it, and lets the command
+begin. Nothing of this is inside: no program, no descriptor, no file. When the call
+ends, the proxy is closed and all its connections are cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections import Counter
+
+from holdfast.adapters.network.firewall import Firewall
+from holdfast.adapters.network.proxy import EgressProxy, ProxyEntry
+from holdfast.adapters.sandbox.door import Doors
+from holdfast.core.errors import Unavailable
+from holdfast.core.network import NetworkPolicy
+
+ENTRIES_MAX = 64
+READY_SECONDS = 10.0
+_CREDENTIALS = struct.Struct("iII")
+_SHOWN_CHARS_MAX = 120
+
+
+class WayOut:
+    """Lets one command out.
+
+    Args:
+        firewall: makes the proxy.
+        doors: open sockets within sandboxes.
+        policy: what may be reached; `session_id` on whose account.
+    """
+
+    def __init__(
+        self, firewall: Firewall, doors: Doors, policy: NetworkPolicy, session_id: str
+    ) -> None:
+        self._doors = doors
+        self._entries: list[ProxyEntry] = []
+        self._counts: Counter[str] = Counter()
+        self._sent = self._received = 0
+        self._proxy: EgressProxy = firewall.proxy(session_id, policy, self._told)
+        self._gate, self.stdin = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        # The kernel then says which process wrote, as this process sees it.
+        self._gate.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._gate.setblocking(False)
+
+    async def admit(self) -> None:
+        """Wait until the command stands in its network, open its way out, let it begin.
+
+        Raises:
+            Unavailable: that cannot be done; the command does not begin.
+        """
+        self.stdin.close()
+        pid = await self._waiting()
+        if pid is None:
+            return  # it ended before it began, and its exit code says why
+        listener = await asyncio.to_thread(self._doors.open, pid)
+        try:
+            await self._proxy.start(listener)
+        except BaseException:
+            listener.close()
+            raise
+        with contextlib.suppress(OSError):
+            self._gate.send(b"\n")
+
+    async def _waiting(self) -> int | None:
+        """The process that waits at the gate; None where it has gone."""
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await _readable(self._gate)
+            data, extra, _, _ = self._gate.recvmsg(64, socket.CMSG_SPACE(_CREDENTIALS.size))
+        except TimeoutError:
+            raise Unavailable("the sandbox was not ready in time") from None
+        except OSError:
+            return None
+        for level, kind, body in extra:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and data:
+                pid: int = _CREDENTIALS.unpack(body)[0]
+                return pid or None
+        return None
+
+    async def aclose(self) -> None:
+        """Close the gate, the proxy and all its connections."""
+        self.stdin.close()
+        self._gate.close()
+        await self._proxy.aclose()
+
+    def _told(self, entry: ProxyEntry) -> None:
+        decision = entry.decision
+        self._counts[decision.verdict.value] += 1
+        self._sent += entry.sent
+        self._received += entry.received
+        if len(self._entries) < ENTRIES_MAX:
+            self._entries.append(entry)
+
+    def facts(self) -> dict[str, object]:
+        """What was asked for, for the call's metadata: bounded, and without addresses' paths."""
+        return {
+            "verdicts": dict(self._counts),
+            "bytes_sent": self._sent,
+            "bytes_received": self._received,
+            "requests": [_shown(entry) for entry in self._entries],
+        }
+
+
+def _shown(entry: ProxyEntry) -> dict[str, object]:
+    decision = entry.decision
+    host = decision.host[:_SHOWN_CHARS_MAX]
+    return {
+        "to": f"{host}:{decision.port}" if host else "",
+        "verdict": decision.verdict.value,
+        "rule": decision.rule[:_SHOWN_CHARS_MAX],
+        "detail": decision.detail,
+        "sent": entry.sent,
+        "received": entry.received,
+    }
+
+
+async def _readable(one: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    seen: asyncio.Future[None] = loop.create_future()
+
+    def settle() -> None:
+        if not seen.done():
+            seen.set_result(None)
+
+    loop.add_reader(one, settle)
+    try:
+        await seen
+    finally:
+        loop.remove_reader(one)
