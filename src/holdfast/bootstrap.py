@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from holdfast.adapters.detectors.factory import BUDGET_S, Classifiers, SharedInjectionDetector
+from holdfast.adapters.enclave.factory import build_enclave
+from holdfast.adapters.enclave.machine import detect_machine
 from holdfast.adapters.hooks.command import CommandHook
 from holdfast.adapters.keys.file import FileKeys
 from holdfast.adapters.keys.installation import default_installation_key_path
@@ -46,6 +48,7 @@ from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
 from holdfast.runtime.probing import Probed, ProbeModel, Prober, probe_tools
 from holdfast.runtime.service import SessionService
+from holdfast.runtime.tee import TeeConfig, TeeRuntime
 
 __all__ = [
     "CommandHook",
@@ -60,6 +63,7 @@ __all__ = [
     "default_installation_key_path",
     "parse_model",
     "sandbox_facts",
+    "tee_facts",
     "tool",
 ]
 
@@ -82,6 +86,7 @@ class SessionManager(SessionService):
         detectors: what content is looked at with; default: `default_detectors()`.
         enclave_llm: the model client of an enclave; sessions are sent there as their
             data policy says.
+        tee: the enclave that is reached over an attested channel; excludes `enclave_llm`.
     """
 
     def __init__(
@@ -95,13 +100,20 @@ class SessionManager(SessionService):
         policy: str | os.PathLike[str] | None = None,
         detectors: Detectors | None = None,
         enclave_llm: ModelClient | None = None,
+        tee: TeeConfig | None = None,
     ) -> None:
+        if enclave_llm is not None and tee is not None and tee.enabled:
+            raise InvalidInput("an enclave is given as enclave_llm or as tee, not both")
+        used = clock or SystemClock()
+        self.tee_runtime = enclave = TeeRuntime(
+            tee, detect_machine, lambda config: build_enclave(config, used)
+        )
         self._default: ModelClient | None = None
         self._clients: dict[ModelSettings, ModelClient] = {}
         self._pending_default = llm_client
         super().__init__(
             Surroundings(
-                clock=clock or SystemClock(),
+                clock=used,
                 registry=tool_executor or ToolRegistry(builtin_tools(unsandboxed=unsandboxed)),
                 build_client=self._client_of,
                 kill_leftovers=_kill_leftovers,
@@ -111,7 +123,7 @@ class SessionManager(SessionService):
                 unsandboxed_allowed=unsandboxed,
                 idle_s=idle_s,
                 detectors=default_detectors() if detectors is None else detectors,
-                enclave_client=lambda view: enclave_llm,
+                enclave_client=lambda view: enclave_llm or enclave.client_for(view.session_id),
             )
         )
         self.private = (os.path.realpath(default_installation_key_path()),)
@@ -138,6 +150,7 @@ class SessionManager(SessionService):
         policy: str | os.PathLike[str] | None = None,
         detectors: Detectors | None = None,
         enclave_llm: ModelClient | None = None,
+        tee: TeeConfig | None = None,
     ) -> Self:
         """Open a store file, created if there is none; use with `async with` or `await`.
 
@@ -161,6 +174,7 @@ class SessionManager(SessionService):
             policy=policy,
             detectors=detectors,
             enclave_llm=enclave_llm,
+            tee=tee,
         )
         file = Path(path)
         manager._policy_store = file
@@ -275,6 +289,7 @@ class SessionManager(SessionService):
     async def _open_all(self) -> None:
         try:
             await self._load_policy()
+            await self.init_tee()
             for opener in self._openers[:1]:
                 await opener(self)
             await self._share_limits()
@@ -405,3 +420,9 @@ def _empty_installation(place: Path) -> tuple[Path, str]:
     policy.touch(mode=0o600)
     workspace.mkdir()
     return policy, os.path.realpath(workspace)
+
+
+def tee_facts() -> str:
+    """What this machine is, for `doctor`: seen from inside, not attested."""
+    found = detect_machine()
+    return f"{found.level.value} ({found.reason}); a simulated enclave is only ever simulated"

@@ -21,6 +21,7 @@ from holdfast.cli import (
     budget,
     chatting,
     control,
+    enclave_serve,
     labels,
     policy,
     privacy,
@@ -57,6 +58,7 @@ of_privacy = typer.Typer(no_args_is_help=True, help="What detectors see in a tex
 of_taint = typer.Typer(no_args_is_help=True, help="Values that are followed in a session.")
 of_audit = typer.Typer(no_args_is_help=True, help="Check that nothing was altered.")
 of_keys = typer.Typer(no_args_is_help=True, help="The keys that sessions are encrypted with.")
+of_enclave = typer.Typer(no_args_is_help=True, help="A model behind attested channels.")
 
 
 def _version(wanted: bool) -> None:
@@ -117,6 +119,7 @@ app.add_typer(of_privacy, name="privacy")
 app.add_typer(of_taint, name="taint")
 app.add_typer(of_audit, name="audit")
 app.add_typer(of_keys, name="keys")
+app.add_typer(of_enclave, name="enclave")
 app.command("doctor")(upkeep.doctor)
 app.command("demo")(upkeep.demo)
 of_sessions.command("list")(sessions.list_sessions)
@@ -153,6 +156,7 @@ of_privacy.command("injection")(privacy.injection)
 of_taint.command("list")(labels.list_taints)
 of_audit.command("verify")(upkeep.verify)
 of_keys.command("rotate")(upkeep.rotate)
+of_enclave.command("serve")(enclave_serve.serve)
 
 VALUES = ("--store", "--installation-key", "--policy")
 

@@ -58,11 +58,13 @@ __all__ = [
     "ApprovalStale",
     "ApprovalWithdrawn",
     "ApproverRefused",
+    "AttestationFailed",
     "BlobNotFound",
     "Busy",
     "Cancelled",
     "CapabilityRefused",
     "ChainBroken",
+    "ChannelBroken",
     "CommandMismatch",
     "Conflict",
     "CorruptStore",
@@ -103,6 +105,7 @@ __all__ = [
     "StoreFull",
     "StoreNotRegistered",
     "StoreReadOnly",
+    "TeeUnavailable",
     "TooLarge",
     "Unavailable",
     "UnknownDecision",
@@ -352,3 +355,30 @@ class CapabilityRefused(Denied):
     def __init__(self, message: str = "", *, code: str = "malformed") -> None:
         super().__init__(message)
         self.code = code
+
+
+class TeeUnavailable(Unavailable):
+    """An enclave is wanted and there is none that passed its self-test."""
+
+    reason = "tee_unavailable"
+
+
+class AttestationFailed(Unavailable):
+    """What an enclave says of itself is not accepted."""
+
+    reason = "attestation_failed"
+
+
+class ChannelBroken(Unavailable):
+    """The channel to an enclave ended: what came is not what was to come next.
+
+    Args:
+        problem: hello, offer, key, wrap, closed, truncated, direction, order, oversized,
+            altered or message.
+    """
+
+    reason = "channel_broken"
+
+    def __init__(self, message: str = "", *, problem: str = "closed") -> None:
+        super().__init__(message)
+        self.problem = problem
