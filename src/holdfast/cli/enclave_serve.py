@@ -95,8 +95,7 @@ async def _serve(wanted: ServeConfig, path: Path | None) -> None:
     if path is None:
         await serve_stdio(server)
         return
-    note(f"listening on {path}")
-    await serve_socket(server, path)
+    await serve_socket(server, path, lambda: note(f"listening on {path}"))
 
 
 def _server(wanted: ServeConfig) -> EnclaveServer:

@@ -84,10 +84,12 @@ def test_idle_channels_are_bounded_and_gone_at_the_end() -> None:
             assert [True] * 3 == [line.channel.closed for line in lines[:3]]
             assert not lines[3].channel.closed
             used = await client.take("s5")
+            model = client.model("one")
             await client.close()
             assert not any(byte for line in (*lines, used) for byte in line.channel._keys)
             with pytest.raises(ProviderFailed):
-                await all_of(client.model("one").stream(asked("x")))
+                await all_of(model.stream(asked("x")))
+            assert "echo" == model.model
 
     asyncio.run(work())
 
@@ -99,8 +101,10 @@ def test_hardware_can_be_demanded() -> None:
         async with served(SERVER, AttestationPolicy(measurements=POLICY.measurements)) as client:
             with pytest.raises(AttestationFailed):
                 await client.start()
-            with pytest.raises(ProviderFailed):
-                await all_of(client.model("one").stream(asked("x")))
+            with pytest.raises(TeeUnavailable):
+                client.model("one")
+            with pytest.raises(TeeUnavailable):
+                await client.take("one")
 
     asyncio.run(work())
 
@@ -137,9 +141,9 @@ def test_what_cannot_be_written_is_refused_before_anything_is_sent() -> None:
 
     async def work() -> None:
         async with served(SERVER) as client:
+            await client.start()
+            request = ModelRequest(system="\udc80", messages=())
             with pytest.raises(InvalidInput):
-                await all_of(client.model("one").stream(ModelRequest(system="\udc80", messages=())))
-            with pytest.raises(TeeUnavailable):
-                _ = client.model("one").context_tokens
+                await all_of(client.model("one").stream(request))
 
     asyncio.run(work())

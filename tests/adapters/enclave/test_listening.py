@@ -87,7 +87,7 @@ def test_a_socket_replaces_nothing(tmp_path: Path) -> None:
     path = tmp_path / "there"
     path.write_text("mine")
     with pytest.raises(InvalidInput):
-        asyncio.run(serve_socket(make_server({}, ("evidence",), None), path))
+        asyncio.run(serve_socket(make_server({}, ("evidence",), None), path, bool))
     assert "mine" == path.read_text()
     with pytest.raises(TeeUnavailable):
-        asyncio.run(serve_socket(make_server({}, ("e",), None), tmp_path / "no" / "socket"))
+        asyncio.run(serve_socket(make_server({}, ("e",), None), tmp_path / "no" / "socket", bool))

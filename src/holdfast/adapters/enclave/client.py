@@ -204,7 +204,11 @@ class EnclaveClient:
         line.cut()
 
     def model(self, session_id: str) -> ModelClient:
-        """The client of the model inside, for one session."""
+        """The client of the model inside, for one session.
+
+        Raises:
+            TeeUnavailable: the enclave was not started, or is closed.
+        """
         return EnclaveModel(self, session_id)
 
     async def close(self) -> None:
@@ -228,24 +232,26 @@ class EnclaveModel:
     def __init__(self, enclave: EnclaveClient, session_id: str) -> None:
         self._enclave = enclave
         self._session_id = session_id
+        self._facts = enclave.facts  # kept: it is named after the enclave has gone, too
+        self._simulated = enclave.simulated
 
     @property
     def model(self) -> str:
         """The model's name, as the enclave says."""
-        return self._enclave.facts.model
+        return self._facts.model
 
     @property
     def provider(self) -> str:
         """The provider's name; of a simulated enclave it says so."""
-        return self._named(self._enclave.facts.provider)
+        return self._named(self._facts.provider)
 
     @property
     def context_tokens(self) -> int:
         """Size of the model's context window in tokens."""
-        return self._enclave.facts.context_tokens
+        return self._facts.context_tokens
 
     def _named(self, provider: str) -> str:
-        return f"{SIMULATED}: {provider}" if self._enclave.simulated else provider
+        return f"{SIMULATED}: {provider}" if self._simulated else provider
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
         """Make one call in the enclave; see the port."""

@@ -14,9 +14,10 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from holdfast.adapters.enclave.lines import BUFFER_BYTES
 from holdfast.adapters.enclave.secretpage import SecretPage
@@ -125,14 +126,19 @@ def read_evidence(printed: bytes) -> Evidence:
         raise TeeUnavailable("the command for evidence printed none") from None
 
 
+def _copy_of(fd: int, mode: str) -> IO[bytes]:
+    return os.fdopen(os.dup(fd), mode, buffering=0)
+
+
 async def serve_stdio(server: EnclaveServer) -> None:
     """Serve one connection on standard input and output."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=BUFFER_BYTES)
     protocol = asyncio.StreamReaderProtocol(reader)
-    await loop.connect_read_pipe(lambda: protocol, sys.stdin.buffer)
+    await loop.connect_read_pipe(lambda: protocol, _copy_of(sys.stdin.fileno(), "rb"))
     transport, flow = await loop.connect_write_pipe(
-        lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), sys.stdout.buffer
+        lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()),
+        _copy_of(sys.stdout.fileno(), "wb"),
     )
     await server.serve(reader, asyncio.StreamWriter(transport, flow, reader, loop))
 
@@ -142,8 +148,11 @@ def _check_free(path: Path) -> None:
         raise InvalidInput(f"there is something at {path} already")
 
 
-async def serve_socket(server: EnclaveServer, path: Path) -> None:
+async def serve_socket(server: EnclaveServer, path: Path, ready: Callable[[], None]) -> None:
     """Serve connections on a unix socket that only this user can reach, until told to end.
+
+    Args:
+        ready: called once it listens.
 
     Raises:
         InvalidInput: there is something at that path.
@@ -162,6 +171,7 @@ async def serve_socket(server: EnclaveServer, path: Path) -> None:
     finally:
         os.umask(before)
     try:
+        ready()
         await over.wait()
     finally:
         listening.close()
