@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import statistics
+import tempfile
 import time
 from pathlib import Path
 
@@ -125,10 +126,11 @@ def test_two_starts_share_no_key() -> None:
     asyncio.run(work())
 
 
-def test_without_a_sandbox_there_is_none() -> None:
+def test_without_a_sandbox_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It fails closed, and leaves nothing behind."""
 
     async def work() -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         none = SandboxStatus(kind=SandboxKind.NONE, reason="switched off")
         with pytest.raises(TeeUnavailable, match="needs a sandbox"):
             await SimulatedEnclave(EnclaveProgram(), CLOCK, sandbox=none).start()
@@ -144,6 +146,7 @@ def test_without_a_sandbox_there_is_none() -> None:
             ).start()
 
     asyncio.run(work())
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_built_inside_does_not_start() -> None:

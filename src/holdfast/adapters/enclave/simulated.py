@@ -113,7 +113,11 @@ class SimulatedEnclave:
     def _begin(self, seed: bytearray) -> _Running:
         sandbox = self._sandbox or detect()
         directory = tempfile.mkdtemp(prefix="holdfast-enclave-")
-        line = _confined(self._program, sandbox, directory, self._memory_mb)
+        try:
+            line = _confined(self._program, sandbox, directory, self._memory_mb)
+        except BaseException:
+            os.rmdir(directory)
+            raise
         return _Running(line, seed + self._program.to_json(), directory)
 
     def model(self, session_id: str) -> ModelClient:
