@@ -16,6 +16,8 @@ from typing import Self
 
 from holdfast.adapters.attestation.hardware import HardwareVerifier
 from holdfast.adapters.detectors.factory import BUDGET_S, Classifiers, SharedInjectionDetector
+from holdfast.adapters.enclave.factory import build_enclave
+from holdfast.adapters.enclave.machine import detect_machine
 from holdfast.adapters.hooks.command import CommandHook
 from holdfast.adapters.keys.file import FileKeys
 from holdfast.adapters.keys.installation import default_installation_key_path
@@ -51,6 +53,7 @@ from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
 from holdfast.runtime.probing import Probed, ProbeModel, Prober, probe_tools
 from holdfast.runtime.service import SessionService
+from holdfast.runtime.tee import TeeConfig, TeeRuntime
 
 __all__ = [
     "CommandHook",
@@ -66,6 +69,7 @@ __all__ = [
     "hardware_verifier",
     "parse_model",
     "sandbox_facts",
+    "tee_facts",
     "tool",
 ]
 
@@ -92,6 +96,7 @@ class SessionManager(SessionService):
             `network_whitelist` narrows it. None: what a session lists is all it may.
         model_network: the same for the clients that are built for model providers;
             None does not restrict them.
+        tee: the enclave that is reached over an attested channel; excludes `enclave_llm`.
     """
 
     def __init__(
@@ -107,7 +112,14 @@ class SessionManager(SessionService):
         enclave_llm: ModelClient | None = None,
         network: NetworkPolicy | None = None,
         model_network: NetworkPolicy | None = None,
+        tee: TeeConfig | None = None,
     ) -> None:
+        if enclave_llm is not None and tee is not None and tee.enabled:
+            raise InvalidInput("an enclave is given as enclave_llm or as tee, not both")
+        used = clock or SystemClock()
+        self.tee_runtime = enclave = TeeRuntime(
+            tee, detect_machine, lambda config: build_enclave(config, used)
+        )
         self._default: ModelClient | None = None
         self._firewall = Firewall()
         self._model_network = model_network
@@ -116,7 +128,7 @@ class SessionManager(SessionService):
         tools = None if tool_executor else self._builtin(unsandboxed)
         super().__init__(
             Surroundings(
-                clock=clock or SystemClock(),
+                clock=used,
                 registry=tool_executor or ToolRegistry(tools),
                 build_client=self._client_of,
                 kill_leftovers=_kill_leftovers,
@@ -126,7 +138,7 @@ class SessionManager(SessionService):
                 unsandboxed_allowed=unsandboxed,
                 idle_s=idle_s,
                 detectors=default_detectors() if detectors is None else detectors,
-                enclave_client=lambda view: enclave_llm,
+                enclave_client=lambda view: enclave_llm or enclave.client_for(view.session_id),
             )
         )
         self.trust.network = network
@@ -156,6 +168,7 @@ class SessionManager(SessionService):
         enclave_llm: ModelClient | None = None,
         network: NetworkPolicy | None = None,
         model_network: NetworkPolicy | None = None,
+        tee: TeeConfig | None = None,
     ) -> Self:
         """Open a store file, created if there is none; use with `async with` or `await`.
 
@@ -182,6 +195,7 @@ class SessionManager(SessionService):
             enclave_llm=enclave_llm,
             network=network,
             model_network=model_network,
+            tee=tee,
         )
         file = Path(path)
         manager._policy_store = file
@@ -296,6 +310,7 @@ class SessionManager(SessionService):
     async def _open_all(self) -> None:
         try:
             await self._load_policy()
+            await self.init_tee()
             for opener in self._openers[:1]:
                 await opener(self)
             await self._share_limits()
@@ -444,3 +459,9 @@ def _empty_installation(place: Path) -> tuple[Path, str]:
 def hardware_verifier() -> AttestationVerifier:
     """The verifier of what hardware says of an enclave: SEV-SNP, Nitro, TDX, SGX."""
     return HardwareVerifier()
+
+
+def tee_facts() -> str:
+    """What this machine is, for `doctor`: seen from inside, not attested."""
+    found = detect_machine()
+    return f"{found.level.value} ({found.reason}); a simulated enclave is only ever simulated"

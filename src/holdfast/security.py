@@ -39,6 +39,7 @@ if _typing.TYPE_CHECKING:
     from holdfast.runtime.detectors import Detectors, NoTaints
     from holdfast.runtime.guarding import RiskReport, Trifecta
     from holdfast.runtime.securing import Features, SecurityConfig
+    from holdfast.runtime.tee import TeeAttestation, TeeConfig
 
 _HOME = {
     "Classification": "core.findings",
@@ -77,6 +78,8 @@ _HOME = {
     "Taint": "ports.taints",
     "TaintMatch": "core.findings",
     "TaintMatcher": "ports.taints",
+    "TeeAttestation": "runtime.tee",
+    "TeeConfig": "runtime.tee",
     "Threat": "core.findings",
     "Trifecta": "runtime.guarding",
     "Zone": "core.security",
@@ -121,6 +124,8 @@ __all__ = [
     "Taint",
     "TaintMatch",
     "TaintMatcher",
+    "TeeAttestation",
+    "TeeConfig",
     "Threat",
     "Trifecta",
     "Zone",

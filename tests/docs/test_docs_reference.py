@@ -51,6 +51,8 @@ def default_of(field: dataclasses.Field[object]) -> str:
         security.SecurityConfig,
         security.Features,
         security.DataPolicy,
+        security.TeeConfig,
+        security.TeeAttestation,
     ],
 )
 def test_settings_are_listed_with_their_defaults(kind: type) -> None:

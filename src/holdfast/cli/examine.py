@@ -17,7 +17,7 @@ import holdfast
 from holdfast.adapters.keys.installation import default_installation_key_path
 from holdfast.adapters.models.factory import KNOWN_PROVIDERS
 from holdfast.adapters.models.secrets import default_variable
-from holdfast.bootstrap import detector_facts, sandbox_facts
+from holdfast.bootstrap import detector_facts, sandbox_facts, tee_facts
 from holdfast.cli.output import Cell
 from holdfast.cli.world import Options, make_client
 from holdfast.core.errors import HoldfastError, Unavailable
@@ -149,6 +149,7 @@ def _mode_of(path: Path) -> str:
 def _sandbox(found: Findings) -> None:
     facts = sandbox_facts()
     found.fact("sandbox", f"{facts['kind']} ({facts['reason']})")
+    found.fact("enclave", tee_facts())
     if facts["kind"] == "none":
         found.complain(
             f"no sandbox: bash is refused unless --unsandboxed is given ({facts['reason']})"

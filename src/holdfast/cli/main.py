@@ -22,6 +22,7 @@ from holdfast.cli import (
     chatting,
     control,
     enclave,
+    enclave_serve,
     labels,
     policy,
     privacy,
@@ -57,7 +58,9 @@ of_policy = typer.Typer(no_args_is_help=True, help="Check, explain and test the 
 of_privacy = typer.Typer(no_args_is_help=True, help="What detectors see in a text or a file.")
 of_taint = typer.Typer(no_args_is_help=True, help="Values that are followed in a session.")
 of_audit = typer.Typer(no_args_is_help=True, help="Check that nothing was altered.")
-of_enclave = typer.Typer(no_args_is_help=True, help="What enclaves are, and proof of it.")
+of_enclave = typer.Typer(
+    no_args_is_help=True, help="Enclaves: proof of what they are, and a model in one."
+)
 of_keys = typer.Typer(no_args_is_help=True, help="The keys that sessions are encrypted with.")
 
 
@@ -157,6 +160,7 @@ of_taint.command("list")(labels.list_taints)
 of_audit.command("verify")(upkeep.verify)
 of_enclave.command("verify")(enclave.verify)
 of_keys.command("rotate")(upkeep.rotate)
+of_enclave.command("serve")(enclave_serve.serve)
 
 VALUES = ("--store", "--installation-key", "--policy")
 

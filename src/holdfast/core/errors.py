@@ -64,6 +64,7 @@ __all__ = [
     "Cancelled",
     "CapabilityRefused",
     "ChainBroken",
+    "ChannelBroken",
     "CommandMismatch",
     "Conflict",
     "CorruptStore",
@@ -105,6 +106,7 @@ __all__ = [
     "StoreFull",
     "StoreNotRegistered",
     "StoreReadOnly",
+    "TeeUnavailable",
     "TooLarge",
     "Unavailable",
     "UnknownDecision",
@@ -384,3 +386,24 @@ class AttestationFailed(Unavailable):
     def __init__(self, message: str = "", *, code: str = "malformed") -> None:
         super().__init__(message)
         self.code = code
+
+
+class TeeUnavailable(Unavailable):
+    """An enclave is wanted and there is none that passed its self-test."""
+
+    reason = "tee_unavailable"
+
+
+class ChannelBroken(Unavailable):
+    """The channel to an enclave ended: what came is not what was to come next.
+
+    Args:
+        problem: hello, offer, key, wrap, closed, truncated, direction, order, oversized,
+            altered or message.
+    """
+
+    reason = "channel_broken"
+
+    def __init__(self, message: str = "", *, problem: str = "closed") -> None:
+        super().__init__(message)
+        self.problem = problem

@@ -106,6 +106,10 @@ class Guarding(Controls):
         """The most restrictive label of all that the session has seen."""
         return (await self.view()).label
 
+    async def uses_tee(self) -> bool:
+        """Whether a call of the session was made in an enclave; it stays so (seed A3)."""
+        return (await self.view()).tee_active
+
     async def relabel(
         self,
         *,

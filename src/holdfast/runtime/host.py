@@ -51,6 +51,7 @@ class Host:
         trust: what the sessions of the installation's manager share.
         detectors: what content is looked at with.
         enclave_for: the client of a session's enclave, or None.
+        enclave_wanted: whether an enclave is configured, there or not.
     """
 
     store: Store
@@ -69,6 +70,7 @@ class Host:
     trust: Trust = field(default_factory=Trust)
     detectors: Detectors = field(default_factory=Detectors)
     enclave_for: Callable[[SessionView], ModelClient | None] = no_enclave
+    enclave_wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,13 +181,16 @@ def model_action(
     )
 
 
-def destination_of(client: ModelClient, *, enclave: ModelClient | None = None) -> Destination:
+def destination_of(
+    client: ModelClient, *, enclave: ModelClient | None = None, wanted: bool = False
+) -> Destination:
     """Where a client's model runs; one that does not say so counts as public.
 
     Args:
         enclave: the client of the enclave, where one is configured.
+        wanted: an enclave is configured, there or not.
     """
-    there = enclave is not None
+    there, wanted = enclave is not None, wanted or enclave is not None
     if is_zoned(client):
-        return Destination(zone=client.zone, sees=client.sees, enclave=there, enclave_ready=there)
-    return Destination(zone=Zone.PUBLIC, enclave=there, enclave_ready=there)
+        return Destination(zone=client.zone, sees=client.sees, enclave=wanted, enclave_ready=there)
+    return Destination(zone=Zone.PUBLIC, enclave=wanted, enclave_ready=there)

@@ -27,10 +27,11 @@ from holdfast.runtime.seeds import to_serializable, to_session_data
 from holdfast.runtime.seedserial import SerializableSession
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.takeover import ImportedSession
+from holdfast.runtime.teeservice import TeeService
 
 
 class SessionService(
-    AllowanceService, PermissionService, ApprovalService, Children, Installed, Endings
+    AllowanceService, PermissionService, ApprovalService, Children, Installed, Endings, TeeService
 ):
     """Sessions by id, as the seeds spell it; each method is one of `Session`'s."""
 

@@ -120,7 +120,9 @@ class Workers:
         if client is None:
             return model_action("", known=False)
         cost = self._pricing.next_call(client, view, self._engine.bodies.prompt)
-        to = destination_of(client, enclave=self._engine.host.enclave_for(view))
+        host = self._engine.host
+        enclave = host.enclave_for(view)
+        to = destination_of(client, enclave=enclave, wanted=host.enclave_wanted)
         return model_action(client.model, known=True, cost=cost, to=to)
 
     # --- reconciling ---------------------------------------------------------------
