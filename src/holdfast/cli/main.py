@@ -18,6 +18,7 @@ import holdfast
 from holdfast.cli import (
     allowances,
     approvals,
+    auditing,
     budget,
     chatting,
     control,
@@ -157,8 +158,11 @@ of_privacy.command("classify")(privacy.classify)
 of_privacy.command("scan")(privacy.scan)
 of_privacy.command("injection")(privacy.injection)
 of_taint.command("list")(labels.list_taints)
-of_audit.command("verify")(upkeep.verify)
 of_enclave.command("verify")(enclave.verify)
+of_audit.command("verify")(auditing.verify)
+of_audit.command("checkpoint")(auditing.checkpoint)
+of_audit.command("export")(auditing.export)
+of_audit.command("key")(auditing.key)
 of_keys.command("rotate")(upkeep.rotate)
 of_enclave.command("serve")(enclave_serve.serve)
 

@@ -1,19 +1,15 @@
-"""`holdfast audit verify`, `keys rotate`, `doctor`, `demo`."""
+"""`holdfast keys rotate`, `doctor`, `demo`."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from holdfast.cli.exits import Quit
-from holdfast.cli.output import facts, note, print_json, print_line, table, warn_heading
+from holdfast.cli.output import facts, note, print_json, table, warn_heading
 from holdfast.cli.world import Options, opened, options_of
-from holdfast.core.errors import Damaged
-
-if TYPE_CHECKING:
-    from holdfast.runtime.audit import AuditReport
 
 
 def rotate(context: typer.Context) -> None:
@@ -105,40 +101,3 @@ def demo(
     from holdfast.cli.demo import show_demo
 
     raise Quit(show_demo(as_json=options_of(context).json, keep=keep))
-
-
-def verify(
-    context: typer.Context,
-    session: Annotated[str | None, typer.Argument(help="Only this session (default: all).")] = None,
-) -> None:
-    """Check every event's place, hash and signature, and what is derived from them."""
-    # lazy: help does not need an event loop.
-    import asyncio
-
-    raise Quit(asyncio.run(_verify(options_of(context), session)))
-
-
-async def _verify(options: Options, session: str | None) -> int:
-    # lazy: the audit loads the runtime.
-    from holdfast.runtime.audit import verify_store
-
-    async with opened(options) as manager:
-        report = await verify_store(manager, session)
-    if options.json:
-        print_json({"ok": report.ok, **asdict(report)})
-    else:
-        _print_report(report)
-    return 0 if report.ok else Damaged.exit_code
-
-
-def _print_report(report: AuditReport) -> None:
-    for found in report.findings:
-        word = "note" if found.severity == "note" else warn_heading("FINDING")
-        place = f" event {found.version}" if found.version else ""
-        print_line(f"{found.session}{place}: {found.kind.value}: {found.text}", mark=word)
-    for page in report.pages:
-        print_line(page, mark=warn_heading("DATABASE"))
-    wiped = f", {report.wiped} of them wiped" if report.wiped else ""
-    verdict = "all as it was written" if report.ok else warn_heading("NOT as it was written")
-    print_line(f"{report.sessions} sessions{wiped}, {report.events} events:", end=f" {verdict}\n")
-    note(report.limits)

@@ -27,6 +27,8 @@ __all__ = [
     "AuditReport",
     "Finding",
     "Kind",
+    "all_streams",
+    "find_stream",
     "rotate_keys",
     "verify_session",
     "verify_store",
@@ -99,7 +101,7 @@ async def verify_store(core: Core, session_id: str | None = None) -> AuditReport
     await core.ready()
     tally = _Tally()
     if session_id is not None:
-        backend, row = await _find(core, session_id)
+        backend, row = await find_stream(core, session_id)
         ledger = Ledger()
         tally.add(await _walked(backend, row, ledger))
         tally.findings += await compare_uses(backend, ledger)
@@ -140,7 +142,7 @@ class _Tally:
 
 async def _verify_backend(backend: Backend, tally: _Tally) -> None:
     ledger = Ledger()
-    known = {tally.add(await _walked(backend, row, ledger)) async for row in _all(backend)}
+    known = {tally.add(await _walked(backend, row, ledger)) async for row in all_streams(backend)}
     feed, unlisted = await _check_feed(backend, known)
     tally.findings += feed
     for stream in sorted(unlisted):
@@ -170,7 +172,12 @@ def _of_stream(stream: int, kind: Kind, text: str, *, note: bool = False) -> Fin
     )
 
 
-async def _find(core: Core, session_id: str) -> tuple[Backend, StreamRow]:
+async def find_stream(core: Core, session_id: str) -> tuple[Backend, StreamRow]:
+    """Find a session by its id, or by "stream-<16 hex>" once it has none.
+
+    Raises:
+        SessionNotFound: there is no such session.
+    """
     try:
         where = await core.locate(session_id)
     except SessionNotFound:
@@ -185,7 +192,7 @@ async def _find(core: Core, session_id: str) -> tuple[Backend, StreamRow]:
     return where.backend, where.row
 
 
-async def _all(backend: Backend) -> AsyncIterator[StreamRow]:
+async def all_streams(backend: Backend) -> AsyncIterator[StreamRow]:
     """Every session of a store: all tenants, wiped and destroyed ones too."""
     cursor = ""
     while True:

@@ -70,6 +70,7 @@ class Kind(StrEnum):
     FEED = "feed"
     STREAM = "stream"
     UNPROVED = "unproved"
+    CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,195 @@
+"""Checkpoints in a directory: made, read back, raced for, killed in between, compared."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from holdfast.core.checkpoints import Checkpoint
+from holdfast.core.errors import ChainBroken, HoldfastError, InvalidInput
+from holdfast.runtime.checkpoints_dir import (
+    check_outside,
+    compare_checkpoints,
+    leaves_of,
+    make_checkpoint,
+    read_chain,
+)
+from moving_kit import World
+
+
+def test_each_checkpoint_signs_the_one_before_and_what_changed(tmp_path: Path) -> None:
+    """Only changed sessions are in it; without a change none is made; a wipe is a change."""
+
+    async def main() -> None:
+        where = tmp_path / "out"
+        async with World().manager() as manager:
+            backend = manager.distinct_backends()[0][1]
+            public = backend.keys.audit_public_key
+            assert [] == read_chain(where, public)
+            assert None is await make_checkpoint(backend, where)
+            one = await manager.create_session("one")
+            await manager.create_session("two")
+            first = await make_checkpoint(backend, where)
+            assert first is not None and 2 == first.leaves
+            assert None is await make_checkpoint(backend, where)
+            await one.add_message("hello")
+            second = await make_checkpoint(backend, where)
+            assert second is not None and 1 == second.leaves
+            row = await backend.store.stream_row(one.where.stream)
+            assert row is not None
+            leaf = leaves_of(where, second)[0]
+            assert (row.stream, row.version, row.head) == (leaf.stream, leaf.version, leaf.head)
+            await manager.terminate_session("two")
+            third = await make_checkpoint(backend, where)
+            assert third is not None and 1 == third.leaves
+            chain = read_chain(where, public)
+            assert [first, second, third] == [signed.checkpoint for signed in chain]
+            assert chain[1].checkpoint.previous == chain[0].hash
+            assert [] == await compare_checkpoints(backend, where)
+
+    asyncio.run(main())
+
+
+def test_the_directory_must_be_elsewhere(tmp_path: Path) -> None:
+    """The store's own directory is refused, also through a link."""
+    store = tmp_path / "data" / "sessions.db"
+    store.parent.mkdir()
+    (tmp_path / "link").symlink_to(store.parent)
+    for bad in (store.parent, store.parent / "a" / "b", tmp_path / "link" / "a"):
+        with pytest.raises(InvalidInput):
+            check_outside(bad, store)
+    check_outside(tmp_path / "out", store)
+
+
+def test_two_signers_never_fork(tmp_path: Path) -> None:
+    """Each number is signed once, and everything is covered."""
+
+    async def main() -> None:
+        world, where = World(), tmp_path / "out"
+        async with world.manager() as leader, world.manager() as other:
+            signers = [one.distinct_backends()[0][1] for one in (leader, other)]
+            made: list[Checkpoint | None] = []
+            for number in range(20):
+                await leader.create_session(f"s{number}")
+                made += await asyncio.gather(*(make_checkpoint(one, where) for one in signers))
+            chain = read_chain(where, signers[0].keys.audit_public_key)
+            told = [one.number for one in made if one is not None]
+            assert sorted(told) == list(range(1, len(chain) + 1))
+            assert 20 == sum(signed.checkpoint.leaves for signed in chain)
+            assert [] == await compare_checkpoints(signers[0], where)
+
+    asyncio.run(main())
+
+
+def test_a_number_that_another_took_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who loses the race for a name reads on, and finds nothing left to sign."""
+
+    async def main() -> None:
+        where, link = tmp_path / "out", os.link
+        async with World().manager() as manager:
+            backend = manager.distinct_backends()[0][1]
+            await manager.create_session("one")
+
+            def overtaken(fresh: Path, name: Path) -> None:
+                if name.name.endswith(".checkpoint"):
+                    link(fresh, name)
+                link(fresh, name)
+
+            monkeypatch.setattr(os, "link", overtaken)
+            assert None is await make_checkpoint(backend, where)
+            monkeypatch.undo()
+            assert 1 == len(read_chain(where, backend.keys.audit_public_key))
+
+    asyncio.run(main())
+
+
+def test_a_crash_at_any_step_loses_and_forks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped at the first, second, … file operation, the next attempt makes one good chain."""
+
+    class Stopped(BaseException):
+        pass
+
+    async def attempt(where: Path, stop_at: int) -> bool:
+        """Make one checkpoint, stopped at an operation; True if it came to an end."""
+        calls = 0
+
+        def counted(real: object) -> object:
+            def call(*args: object) -> object:
+                nonlocal calls
+                calls += 1
+                if calls == stop_at:
+                    raise Stopped
+                assert callable(real)
+                return real(*args)
+
+            return call
+
+        async with World().manager() as manager:
+            backend = manager.distinct_backends()[0][1]
+            await manager.create_session("one")
+            with monkeypatch.context() as patched:
+                for name in ("link", "fsync"):
+                    patched.setattr(os, name, counted(getattr(os, name)))
+                try:
+                    await make_checkpoint(backend, where)
+                    ended = True
+                except Stopped:
+                    ended = False
+            await manager.create_session("two")
+            await make_checkpoint(backend, where)
+            chain = read_chain(where, backend.keys.audit_public_key)
+            streams = {leaf.stream for s in chain for leaf in leaves_of(where, s.checkpoint)}
+            assert 2 == len(streams) and [] == await compare_checkpoints(backend, where)
+        return ended
+
+    async def main() -> None:
+        stopped = 0
+        for stop_at in range(1, 50):
+            if await attempt(tmp_path / str(stop_at), stop_at):
+                break
+            stopped += 1
+        assert 5 <= stopped < 49
+
+    asyncio.run(main())
+
+
+def test_whatever_is_altered_in_the_directory_is_refused(tmp_path: Path) -> None:
+    """Each flipped byte, each missing file, another key, another installation."""
+
+    async def main() -> None:
+        where = tmp_path / "out"
+        async with World().manager() as manager:
+            backend = manager.distinct_backends()[0][1]
+            for name in ("one", "two", "three"):
+                await manager.create_session(name)
+                await make_checkpoint(backend, where)
+            assert 6 == len(list(where.iterdir()))
+            for path in sorted(where.iterdir()):
+                whole = path.read_bytes()
+                for place in range(0, len(whole), 7):
+                    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+                    with pytest.raises(ChainBroken):
+                        await compare_checkpoints(backend, where)
+                path.unlink()
+                if path.name != "000000000003.checkpoint":
+                    with pytest.raises(ChainBroken):
+                        await compare_checkpoints(backend, where)
+                path.write_bytes(whole)
+            assert [] == await compare_checkpoints(backend, where)
+        async with World().manager() as stranger:
+            other = stranger.distinct_backends()[0][1]
+            await stranger.create_session("one")
+            for act in (make_checkpoint, compare_checkpoints):
+                with pytest.raises(HoldfastError):
+                    await act(other, where)
+            with pytest.raises(ChainBroken):
+                await compare_checkpoints(other, tmp_path / "none")
+
+    asyncio.run(main())
