@@ -7,11 +7,13 @@ from clihelp import Place
 
 from holdfast.cli import examine
 
+FACTS = {"kind": "bubblewrap", "reason": "works", "network": "none"}
+
 
 def test_a_good_installation(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Facts for everything, no complaint, and no key's value."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
-    monkeypatch.setattr(examine, "sandbox_facts", lambda: {"kind": "bubblewrap", "reason": "works"})
+    monkeypatch.setattr(examine, "sandbox_facts", lambda: FACTS)
     place.say("one")
     ran = place.cli("doctor")
     assert (0, True, False) == (ran.code, "nothing to complain about" in ran.out, "sk-" in ran.out)
@@ -50,7 +52,9 @@ def test_a_missing_key_has_its_code(place: Place) -> None:
 
 def test_no_sandbox_is_complained_about(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """bash would be refused."""
-    monkeypatch.setattr(examine, "sandbox_facts", lambda: {"kind": "none", "reason": "too old"})
+    monkeypatch.setattr(
+        examine, "sandbox_facts", lambda: {**FACTS, "kind": "none", "reason": "too old"}
+    )
     assert "no sandbox: bash is refused" in place.cli("doctor").out
 
 

@@ -46,6 +46,9 @@ CODES = {
     "StoreNotRegistered": ("store_not_registered", 503, 8),
     "ProviderFailed": ("provider_failed", 502, 9),
     "ProviderTimeout": ("provider_timeout", 504, 9),
+    "AttestationFailed": ("attestation_failed", 503, 8),
+    "TeeUnavailable": ("tee_unavailable", 503, 8),
+    "ChannelBroken": ("channel_broken", 503, 8),
 }
 
 

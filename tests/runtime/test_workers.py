@@ -357,7 +357,7 @@ def test_a_tool_is_not_asked_before_a_former_holder_had_its_time() -> None:
     async def work() -> None:
         async with one_session(ScriptedModel([])) as session:
             await session.pause()
-            engine = session._core.live(session.where.stream)  # type: ignore[attr-defined]
+            engine = session._core.live(session.where.stream)  # type: ignore[attr-defined]  # a manager
             workers, tenure = engine.workers, Deciding()
             left = OpenEffect(
                 ref=EffectRef(3, 1), effect="tool", name="look", digest="d", attempt=1,

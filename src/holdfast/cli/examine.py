@@ -149,6 +149,7 @@ def _mode_of(path: Path) -> str:
 def _sandbox(found: Findings) -> None:
     facts = sandbox_facts()
     found.fact("sandbox", f"{facts['kind']} ({facts['reason']})")
+    found.fact("network of commands", facts["network"])
     found.fact("enclave", tee_facts())
     if facts["kind"] == "none":
         found.complain(

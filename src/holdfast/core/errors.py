@@ -22,7 +22,9 @@ unlucky world is one of these. The two are never mixed.
 from __future__ import annotations
 
 from holdfast.core.faults import (
+    AttestationFailed,
     ChainBroken,
+    ChannelBroken,
     CommandMismatch,
     Conflict,
     CorruptStore,
@@ -44,6 +46,7 @@ from holdfast.core.faults import (
     StoreFull,
     StoreNotRegistered,
     StoreReadOnly,
+    TeeUnavailable,
     Unavailable,
     Unreadable,
     UnsupportedFileSystem,
@@ -371,39 +374,3 @@ class CapabilityRefused(Denied):
     def __init__(self, message: str = "", *, code: str = "malformed") -> None:
         super().__init__(message)
         self.code = code
-
-
-class AttestationFailed(Unavailable):
-    """What an enclave says of itself is not accepted.
-
-    Args:
-        code: malformed, too_large, missing, unsupported, signature, chain, expired,
-            not_yet_valid, not_bound, debug, measurement, vmpl, tcb or status.
-    """
-
-    reason = "attestation_failed"
-
-    def __init__(self, message: str = "", *, code: str = "malformed") -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class TeeUnavailable(Unavailable):
-    """An enclave is wanted and there is none that passed its self-test."""
-
-    reason = "tee_unavailable"
-
-
-class ChannelBroken(Unavailable):
-    """The channel to an enclave ended: what came is not what was to come next.
-
-    Args:
-        problem: hello, offer, key, wrap, closed, truncated, direction, order, oversized,
-            altered or message.
-    """
-
-    reason = "channel_broken"
-
-    def __init__(self, message: str = "", *, problem: str = "closed") -> None:
-        super().__init__(message)
-        self.problem = problem

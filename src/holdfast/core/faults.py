@@ -220,3 +220,39 @@ class ProviderTimeout(ProviderFailed):
 
     reason = "provider_timeout"
     status = 504
+
+
+class AttestationFailed(Unavailable):
+    """What an enclave says of itself is not accepted.
+
+    Args:
+        code: malformed, too_large, missing, unsupported, signature, chain, expired,
+            not_yet_valid, not_bound, debug, measurement, vmpl, tcb or status.
+    """
+
+    reason = "attestation_failed"
+
+    def __init__(self, message: str = "", *, code: str = "malformed") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TeeUnavailable(Unavailable):
+    """An enclave is wanted and there is none that passed its self-test."""
+
+    reason = "tee_unavailable"
+
+
+class ChannelBroken(Unavailable):
+    """The channel to an enclave ended: what came is not what was to come next.
+
+    Args:
+        problem: hello, offer, key, wrap, closed, truncated, direction, order, oversized,
+            altered or message.
+    """
+
+    reason = "channel_broken"
+
+    def __init__(self, message: str = "", *, problem: str = "closed") -> None:
+        super().__init__(message)
+        self.problem = problem

@@ -13,6 +13,9 @@ from holdfast.runtime.host import Host
 from holdfast.runtime.manager import Core
 from holdfast.runtime.tee import TeeRuntime, TeeStatus
 
+NO_TEE = TeeRuntime()
+"""What a manager without an enclave has: it wants none and starts none."""
+
 
 class TeeService(Core):
     """Starts, tests and stops the enclave of an installation.
@@ -21,7 +24,7 @@ class TeeService(Core):
         tee_runtime: the enclave, what is wanted of it and how it is; `bootstrap` sets it.
     """
 
-    tee_runtime: TeeRuntime
+    tee_runtime: TeeRuntime = NO_TEE
 
     async def close(self) -> None:
         """Stop leading sessions, close the stores, and end the enclave; no session is ended."""
