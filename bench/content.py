@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from common import QUICK, machine_lines, parse_line, scratch
-from run import HERE, run, summary
+from run import HERE, closing, run
 
 SCRIPTS = ("content_inspect", "content_classify", "content_injection", "content_taints")
 PACKAGES = ("holdfast", "google-re2", "ahocorasick-rs")
@@ -64,12 +64,7 @@ def main() -> int:
         found, code = run_with(python, script)
         rows += found
         broken += [script] if code else []
-    load = ", ".join(f"{one:.2f}" for one in os.getloadavg())
-    print(f"\nload average after the run: {load}\n")
-    print("\n".join(summary(rows)))
-    if broken:
-        print(f"broken: {', '.join(broken)}")
-    return 1 if broken else 0
+    return closing(rows, broken)
 
 
 if __name__ == "__main__":

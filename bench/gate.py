@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from common import QUICK, machine_lines, scratch
-from run import run, summary
+from common import QUICK, machine_lines
+from run import closing, run_all
 
 SCRIPTS = ("gate_judge", "gate_tables", "gate_sim", "gate_processes", "gate_turn")
 PACKAGES = ("holdfast", "apsw-sqlite3mc")
@@ -26,20 +26,7 @@ def main() -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, known))
     print("\n".join(machine_lines(PACKAGES)))
     print(f"run: {'quick' if QUICK else 'full'}", flush=True)
-    rows: list[dict[str, object]] = []
-    broken = []
-    with scratch() as directory:
-        for script in chosen or SCRIPTS:
-            found, code = run(script, directory / "facts.json")
-            rows += found
-            if code:
-                broken.append(script)
-    load = ", ".join(f"{one:.2f}" for one in os.getloadavg())
-    print(f"\nload average after the run: {load}\n")
-    print("\n".join(summary(rows)))
-    if broken:
-        print(f"broken: {', '.join(broken)}")
-    return 1 if broken else 0
+    return closing(*run_all(chosen or SCRIPTS))
 
 
 if __name__ == "__main__":

@@ -10,11 +10,13 @@ import os
 import sys
 from pathlib import Path
 
-from common import QUICK, machine_lines, scratch
-from run import run, summary
+from common import QUICK, machine_lines
+from run import closing, run_all
 
 PARTS = {
     "attestation": "isolation_attestation",
+    "egress": "isolation_egress",
+    "enclave": "isolation_enclave",
 }
 """The script of each part; parts can be named as arguments."""
 
@@ -33,20 +35,7 @@ def main() -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, known))
     print("\n".join(machine_lines(PACKAGES)))
     print(f"run: {'quick' if QUICK else 'full'}", flush=True)
-    rows: list[dict[str, object]] = []
-    broken = []
-    with scratch() as directory:
-        for part in sys.argv[1:] or PARTS:
-            found, code = run(PARTS[part], directory / "facts.json")
-            rows += found
-            if code:
-                broken.append(part)
-    load = ", ".join(f"{one:.2f}" for one in os.getloadavg())
-    print(f"\nload average after the run: {load}\n")
-    print("\n".join(summary(rows)))
-    if broken:
-        print(f"broken: {', '.join(broken)}")
-    return 1 if broken else 0
+    return closing(*run_all([PARTS[part] for part in sys.argv[1:] or PARTS]))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from common import QUICK, machine_lines, parse_line, scratch
@@ -48,25 +49,35 @@ def summary(rows: list[dict[str, object]]) -> list[str]:
     return lines
 
 
-def main() -> int:
-    """Run all, or the scripts named as arguments."""
-    chosen = sys.argv[1:] or list(SCRIPTS)
-    print("\n".join(machine_lines(PACKAGES)))
-    print(f"run: {'quick' if QUICK else 'full'}", flush=True)
+def run_all(scripts: Iterable[str]) -> tuple[list[dict[str, object]], list[str]]:
+    """Run scripts one after the other; returns their rows and those that broke."""
     rows: list[dict[str, object]] = []
     broken = []
     with scratch() as directory:
-        for script in chosen:
+        for script in scripts:
             found, code = run(script, directory / "facts.json")
             rows += found
             if code:
                 broken.append(script)
+    return rows, broken
+
+
+def closing(rows: list[dict[str, object]], broken: list[str]) -> int:
+    """Print what a run came to; 1 means that a measurement broke."""
     load = ", ".join(f"{one:.2f}" for one in os.getloadavg())
     print(f"\nload average after the run: {load}\n")
     print("\n".join(summary(rows)))
     if broken:
         print(f"broken: {', '.join(broken)}")
     return 1 if broken else 0
+
+
+def main() -> int:
+    """Run all, or the scripts named as arguments."""
+    chosen = sys.argv[1:] or list(SCRIPTS)
+    print("\n".join(machine_lines(PACKAGES)))
+    print(f"run: {'quick' if QUICK else 'full'}", flush=True)
+    return closing(*run_all(chosen))
 
 
 if __name__ == "__main__":
