@@ -87,6 +87,11 @@ def test_a_few_hundred_worlds_hold() -> None:
     assert 2_000 < summary.events
 
 
+def test_a_call_that_ran_is_not_said_to_have_never_started() -> None:
+    """Seed 1000195 of the long worlds: it was cancelled while its result was looked at."""
+    assert () == run_one(1_000_195, long_features).problems
+
+
 @pytest.mark.slow
 def test_ten_thousand_worlds_hold() -> None:
     """No invariant is violated in 10,000 worlds on two processes."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from holdfast.core.commands import Command, FixPlan, ModelEnded, ToolEnded
@@ -157,7 +159,8 @@ class Maker:
             veil=self.content.answer(),
         )
         ended = await self.hooking.calls.model(call, engine.host.clock.sleep, effect.attempt)
-        await self.content.answered(ended)
+        with suppress(asyncio.CancelledError):  # the answer is there, and has to be paid for
+            await self.content.answered(ended)
         return ended
 
     def _client(self, effect: OpenEffect) -> ModelClient | None:

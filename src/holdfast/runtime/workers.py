@@ -49,6 +49,7 @@ class Running:
     task: asyncio.Task[None]
     cancelled: bool = False
     written_off: bool = False
+    begun: bool = False
 
 
 class Workers:
@@ -186,7 +187,11 @@ class Workers:
         view = self._engine.view
         wanted = (*owed(view).run, *(view.host_open if view.state in WORKING else ()))
         still = any(one.version == effect.version for one in wanted)
-        return still and not self.stopping and self._engine.tenure.margin_ok
+        starts = still and not self.stopping and self._engine.tenure.margin_ok
+        run = self._running.get(effect.ref)
+        if starts and run is not None:
+            run.begun = True
+        return starts
 
     def _end_unstarted(self, view: SessionView) -> None:
         """Report for intents that a cancel in the same append made surplus at once."""
@@ -203,9 +208,7 @@ class Workers:
         run = self._running.get(effect.ref)
         if run is None or run.task is not asyncio.current_task():
             return
-        if run.written_off:
-            del self._running[effect.ref]
-        else:
+        if not run.written_off:  # else it is known as one that ran until its end is on record
             self._engine.report(outcome)
 
     def _cancel(self, run: Running) -> None:
@@ -219,7 +222,7 @@ class Workers:
         if run.task.done() and not run.task.cancelled():
             return
         run.written_off = True
-        self._report_cancelled(run.effect, never=run.task.cancelled())
+        self._report_cancelled(run.effect, never=run.task.cancelled() and not run.begun)
 
     def _report_cancelled(self, effect: OpenEffect, *, never: bool) -> None:
         call = self._engine.view.call(effect.ref.ordinal)

@@ -177,7 +177,7 @@ def test_nothing_is_left_behind(bench: Bench) -> None:
             before = len(os.listdir("/proc/self/fd"))
             for _ in range(5):
                 await run("exec 3<>/dev/tcp/127.0.0.1/3128; echo GET >&3; exit 0", policy)
-            assert before == len(os.listdir("/proc/self/fd"))
+            assert before >= len(os.listdir("/proc/self/fd"))
 
     asyncio.run(main())
 
