@@ -12,12 +12,9 @@ import tempfile
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from holdfast.adapters.attestation.hardware import HardwareVerifier
 from holdfast.adapters.detectors.factory import BUDGET_S, Classifiers, SharedInjectionDetector
-from holdfast.adapters.enclave.factory import build_enclave
-from holdfast.adapters.enclave.machine import detect_machine
 from holdfast.adapters.hooks.command import CommandHook
 from holdfast.adapters.keys.file import FileKeys
 from holdfast.adapters.keys.installation import default_installation_key_path
@@ -41,6 +38,7 @@ from holdfast.core.view import SessionView
 from holdfast.ports.attestation import AttestationVerifier
 from holdfast.ports.clock import Clock, SystemClock
 from holdfast.ports.detector import SlowClassifier
+from holdfast.ports.enclave import Enclave, Machine
 from holdfast.ports.keys import Keys
 from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
@@ -51,9 +49,11 @@ from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
-from holdfast.runtime.probing import Probed, ProbeModel, Prober, probe_tools
 from holdfast.runtime.service import SessionService
 from holdfast.runtime.tee import TeeConfig, TeeRuntime
+
+if TYPE_CHECKING:
+    from holdfast.runtime.probing import Probed
 
 __all__ = [
     "CommandHook",
@@ -118,7 +118,7 @@ class SessionManager(SessionService):
             raise InvalidInput("an enclave is given as enclave_llm or as tee, not both")
         used = clock or SystemClock()
         self.tee_runtime = enclave = TeeRuntime(
-            tee, detect_machine, lambda config: build_enclave(config, used)
+            tee, _machine, lambda config: _enclave(config, used)
         )
         self._default: ModelClient | None = None
         self._firewall = Firewall()
@@ -440,6 +440,9 @@ async def check_guards() -> list[Probed]:
     Detectors and guards are those of this installation; its policy file is not applied,
     so that what is shown is the guards' own doing.
     """
+    # lazy: a self-test is no part of what a session needs
+    from holdfast.runtime.probing import ProbeModel, Prober, probe_tools
+
     model, tools = ProbeModel(), probe_tools()
     with tempfile.TemporaryDirectory(prefix="holdfast-probe-") as place:
         policy, workspace = _empty_installation(Path(place))
@@ -458,10 +461,27 @@ def _empty_installation(place: Path) -> tuple[Path, str]:
 
 def hardware_verifier() -> AttestationVerifier:
     """The verifier of what hardware says of an enclave: SEV-SNP, Nitro, TDX, SGX."""
+    # lazy: certificates take their time to load, and few verify any
+    from holdfast.adapters.attestation.hardware import HardwareVerifier
+
     return HardwareVerifier()
+
+
+def _machine() -> Machine:
+    # lazy: only `doctor` and who wants an enclave ask
+    from holdfast.adapters.enclave.machine import detect_machine
+
+    return detect_machine()
+
+
+def _enclave(config: TeeConfig, clock: Clock) -> Enclave:
+    # lazy: its cryptography takes its time to load, and few sessions have an enclave
+    from holdfast.adapters.enclave.factory import build_enclave
+
+    return build_enclave(config, clock)
 
 
 def tee_facts() -> str:
     """What this machine is, for `doctor`: seen from inside, not attested."""
-    found = detect_machine()
+    found = _machine()
     return f"{found.level.value} ({found.reason}); a simulated enclave is only ever simulated"
