@@ -6,8 +6,6 @@ the command line says, at the time that it says.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,7 +16,7 @@ import typer
 
 from holdfast.cli.output import facts, print_json
 from holdfast.cli.world import options_of
-from holdfast.core.errors import AttestationFailed, InvalidInput, NotFound, TooLarge
+from holdfast.core.errors import InvalidInput, NotFound, TooLarge
 
 if TYPE_CHECKING:
     from holdfast.ports.attestation import Attested, Evidence
@@ -97,7 +95,7 @@ def read_evidence(file: Path) -> Evidence:
         AttestationFailed: unsupported: its kind is not known.
     """
     # lazy: not needed for help.
-    from holdfast.ports.attestation import Evidence, EvidenceKind
+    from holdfast.adapters.attestation.forms import evidence_of
 
     try:
         with file.open("rb") as opened:
@@ -112,28 +110,7 @@ def read_evidence(file: Path) -> Evidence:
         raise InvalidInput(f"{file} is not JSON") from None
     if not isinstance(found, dict) or not {"kind", "document"} <= set(found) <= KEYS:
         raise InvalidInput(f"{file} has kind, document, and perhaps chain and collateral")
-    chain = found.get("chain", [])
-    if not isinstance(chain, list):
-        raise InvalidInput("chain is a list")
-    try:
-        kind = EvidenceKind(found["kind"])
-    except ValueError:
-        raise AttestationFailed("evidence of this kind is not known", code="unsupported") from None
-    return Evidence(
-        kind=kind,
-        document=_base64("document", found["document"]),
-        chain=tuple(_base64("chain", one) for one in chain),
-        collateral=_base64("collateral", found.get("collateral", "")),
-    )
-
-
-def _base64(name: str, value: object) -> bytes:
-    if not isinstance(value, str):
-        raise InvalidInput(f"{name} is a text in base64")
-    try:
-        return base64.b64decode(value, validate=True)
-    except (ValueError, binascii.Error):
-        raise InvalidInput(f"{name} is not base64") from None
+    return evidence_of(found)
 
 
 def _hex(name: str, text: str) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.adapters.enclave.handshake import OFFER_BYTES_MAX, ClientHandshake
 from holdfast.adapters.enclave.lines import SecureLine, read_message, write_message
@@ -284,13 +284,7 @@ class EnclaveModel:
     def _told(self, event: ModelEvent) -> ModelEvent:
         if not isinstance(event, ModelReply):
             return event
-        return ModelReply(
-            parts=event.parts,
-            usage=event.usage,
-            stop=event.stop,
-            model=event.model,
-            provider=self._named(event.provider),
-        )
+        return replace(event, provider=self._named(event.provider))
 
     async def aclose(self) -> None:
         """Nothing of it is open between calls; `Enclave.close` ends the channels."""

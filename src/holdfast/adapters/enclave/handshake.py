@@ -22,6 +22,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
+from holdfast.adapters.attestation.judging import check_shown
 from holdfast.adapters.enclave.channel import (
     KEY_BYTES,
     Buffer,
@@ -135,13 +136,10 @@ class ClientHandshake:
             now_ms=now_ms,
         )
         # What a verifier lets pass is held against the policy once more: it is not ours.
-        if attested.measurement not in self._policy.measurements:
-            raise AttestationFailed("the enclave's measurement is not allowed", code="measurement")
         software = evidence.kind is EvidenceKind.SOFTWARE or not attested.hardware
-        looked_into = attested.debug and not self._policy.allow_debug
-        if (self._policy.hardware and software) or looked_into:
-            raise AttestationFailed("the enclave is simulated or can be looked into", code="debug")
-        return attested
+        if self._policy.hardware and software:
+            raise AttestationFailed("the enclave is simulated", code="debug")
+        return check_shown(attested, self._policy)
 
 
 class EnclaveHandshake:

@@ -8,7 +8,6 @@ such, `chain` (a list) and `collateral`; all but `kind` in base64.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import os
 import signal
@@ -19,14 +18,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from holdfast.adapters.attestation.forms import evidence_of
 from holdfast.adapters.enclave.lines import BUFFER_BYTES
 from holdfast.adapters.enclave.secretpage import SecretPage
-from holdfast.adapters.enclave.serving import EnclaveServer, ServingLimits
+from holdfast.adapters.enclave.serving import EnclaveServer
 from holdfast.adapters.enclave.software import SEED_BYTES
-from holdfast.adapters.enclave.wire import EnclaveFacts
-from holdfast.adapters.enclave.worker import program_of, server_of
-from holdfast.core.errors import InvalidInput, TeeUnavailable
-from holdfast.ports.attestation import Evidence, EvidenceKind
+from holdfast.adapters.enclave.worker import program_of, server_of, serving
+from holdfast.core.errors import AttestationFailed, InvalidInput, TeeUnavailable
+from holdfast.ports.attestation import Evidence
 
 EVIDENCE_S_MAX = 30.0
 EVIDENCE_BYTES_MAX = 512 * 1024
@@ -55,14 +54,7 @@ def make_server(
     async def attest(binding: bytes) -> Evidence:
         return await ask_command(command, binding)
 
-    facts = EnclaveFacts(
-        model=client.model,
-        provider=client.provider,
-        context_tokens=client.context_tokens,
-        simulated=False,
-        secret_memory=page.kind.value,
-    )
-    return EnclaveServer(client, attest, facts, limits=ServingLimits(calls=program.calls))
+    return serving(program, client, page, attest, simulated=False)
 
 
 def _seed(path: Path) -> bytes:
@@ -113,17 +105,12 @@ def read_evidence(printed: bytes) -> Evidence:
         TeeUnavailable: it is no evidence.
     """
     try:
-        if len(printed) > EVIDENCE_BYTES_MAX:
-            raise ValueError("too long")
-        told = json.loads(printed)
-        return Evidence(
-            kind=EvidenceKind(told["kind"]),
-            document=base64.b64decode(told["document"], validate=True),
-            chain=tuple(base64.b64decode(one, validate=True) for one in told.get("chain", [])),
-            collateral=base64.b64decode(told.get("collateral", ""), validate=True),
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise TeeUnavailable("the command for evidence printed none") from None
+        told = json.loads(printed) if len(printed) <= EVIDENCE_BYTES_MAX else None
+        if isinstance(told, dict):
+            return evidence_of(told)
+    except (ValueError, RecursionError, InvalidInput, AttestationFailed):
+        pass
+    raise TeeUnavailable("the command for evidence printed none")
 
 
 def _copy_of(fd: int, mode: str) -> IO[bytes]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from holdfast.adapters.attestation.judging import check_shown
 from holdfast.core.errors import AttestationFailed
 from holdfast.ports.attestation import (
     BINDING_BYTES,
@@ -115,18 +116,14 @@ class SoftwareVerifier:
         made = fields["made_ms"]
         if type(made) is not int or abs(now_ms - made) > FRESH_MS_MAX:
             raise AttestationFailed("the evidence is not of now", code="expired")
-        if fields["debug"] is not False and not policy.allow_debug:
-            raise AttestationFailed("the enclave can be looked into", code="debug")
-        measurement = str(fields["measurement"])
-        if measurement not in policy.measurements:
-            raise AttestationFailed("the enclave's measurement is not allowed", code="measurement")
-        return Attested(
+        shown = Attested(
             kind=EvidenceKind.SOFTWARE,
-            measurement=measurement,
+            measurement=str(fields["measurement"]),
             hardware=False,
             debug=fields["debug"] is not False,
             status="simulated",
         )
+        return check_shown(shown, policy)
 
     def _signed(self, document: bytes) -> bytes:
         if not SIGNATURE_BYTES < len(document) <= DOCUMENT_BYTES_MAX:

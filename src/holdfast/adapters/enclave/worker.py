@@ -21,7 +21,7 @@ from typing import Any
 
 from holdfast.adapters.enclave.echo import MODEL, EchoModel
 from holdfast.adapters.enclave.secretpage import SecretPage
-from holdfast.adapters.enclave.serving import EnclaveServer, ServingLimits
+from holdfast.adapters.enclave.serving import Attest, EnclaveServer, ServingLimits
 from holdfast.adapters.enclave.software import SEED_BYTES, make_evidence, measure
 from holdfast.adapters.enclave.wire import EnclaveFacts
 from holdfast.adapters.models.factory import build_client
@@ -121,6 +121,23 @@ def server_of(
             page.buffer[:SEED_BYTES], measurement=measurement, binding=binding, now_ms=now_ms
         )
 
+    return serving(program, client, page, attest, simulated=simulated)
+
+
+def serving(
+    program: EnclaveProgram,
+    client: ModelClient,
+    page: SecretPage,
+    attest: Attest,
+    *,
+    simulated: bool,
+) -> EnclaveServer:
+    """A server of a program's model.
+
+    Args:
+        page: where its secrets lie.
+        attest: makes evidence for a binding.
+    """
     facts = EnclaveFacts(
         model=client.model,
         provider=client.provider,
