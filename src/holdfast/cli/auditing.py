@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -162,20 +161,13 @@ def export(
 async def _export(options: Options, sessions: list[str], form: str, output: Path | None) -> int:
     # lazy: it loads the runtime.
     from holdfast.runtime.audit_export import export_audit
+    from holdfast.runtime.exporting import whole_file
 
     async with opened(options) as manager:
         if output is None:
             return await export_audit(manager, sys.stdout.buffer, sessions, form=form)
-        fresh = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-        try:
-            with fresh.open("xb") as file:
-                count = await export_audit(manager, file, sessions, form=form)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(output)
-        finally:
-            fresh.unlink(missing_ok=True)
-        return count
+        with whole_file(output, 0o666) as file:  # it is for others, as far as the umask lets them
+            return await export_audit(manager, file, sessions, form=form)
 
 
 def key(context: typer.Context) -> None:

@@ -18,7 +18,6 @@ Layouts (numbers big-endian)
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Sequence
@@ -108,14 +107,19 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def _unbase64(text: str) -> bytes:
-    """Decode; only what `_base64` writes."""
+def canonical_base64(text: str) -> bytes | None:
+    """Decode base64 as it is written here; None for any other writing of it."""
     try:
         data = base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise ChainBroken("a checkpoint holds what is no base64") from None
-    if _base64(data) != text:
-        raise ChainBroken("a checkpoint holds base64 that is not canonical")
+    except ValueError:
+        return None
+    return data if _base64(data) == text else None
+
+
+def _unbase64(text: str) -> bytes:
+    data = canonical_base64(text)
+    if data is None:
+        raise ChainBroken("a checkpoint holds what is no canonical base64")
     return data
 
 

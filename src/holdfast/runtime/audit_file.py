@@ -6,8 +6,6 @@ and the reading goes on; a line that cannot be read is a finding, never skipped.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import re
@@ -18,7 +16,7 @@ from typing import IO
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from holdfast.core.checkpoints import Leaf
+from holdfast.core.checkpoints import Leaf, canonical_base64
 from holdfast.core.errors import ChainBroken, InvalidInput, Unreadable
 from holdfast.core.events import TYPE_OF
 from holdfast.runtime.audit_export import END, EVENT, HEAD, VERSION, Line, signed_message
@@ -293,11 +291,4 @@ def _whole(value: object) -> bool:
 
 
 def _base64(value: object) -> bytes | None:
-    """Decode what is canonical base64, or None."""
-    if not isinstance(value, str) or not value.isascii():
-        return None
-    try:
-        data = base64.b64decode(value, validate=True)
-    except binascii.Error:
-        return None
-    return data if base64.b64encode(data).decode() == value else None
+    return canonical_base64(value) if isinstance(value, str) else None

@@ -11,7 +11,8 @@ import base64
 import io
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Literal
 
@@ -47,18 +48,24 @@ async def export_session(core: Core, session_id: str, out: IO[bytes] | str | Pat
     """
     if not isinstance(out, (str, Path)):
         return await _write(core, session_id, out)
-    path = Path(out)
+    with whole_file(Path(out)) as file:
+        return await _write(core, session_id, file)
+
+
+@contextmanager
+def whole_file(path: Path, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """Write a file that is put in its place when it is complete, else stays as it was."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    fresh.unlink(missing_ok=True)  # of an earlier process with this number
     try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            count = await _write(core, session_id, file)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(fresh, flags, mode), "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-    except BaseException:
+    finally:
         fresh.unlink(missing_ok=True)
-        raise
-    return count
 
 
 async def export_text(core: Core, session_id: str, format: str = "jsonl") -> str:

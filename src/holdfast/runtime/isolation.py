@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from holdfast.core.errors import HoldfastError, InvalidInput
 from holdfast.core.labels import Sensitivity
 from holdfast.core.pseudonyms import name_of
-from holdfast.ports.store import Filter
+from holdfast.runtime.audit import all_streams
 from holdfast.runtime.config import WipeReceipt
 from holdfast.runtime.endings import Endings
 from holdfast.runtime.tainting import stored_taints
@@ -127,21 +127,11 @@ class SessionIsolation:
         return WipeReport(wiped=tuple(wiped), failed=left)
 
     async def _names(self) -> list[str]:
-        """All sessions, those that stand below another last."""
-        names: list[tuple[bool, str]] = []
-        for _, backend in self._sessions.distinct_backends():
-            cursor = ""
-            while True:
-                page = await backend.store.list_streams(
-                    Filter(
-                        tenant=self._sessions.tenant,
-                        include_hidden=True,
-                        cursor=cursor,
-                        limit=1000,
-                    )
-                )
-                names += [(bool(row.index.parent), row.name) for row in page.rows if row.name]
-                cursor = page.cursor
-                if not cursor:
-                    break
+        """All sessions of the tenant, those that stand below another last."""
+        names = [
+            (bool(row.index.parent), row.name)
+            for _, backend in self._sessions.distinct_backends()
+            async for row in all_streams(backend)
+            if row.name and row.tenant == self._sessions.tenant
+        ]
         return [name for _, name in sorted(names, key=lambda one: one[0])]
