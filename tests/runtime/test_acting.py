@@ -42,7 +42,7 @@ async def asked() -> AsyncIterator[tuple[Engine, Maker]]:
         engine = await session._core.engine(session.where)
         await until(lambda: bool(engine.view.questions))
         try:
-            yield engine, Maker(engine)
+            yield engine, engine.workers.make
         finally:
             await session.cancel()
             await asyncio.wait({turn})

@@ -9,9 +9,9 @@ from holdfast.core.flows import Sink
 from holdfast.core.messages import ToolUse
 from holdfast.core.network import NetworkPolicy, NetworkRule
 from holdfast.core.security import Security
+from holdfast.runtime import reaching
 from holdfast.runtime.authority import Trust
 from holdfast.runtime.config import SessionConfig
-from holdfast.runtime.reaching import network_of
 from holdfast.runtime.securing import SecurityConfig
 from holdfast.testing.script import call, say
 from holdfast.testing.scripted import ScriptedModel
@@ -24,6 +24,11 @@ def _trust(network: NetworkPolicy | None = None, security: Security | None = Non
     trust = Trust()
     trust.network, trust.security = network, security
     return trust
+
+
+def network_of(trust: Trust, own: Security) -> NetworkPolicy | None:
+    """What a session with these settings may reach under an installation."""
+    return reaching.network_of(trust.network, trust.binding(own))
 
 
 def test_without_a_list_there_is_no_network() -> None:

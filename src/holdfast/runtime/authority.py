@@ -59,6 +59,10 @@ class Trust:
         """A session's settings with the installation's joined in; None without any."""
         return None if self.security is None else stricter(self.security, own)
 
+    def binding(self, own: Security) -> Security:
+        """The settings that hold for a session: its own, with the installation's joined in."""
+        return self.joined(own) or own
+
     def trust(self, issuers: Iterable[str]) -> None:
         """Trust further public keys, hex, to have issued capabilities."""
         self._told |= frozenset(issuers)

@@ -91,7 +91,7 @@ class Content:
         own, trust = view.settings.security, self._engine.host.trust
         known = self._joined
         if known is None or known[0] is not own or known[1] is not trust.security:
-            known = self._joined = (own, trust.security, trust.joined(own) or own)
+            known = self._joined = (own, trust.security, trust.binding(own))
         return known[2]
 
     def facts(self, facts: Facts, view: SessionView, mail: Mail) -> Facts:

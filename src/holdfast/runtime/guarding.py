@@ -159,7 +159,7 @@ class Guarding(Controls):
         """How much about a person the session was told (seed A7)."""
         view = await self.view()
         own = view.settings.security
-        days = (self._core.trust.joined(own) or own).half_life_days
+        days = self._core.trust.binding(own).half_life_days
         kinds = {kind: count for kind, count, _ in view.risk.kinds}
         weight = points(view.risk, self._core.clock.now_ms(), days)
         return RiskReport(kinds=kinds, points=weight)
@@ -174,7 +174,7 @@ class Guarding(Controls):
                 classifier cannot be used.
         """
         security = security_of(config)
-        self._core.detectors.classifier(self._core.trust.joined(security) or security)
+        self._core.detectors.classifier(self._core.trust.binding(security))
         await self.submit(Configure(security=security))
 
     async def trifecta(self) -> Trifecta:

@@ -15,6 +15,7 @@ from holdfast.core.labels import Integrity, Label
 from holdfast.core.messages import Message, ToolUse, tool_result
 from holdfast.core.network import NetworkPolicy
 from holdfast.core.routing import Destination
+from holdfast.core.security import Security
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.model import ModelClient, ModelRequest
 from holdfast.ports.tool import PlanningTool, ToolContext
@@ -64,6 +65,9 @@ class Led(Protocol):
 class Looks(Protocol):
     """Looks at what goes to models and tools and what comes back from them."""
 
+    def security(self, view: SessionView) -> Security:
+        """The settings that hold for the session."""
+
     async def request(
         self, system: str, messages: Sequence[Message], label: Label, to: Destination
     ) -> tuple[str, tuple[Message, ...], Label]:
@@ -104,7 +108,7 @@ class Maker:
 
     def _network(self) -> NetworkPolicy | None:
         engine = self._engine
-        return network_of(engine.host.trust, engine.view.settings.security)
+        return network_of(engine.host.trust.network, self.content.security(engine.view))
 
     async def model(self, effect: OpenEffect) -> ModelEnded:
         """Make a model call; returns its report."""

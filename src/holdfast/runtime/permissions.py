@@ -236,7 +236,8 @@ class Permissions(Controls):
         loaded = await self._where.backend.load(self._where.row)
         assert loaded.journal.crypto is not None, "a session that can be loaded has its key"
         workspace, crypto = view.settings.workspace, loaded.journal.crypto
-        online = network_of(self._core.trust, view.settings.security) is not None
+        trust = self._core.trust
+        online = network_of(trust.network, trust.binding(view.settings.security)) is not None
         registry, shell = self._core.registry, self._core.shell
         return prepare(use, registry, workspace, crypto, shell, online=online)
 

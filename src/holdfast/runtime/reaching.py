@@ -6,21 +6,19 @@ from functools import lru_cache
 
 from holdfast.core.network import NetworkPolicy, session_network
 from holdfast.core.security import Security
-from holdfast.runtime.authority import Trust
 
 
-def network_of(trust: Trust, own: Security) -> NetworkPolicy | None:
+def network_of(installation: NetworkPolicy | None, security: Security) -> NetworkPolicy | None:
     """The hosts that commands of a session may reach; None for no network at all.
 
     Args:
-        trust: what the session shares with the installation.
-        own: the session's own content security; the installation's is joined in.
+        installation: the most that any session may reach; None says nothing.
+        security: the settings that hold for the session (`Trust.binding`).
     """
-    security = trust.joined(own) or own
     listed = security.hosts if security.enabled else ()
-    if trust.network is None and not listed:
+    if installation is None and not listed:
         return None
-    return _known(trust.network, listed)
+    return _known(installation, listed)
 
 
 @lru_cache(maxsize=256)  # asked for with every call that is judged

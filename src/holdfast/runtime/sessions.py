@@ -161,7 +161,7 @@ class Sessions(Listing):
         """
         check_birth(opened)
         own = opened.settings.security
-        self.detectors.classifier(self.trust.joined(own) or own)
+        self.detectors.classifier(self.trust.binding(own))
         for _, other in self.distinct_backends():
             if await other.store.find(self.tenant, opened.session_id) is not None:
                 raise SessionExists(f"there is a session {opened.session_id!r} already")

@@ -158,7 +158,7 @@ async def take_over(
     _check(opened, plan)
     backend = core.backend_for(settings.storage_type)
     actor = await backend.actor(core.tenant, core.principal)
-    customs = Customs(core.detectors, core.trust.joined(settings.security) or settings.security)
+    customs = Customs(core.detectors, core.trust.binding(settings.security))
     events = await customs.events(events_of(plan))
     loaded = await backend.create(opened, events, actor=actor, taints=customs.taints)
     try:
