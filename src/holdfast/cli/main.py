@@ -21,6 +21,7 @@ from holdfast.cli import (
     auditing,
     budget,
     chatting,
+    configuring,
     control,
     enclave,
     enclave_serve,
@@ -62,6 +63,7 @@ of_audit = typer.Typer(no_args_is_help=True, help="Check that nothing was altere
 of_enclave = typer.Typer(
     no_args_is_help=True, help="Enclaves: proof of what they are, and a model in one."
 )
+of_config = typer.Typer(no_args_is_help=True, help="The settings of the installation.")
 of_keys = typer.Typer(no_args_is_help=True, help="The keys that sessions are encrypted with.")
 
 
@@ -124,8 +126,10 @@ app.add_typer(of_taint, name="taint")
 app.add_typer(of_audit, name="audit")
 app.add_typer(of_enclave, name="enclave")
 app.add_typer(of_keys, name="keys")
+app.add_typer(of_config, name="config")
 app.command("doctor")(upkeep.doctor)
 app.command("demo")(upkeep.demo)
+of_config.command("show")(configuring.show)
 of_sessions.command("list")(sessions.list_sessions)
 of_sessions.command("show")(sessions.show)
 of_sessions.command("answer")(control.answer)
