@@ -168,6 +168,13 @@ CHECKS = (
         ended=("memory",),
     ),
     Check(
+        name="a bomb of files in memory that a process hides is held",
+        command=_PY + f'"{_HOLD}import ctypes\nctypes.CDLL(None).prctl(4,0)\n'
+        "f=os.memfd_create('x')\nfor _ in range(600): os.write(f,bytes(1<<20))\n"
+        'time.sleep(12)"',
+        ended=("memory", "uncounted"),
+    ),
+    Check(
         name="a bomb of shared memory is held",
         command="head -c 600M /dev/zero > /dev/shm/x; sleep 9",
         ended=("memory",),

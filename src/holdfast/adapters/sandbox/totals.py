@@ -10,7 +10,8 @@ namespace to end as one there is nothing to do this with, and the kernel's limit
   include what is shared) passes the limit, the exact one decides.
 - What is too much ends the command, all of it at once: its first process takes the pid
   namespace with it.
-- A command that cannot be counted ends as well.
+- A command that cannot be counted for a while ends as well; so does one of whose
+  processes some do not let an ordinary user see what they hold (PR_SET_DUMPABLE).
 - Not seen from outside: System V segments that no process has attached, and what the
   kernel itself keeps in pipes and sockets. Only a cgroup counts those.
 """
@@ -43,10 +44,12 @@ class Totals:
     Args:
         tasks: processes and threads.
         memory_bytes: upper bound of what they hold in memory.
+        hidden: a process does not let its descriptors be seen, and so may hold more.
     """
 
     tasks: int
     memory_bytes: int
+    hidden: bool = False
 
 
 class NotYet(Exception):
@@ -120,9 +123,14 @@ class Watch:
         found = counted(proc, names)
         if found.tasks > self._tasks_max:
             return "processes"
-        if found.memory_bytes + elsewhere <= self._memory_max:
-            return ""
-        return "memory" if exact_bytes(proc, names) + elsewhere > self._memory_max else ""
+        if (
+            found.memory_bytes + elsewhere > self._memory_max
+            and exact_bytes(proc, names) + elsewhere > self._memory_max
+        ):
+            return "memory"
+        if found.hidden:
+            raise PermissionError("a process hides what it holds")
+        return ""
 
 
 # --- counting -------------------------------------------------------------------
@@ -136,6 +144,7 @@ def counted(proc: int, names: Iterable[str]) -> Totals:
         names: which of them.
     """
     tasks = pages = 0
+    hidden = False
     files: dict[tuple[int, int], int] = {}
     for name in names:
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -143,8 +152,11 @@ def counted(proc: int, names: Iterable[str]) -> Totals:
             fields = _read(proc, f"{name}/stat").rpartition(b")")[2].split()
             tasks += int(fields[17])
             pages += int(fields[21])
-            files |= _memory_files(proc, name)
-    return Totals(tasks=tasks, memory_bytes=pages * _PAGE + sum(files.values()))
+            held = _memory_files(proc, name) if fields[0] != b"Z" else {}
+            hidden = hidden or held is None
+            files |= held or {}
+    memory = pages * _PAGE + sum(files.values())
+    return Totals(tasks=tasks, memory_bytes=memory, hidden=hidden)
 
 
 def exact_bytes(proc: int, names: Iterable[str]) -> int:
@@ -161,7 +173,7 @@ def exact_bytes(proc: int, names: Iterable[str]) -> int:
                 total += _own_bytes(_read(proc, f"{name}/smaps_rollup"))
             except PermissionError:
                 total += int(_read(proc, f"{name}/stat").rpartition(b")")[2].split()[21]) * _PAGE
-            files |= _memory_files(proc, name)
+            files |= _memory_files(proc, name) or {}
     return total + sum(files.values())
 
 
@@ -173,19 +185,23 @@ def _own_bytes(rollup: bytes) -> int:
     return kilobytes * 1024
 
 
-def _memory_files(proc: int, name: str) -> dict[tuple[int, int], int]:
-    """The files in memory that a process holds open: which, and their bytes."""
+def _memory_files(proc: int, name: str) -> dict[tuple[int, int], int] | None:
+    """The files in memory that a process holds open, and their bytes; None: not to be seen."""
     found = {}
-    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+    try:
         fds = os.open(f"{name}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=proc)
-        try:
-            for fd in os.listdir(fds):
-                with suppress(FileNotFoundError):
-                    if os.readlink(fd, dir_fd=fds).startswith(_MEMORY_FILES):
-                        state = os.stat(fd, dir_fd=fds)
-                        found[state.st_dev, state.st_ino] = state.st_blocks * 512
-        finally:
-            os.close(fds)
+    except PermissionError:
+        return None
+    try:
+        for fd in os.listdir(fds):
+            with suppress(FileNotFoundError):
+                if os.readlink(fd, dir_fd=fds).startswith(_MEMORY_FILES):
+                    state = os.stat(fd, dir_fd=fds)
+                    found[state.st_dev, state.st_ino] = state.st_blocks * 512
+    except PermissionError:
+        return None
+    finally:
+        os.close(fds)
     return found
 
 
