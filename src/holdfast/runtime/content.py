@@ -102,6 +102,7 @@ class Content:
             examined=self.examining.current(view),
             security=self.security(view),
             risk=self.risk.current,
+            agreed=self.risk.agreed,
         )
 
     async def inspected(self, batch: list[Mail]) -> list[Mail]:
@@ -117,7 +118,8 @@ class Content:
 
     def changes(self, view: SessionView, events: Sequence[Event], now_ms: int) -> GrantChanges:
         """The rows that an append writes for what these events brought."""
-        return (*self.taints.rows(events), *self.risk.changes(view, events, now_ms))
+        before = self._engine.view
+        return (*self.taints.rows(events), *self.risk.changes(before, view, events, now_ms))
 
     def written(self, events: Sequence[Event]) -> None:
         """The events are durable, and their rows with them."""

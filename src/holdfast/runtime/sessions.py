@@ -141,7 +141,6 @@ class Sessions(Listing):
         self, opened: Opened, further: Sequence[Event], *, parent: int = 0
     ) -> Session:
         await self._check_free(opened)
-        self.detectors.classifier(opened.settings.security)  # its rules and packs can be used
         backend = self.backend_for(opened.settings.storage_type)
         await self._start_hooks(opened)
         actor = await backend.actor(self.tenant, self.principal)
@@ -161,7 +160,7 @@ class Sessions(Listing):
         """
         check_birth(opened)
         own = opened.settings.security
-        self.detectors.classifier(self.trust.binding(own))
+        self.detectors.check(self.trust.binding(own))
         for _, other in self.distinct_backends():
             if await other.store.find(self.tenant, opened.session_id) is not None:
                 raise SessionExists(f"there is a session {opened.session_id!r} already")
