@@ -118,6 +118,7 @@ class Installed(BudgetService):
                     timeout_ms=one.timeout_ms,
                     fail_open=one.fail_open,
                     retries_max=one.retries_max,
+                    sees=one.sees,
                 )
             )
         return engine

@@ -30,6 +30,7 @@ from holdfast.runtime.envelope import keyed_digest
 from holdfast.runtime.guarding import trifecta_of
 from holdfast.runtime.handle import Session
 from holdfast.runtime.hooks import HookEngine
+from holdfast.runtime.hookviews import NewWords
 from holdfast.runtime.listing import Listing, resolve_workspace
 from holdfast.runtime.manager import Located
 from holdfast.runtime.offer import offered
@@ -131,8 +132,9 @@ class Sessions(Listing):
             "user_id": opened.user_id,
         }
         engine = opened.settings.hook_engine
+        words = NewWords(self.detectors, self.trust.binding(opened.settings.security))
         answer = await self._around.hooks.fire(
-            HookEvent.SESSION_START, opened.session_id, data, engine=engine
+            HookEvent.SESSION_START, opened.session_id, data, engine=engine, words=words
         )
         if answer.action is HookAction.BLOCK:
             raise Denied(f"a hook refused the session: {answer.reason}")

@@ -88,9 +88,7 @@ def test_presidio_itself() -> None:
     registry = presidio.RecognizerRegistry()
     registry.load_predefined_recognizers(languages=["en"])
     classifier = PresidioClassifier(
-        presidio.AnalyzerEngine(
-            nlp_engine=engine, registry=registry, supported_languages=["en"]
-        )
+        presidio.AnalyzerEngine(nlp_engine=engine, registry=registry, supported_languages=["en"])
     )
     assert {"email", "credit_card", "iban"} <= (classifier.kinds or frozenset())
     found = asyncio.run(classifier.classify_slowly("Write to ada@example.org."))
