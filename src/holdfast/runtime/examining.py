@@ -39,7 +39,7 @@ from holdfast.runtime.grounding import (
 from holdfast.runtime.heard import Heard, grounds, text_of
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.normalise import Prepared
-from holdfast.runtime.recalling import Before, NOTHING_BEFORE, Recalling, source_of
+from holdfast.runtime.recalling import NOTHING_BEFORE, Before, Recalling, source_of
 from holdfast.runtime.tainting import Taints
 from holdfast.runtime.window import Bodies
 
