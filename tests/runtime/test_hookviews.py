@@ -10,7 +10,7 @@ import pytest
 
 from contenthelp import CARD, EMAIL, PASSWORD, SECRETS, TOLD, leaked, names_in, quick
 from holdfast.bootstrap import FunctionTool
-from holdfast.core.errors import Denied, Unavailable
+from holdfast.core.errors import Denied, InvalidInput, Unavailable
 from holdfast.core.flows import Flow, Reads, Role, Sink
 from holdfast.core.hooks import HookAction, HookAnswer, HookCall, HookEvent, modify
 from holdfast.core.labels import Sensitivity
@@ -280,3 +280,9 @@ def test_a_refused_message_was_not_told_either() -> None:
 
     run(work())
     assert 1 == len(seen) and [] == leaked(seen, (EMAIL, CARD))
+
+
+def test_a_level_is_one() -> None:
+    """A word is no level: it would be compared with none."""
+    with pytest.raises(InvalidInput, match="Sensitivity"):
+        HookEngine("own").register(watching([], sees="critical"))

@@ -118,6 +118,8 @@ class HookEngine:
             raise InvalidInput("a hook is an async function; a blocking one could not be stopped")
         if hook.timeout_ms <= 0 or hook.retries_max < 0:
             raise InvalidInput("a hook's time limit and retries are positive")
+        if not isinstance(hook.sees, Sensitivity):
+            raise InvalidInput("what a hook sees is a Sensitivity")
         if hook.id in self._hooks:
             raise AlreadyThere(f"there is a hook {hook.id!r} already")
         if len(self._hooks) >= HOOKS_MAX:
