@@ -30,13 +30,15 @@ TOLD = f"Mail {EMAIL}, my card is {CARD} and my password is {PASSWORD}."
 
 _CLASSIFIERS = Classifiers()
 _INJECTION = RuleInjectionDetector()
-NAMED = re.compile(r"PRIVATE-[A-Z0-9-]+?-[A-Z2-7]{8}")
+NAMED = re.compile(r"PRIVATE-[A-Z0-9-]+?-[A-Z2-7]{13}")
 
 
 def quick(slow: Sequence[SlowClassifier] = (), budget_s: float = 0.5) -> Detectors:
     """The detectors of an installation, with the values in this very process."""
+    classifiers = Classifiers(slow, budget_s) if slow else _CLASSIFIERS
     return Detectors(
-        classifier=Classifiers(slow, budget_s) if slow else _CLASSIFIERS,
+        classifier=classifiers,
+        kinds=classifiers.kinds,
         injection=_INJECTION,
         taints=LocalTaintMatcher(),
     )

@@ -411,8 +411,10 @@ def default_detectors(slow: Sequence[SlowClassifier] = (), budget_s: float = BUD
         slow: classifiers that are asked besides, off the event loop.
         budget_s: how long they have for one text, all together, in seconds.
     """
+    classifiers = Classifiers(slow, budget_s)
     return Detectors(
-        classifier=Classifiers(slow, budget_s),
+        classifier=classifiers,
+        kinds=classifiers.kinds,
         injection=SharedInjectionDetector(),
         taints=WorkerTaintMatcher(),
     )

@@ -11,6 +11,7 @@ import importlib as _importlib
 import typing as _typing
 
 if _typing.TYPE_CHECKING:
+    from holdfast.adapters.detectors.presidio import PresidioClassifier
     from holdfast.adapters.tools.plan import PlanTool
     from holdfast.bootstrap import default_detectors
     from holdfast.core.findings import Classification, Evidence, Finding, Signal, TaintMatch, Threat
@@ -64,6 +65,7 @@ _HOME = {
     "NoTaints": "runtime.detectors",
     "PlanStep": "core.plans",
     "PlanTool": "adapters.tools.plan",
+    "PresidioClassifier": "adapters.detectors.presidio",
     "Reads": "core.flows",
     "RiskReport": "runtime.guarding",
     "Role": "core.flows",
@@ -110,6 +112,7 @@ __all__ = [
     "NoTaints",
     "PlanStep",
     "PlanTool",
+    "PresidioClassifier",
     "Reads",
     "RiskReport",
     "Role",

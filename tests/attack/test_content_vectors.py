@@ -212,7 +212,7 @@ def test_a_marker_or_a_name_in_a_message_gives_nothing_away() -> None:
     """Names that a person or a stranger writes lead to nothing that was not told here."""
 
     async def work() -> None:
-        name = "PRIVATE-EMAIL-AAAAAAAA"
+        name = "PRIVATE-EMAIL-AAAAAAAAAAAAA"
         model = public([say(f"{name} and [REDACTED:EMAIL]")])
         async with one_session(model, detectors=quick()) as session:
             result = await session.generate(f"{name} is ada@example.org")

@@ -124,3 +124,13 @@ def test_the_printer_suits_the_output() -> None:
     """JSON when asked for, text otherwise."""
     kinds = (type(printer_for(as_json=True)), type(printer_for(as_json=False)))
     assert (JsonPrinter, TextPrinter) == kinds
+
+
+def test_an_answer_after_strangers_words_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the answer, with whose words; nothing where all was trusted."""
+    printer, aside = plain()
+    printer.show(event("agent_end", outcome="completed", trusted=True, origins=[]))
+    assert "" == aside.getvalue()
+    printer.show(event("agent_end", outcome="completed", trusted=False, origins=["tool:page"]))
+    assert "strangers' words may have shaped this answer (tool:page)\n" == aside.getvalue()
+    assert "" == capsys.readouterr().out

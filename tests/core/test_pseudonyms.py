@@ -73,7 +73,7 @@ def test_names_are_stable() -> None:
     assert learn(one, BOB) == learn(two, BOB)
     assert learn(one, ADA, key="other") != learn(one, ADA)
     assert learn(one, ADA, "login") != learn(one, ADA)
-    assert "PRIVATE-EMAIL-AAAAAAAA" == name_of("00" * 8, "email")
+    assert "PRIVATE-EMAIL-AAAAAAAAAAAAA" == name_of("00" * 16, "email")
 
 
 def test_unknown_names_stay() -> None:
@@ -82,7 +82,7 @@ def test_unknown_names_stay() -> None:
     name = learn(vault, ADA)
     forged = name[:-1] + ("A" if name[-1] != "A" else "B")
     other = learn(Pseudonyms(), ADA, key="other session")
-    text = f"{forged} {other} PRIVATE-EMAIL-2-AAAAA PRIVATE-EMAIL- PRIVATE {name}X {name}1"
+    text = f"{forged} {other} PRIVATE-EMAIL-2-AAAAAAAAAA PRIVATE-EMAIL- PRIVATE {name}X {name}1"
     assert text == vault.restore(text)
     assert () == vault.named(text)
     assert "PRIVATE-" + ADA == vault.restore("PRIVATE-" + name)
@@ -167,13 +167,25 @@ def test_the_vault_is_bounded() -> None:
     """What comes after the last name is redacted, for good; known values keep theirs."""
     vault = Pseudonyms()
     for number in range(VALUES_MAX):
-        vault.learn(f"{number:010x}", "n", LEVEL, b"v")
-    known = name_of(f"{0:010x}", "n")
+        vault.learn(f"{number:016x}", "n", LEVEL, b"v")
+    known = name_of(f"{0:016x}", "n")
     assert VALUES_MAX == len(vault)
     assert "[REDACTED:EMAIL]" == learn(vault, ADA)
     assert "[REDACTED:EMAIL]" == swapped(vault, ADA, ADA)
-    assert known == vault.learn(f"{0:010x}", "n", LEVEL, b"v")
+    assert known == vault.learn(f"{0:016x}", "n", LEVEL, b"v")
     assert VALUES_MAX == len(vault)
+
+
+def test_two_values_never_share_a_name() -> None:
+    """Where 64 bits of two fingerprints are the same, the second value leads nowhere."""
+    vault = Pseudonyms()
+    first, second = "ab" * 8 + "01" * 8, "ab" * 8 + "02" * 8
+    name = vault.learn(first, "email", LEVEL, ADA.encode())
+    assert name == name_of(second, "email")
+    assert "[REDACTED:EMAIL]" == vault.learn(second, "email", LEVEL, BOB.encode())
+    place = TaintMatch(id=second, kind="email", level=LEVEL, start=0, end=len(BOB))
+    assert "[REDACTED:EMAIL]" == vault.swap(BOB, [place])
+    assert ADA == vault.restore(name)
 
 
 def test_values_are_not_shown() -> None:

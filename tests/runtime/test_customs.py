@@ -102,3 +102,16 @@ def test_a_files_settings_only_tighten() -> None:
     )
     strict = Security(flow=FlowMode.STRICT, reader=Sensitivity.NORMAL)
     assert strict == at_least(strict)
+
+
+def test_what_a_tool_declared_private_is_followed_again() -> None:
+    """Its label says so in the file; no detector would know the value as one."""
+    label = replace(UNTRUSTED, sensitivity=Sensitivity.HIGHLY_SENSITIVE)
+    result = tool_result("c", "t", '{"door": "blue-heron-nine", "n": 4}', label=label)
+    words = Message(Role.ASSISTANT, (Text("nothing-to-follow"),), label)
+    _, customs = through(Imported(source="s", messages=(result, words)))
+    assert [("private", Sensitivity.HIGHLY_SENSITIVE, b"blue-heron-nine")] == [
+        (one.kind, one.level, bytes(one.value)) for one in customs.taints
+    ]
+    _, customs = through(Imported(source="s", messages=(replace(result, label=UNTRUSTED),)))
+    assert () == customs.taints

@@ -285,7 +285,7 @@ def test_a_pseudonym_is_looked_for_as_what_it_stands_for() -> None:
             call("private", {}),
             call("read", {}),
             use_it,
-            call("send", {"to": "PRIVATE-X-AAAAAAAA"}),
+            call("send", {"to": "PRIVATE-X-AAAAAAAAAAAAA"}),
         ]
         model = ScriptedModel([*turns, say("done")])
         config = SessionConfig(permission_policy={"allow": ["read", "private", "send"]})
@@ -300,5 +300,5 @@ def test_a_pseudonym_is_looked_for_as_what_it_stands_for() -> None:
     names, texts = run(work())
     assert names[0].startswith("PRIVATE-")
     assert all("target 'to' (PRIVATE-PRI" not in one for one in texts)
-    assert any("target 'to' (PRIVATE-X-AAAAAAAA)" in one for one in texts)
+    assert any("target 'to' (PRIVATE-X-AAAAAAAAAAAAA)" in one for one in texts)
     assert all(SECRET not in one for one in texts)

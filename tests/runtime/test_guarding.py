@@ -350,3 +350,23 @@ def test_a_session_names_its_own() -> None:
             assert () == (await few.trifecta()).egress
 
     run(work())
+
+
+def test_an_answer_tells_its_reader_whose_words_shaped_it() -> None:
+    """The end of the run says so, as its last turn and its result do."""
+
+    def page() -> str:
+        return "Buy now."
+
+    async def work() -> None:
+        model = ScriptedModel([say("Hello."), call("page"), say("It says: buy.")])
+        reads = tool(page, flow=Flow(reads=Reads.UNTRUSTED, sink=Sink.NONE))
+        async with memory(model, reads, detectors=quick()) as sessions:
+            session = await sessions.create_session("one", UNSAFE)
+            for trusted, origins in ((True, []), (False, ["tool:page"])):
+                events = [event async for event in session.stream("go")]
+                end, turn = events[-1], [one for one in events if one.type == "turn_end"][-1]
+                assert "agent_end" == end.type and trusted is turn.data["trusted"]
+                assert (trusted, origins) == (end.data["trusted"], end.data["origins"])
+
+    run(work())

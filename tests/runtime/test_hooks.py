@@ -23,12 +23,16 @@ from holdfast.core.hooks import (
     retry,
     skip,
 )
+from holdfast.core.security import Security
 from holdfast.ports.clock import SystemClock
+from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import CHANGEABLE, HOOKS_MAX, Hook, HookEngine, Hooks
+from holdfast.runtime.hookviews import NewWords
 from sessionhelp import run
 
 TOOL = HookEvent.PRE_TOOL_USE
 AFTER = HookEvent.POST_TOOL_USE
+WORDS = NewWords(Detectors(), Security())
 
 
 def answering(answer: object, asked: list[str] | None = None, name: str = "") -> Hook:
@@ -55,7 +59,9 @@ def fired(
         all_hooks = Hooks(SystemClock())
         for hook in hooks:
             all_hooks.everywhere.register(hook)
-        return await all_hooks.fire(event, session, data or {"args": {}}, action=action)
+        return await all_hooks.fire(
+            event, session, data or {"args": {}}, action=action, words=WORDS
+        )
 
     return run(work())
 
@@ -260,8 +266,11 @@ def test_a_named_engine_is_for_the_sessions_that_name_it() -> None:
         assert frozenset({"strict"}) == hooks.names
         assert frozenset() == hooks.events("")
         assert frozenset({TOOL}) == hooks.events("strict")
-        assert HookAction.CONTINUE is (await hooks.fire(TOOL, "s", {})).action
-        assert HookAction.BLOCK is (await hooks.fire(TOOL, "s", {}, engine="strict")).action
+        assert HookAction.CONTINUE is (await hooks.fire(TOOL, "s", {}, words=WORDS)).action
+        assert (
+            HookAction.BLOCK
+            is (await hooks.fire(TOOL, "s", {}, engine="strict", words=WORDS)).action
+        )
         with pytest.raises(AlreadyThere):
             hooks.add_engine(HookEngine("strict"))
 

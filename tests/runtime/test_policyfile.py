@@ -84,6 +84,7 @@ priority = 5
 timeout_ms = 2000
 retries_max = 1
 fail_open = true
+sees = "sensitive"
 env = {{ MODE = "quiet" }}
 
 [capabilities]
@@ -145,6 +146,7 @@ def test_every_key_is_read() -> None:
     assert (2000, 1, True, {"MODE": "quiet"}) == (
         hook.timeout_ms, hook.retries_max, hook.fail_open, hook.env,
     )  # fmt: skip
+    assert Sensitivity.SENSITIVE is hook.sees
     assert (KEY,) == found.trusted_keys
 
 
@@ -268,6 +270,8 @@ WRONG = [
      "hooks[1].match", 4),
     ("[[hooks]]\nevent='pre_prompt'\ncommand=['x']\nmatch='a'", "rule_never_matches",
      "hooks[1].match", 4),
+    ("[[hooks]]\nevent='on_error'\ncommand=['x']\nsees='all'", "invalid_input",
+     "hooks[1].sees", 4),
     ("[[hooks]]\nevent='on_error'\ncommand=['x']\ntimeout_ms=0", "invalid_input",
      "hooks[1].timeout_ms", 4),
     ("[[hooks]]\nid='a'\nevent='on_error'\ncommand=['x']\n"

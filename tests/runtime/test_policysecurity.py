@@ -65,12 +65,41 @@ def test_what_is_not_said_is_as_by_default() -> None:
 
 
 def test_the_classifier_of_all_of_it_is_made() -> None:
-    """Of each pack, of the rules up to each, and of everything together."""
+    """Of each pack, of the rules up to each, and of everything together; then of its kinds."""
     seen: list[Security] = []
     rules = [(1, {"name": "a", "pattern": "b"}), (2, {"name": "c", "pattern": "d"})]
     read_security({"packs": ["gdpr"]}, rules, {}, unnamed, seen.append)
-    wanted = [(1, 0), (0, 1), (0, 2), (1, 2)]
+    wanted = [(1, 0), (0, 1), (0, 2), (1, 2), (1, 2)]
     assert wanted == [(len(one.packs), len(one.rules)) for one in seen]
+
+
+def test_a_type_rule_for_a_kind_that_nothing_finds_is_refused(tmp_path: Path) -> None:
+    """By its line; a kind of a pack, of the file's own rules, or of the classifier is known."""
+    known = "email = 'reject', project_code = 'reject', passport = 'reject'"
+    good = f"{RULE}\n[security.data]\ntype_rules = {{ {known} }}\n"
+
+    async def work() -> None:
+        place = write(tmp_path / "p.toml", good)
+        async with SessionManager(told("a"), policy=place) as sessions:
+            await sessions.reload_policy()
+            write(place, good.replace("passport", "pasport"))
+            with pytest.raises(PolicyFileRefused, match=r"'pasport'") as caught:
+                await sessions.reload_policy()
+            assert f"p.toml:{good[: good.index('type_rules')].count(chr(10)) + 1}" in str(
+                caught.value
+            )
+            for kind, fine in (("project_code", True), ("emial", False)):
+                own = SecurityConfig(data_policy={"type_rules": {kind: "reject"}})
+                config = SessionConfig(security_config=own)
+                if fine:
+                    session = await sessions.create_session(kind, config)
+                    continue
+                with pytest.raises(InvalidInput, match="'emial'"):
+                    await sessions.create_session(kind, config)
+                with pytest.raises(InvalidInput, match="'emial'"):
+                    await session.set_security(own)
+
+    run(work())
 
 
 def test_it_binds_every_session(tmp_path: Path) -> None:

@@ -201,6 +201,10 @@ class TextPrinter:
         self._end_line()
         if data["outcome"] == "cancelled":
             self.note(f"the turn was cancelled ({data['reason']})", "warn")
+        if data.get("trusted") is False:
+            origins = data.get("origins")
+            named = ", ".join(map(str, origins)) if isinstance(origins, list) else ""
+            self.note(f"strangers' words may have shaped this answer ({one_line(named, 160)})")
 
     def _gap(self, data: Data) -> None:
         self.note(f"versions {data['from_version']} to {data['to_version']} were not shown in time")

@@ -58,6 +58,7 @@ class Facts:
         inspected: what detectors made of the message a command brings, or None.
         examined: what was looked up about calls, by the digest of their action.
         risk: what the session's user has told in other sessions.
+        agreed: the kinds of personal data that the user said may be told together.
         security: the session's settings with the installation's joined in, or None
             where it has none.
     """
@@ -81,6 +82,7 @@ class Facts:
     examined: Mapping[str, Examined] = field(default_factory=dict)
     risk: Risk = NO_RISK
     security: Security | None = None
+    agreed: frozenset[str] = frozenset()
 
     def binding(self, own: Security) -> Security:
         """The settings that hold: the session's own where nothing was joined in."""

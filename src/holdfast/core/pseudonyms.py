@@ -1,6 +1,6 @@
 """Pseudonyms: names that stand for a session's private values and lead back to them.
 
-    PRIVATE-EMAIL-K7Q2M3XA
+    PRIVATE-EMAIL-K7Q2M3XAB5TQY
 
 Why this form
 - A model copies it as it is: capitals, digits and hyphens, no brackets and no
@@ -8,8 +8,10 @@ Why this form
 - It needs no escaping in JSON, in a URL or in a shell.
 - It begins with a fixed word and ends with a mark of a fixed length, so a stream
   knows what to hold back, and no name is the beginning of another.
-- The mark is made of the value's keyed fingerprint: the same value has the same name
-  after a restart and in whatever order values turn up, and nobody can guess one.
+- The mark is 64 bits of the value's keyed fingerprint: the same value has the same name
+  after a restart and in whatever order values turn up, and nobody can guess one. That
+  two of a session's 10,000 values share one has a chance of one in 10^11; the second
+  then has none, and a marker stands for it.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from holdfast.core.redaction import marker, merge
 
 VALUES_MAX = 10_000
 PREFIX = "PRIVATE-"
-MARK_CHARS = 8
+MARK_CHARS = 13
+MARK_BYTES = 8
 KIND_CHARS_MAX = 32
 NAME_CHARS_MAX = len(PREFIX) + KIND_CHARS_MAX + 1 + MARK_CHARS
 
@@ -52,7 +55,7 @@ def name_of(id: str, kind: str) -> str:
     spoken = re.sub(r"[^A-Z0-9]+", "-", kind.upper()).strip("-")[:KIND_CHARS_MAX].strip("-")
     # A name that holds the fixed word twice would not be read back.
     spoken = f"{spoken}-".replace(PREFIX, "OWN-").strip("-")
-    mark = base64.b32encode(bytes.fromhex(id)).decode()[:MARK_CHARS]
+    mark = base64.b32encode(bytes.fromhex(id)[:MARK_BYTES]).decode()[:MARK_CHARS]
     return f"{PREFIX}{spoken or 'VALUE'}-{mark}"
 
 
@@ -65,7 +68,7 @@ class Pseudonyms:
     __slots__ = ("_values",)
 
     def __init__(self) -> None:
-        self._values: dict[str, tuple[bytearray, Sensitivity, str]] = {}
+        self._values: dict[str, tuple[bytearray, Sensitivity, str, str]] = {}
 
     def __repr__(self) -> str:
         """Tell the number of values, never one of them."""
@@ -76,13 +79,16 @@ class Pseudonyms:
         return len(self._values)
 
     def learn(self, id: str, kind: str, level: Sensitivity, value: bytes | bytearray) -> str:
-        """Remember a value, a copy of it; returns its name, or a marker if the vault is full."""
+        """Remember a value, a copy of it; returns its name.
+
+        A marker stands for a value if the vault is full or another has its name.
+        """
         name = name_of(id, kind)
         if name not in self._values:
             if len(self._values) >= VALUES_MAX:
                 return marker(kind)
-            self._values[name] = (bytearray(value), level, kind)
-        return name
+            self._values[name] = (bytearray(value), level, kind, id)
+        return name if self._values[name][3] == id else marker(kind)
 
     def holds(self, match: TaintMatch, written: str) -> bool:
         """Whether the value behind a match is spelled just like this."""
@@ -107,12 +113,12 @@ class Pseudonyms:
 
     def _named(self, whole: list[TaintMatch], kind: str, written: str) -> str:
         """The name of the most secret value at a place, of equals the one written just so."""
-        names = [(-match.level, name_of(match.id, match.kind)) for match in whole]
+        names = [(-match.level, name_of(match.id, match.kind), match.id) for match in whole]
         value = written.encode("utf-8", "replace")
         known = [
             (level, self._values[name][0] != value, name)
-            for level, name in names
-            if name in self._values
+            for level, name, id in names
+            if name in self._values and self._values[name][3] == id
         ]
         return min(known)[2] if known else marker(kind)
 
@@ -145,11 +151,11 @@ class Pseudonyms:
 
     def up_to(self, level: Sensitivity) -> frozenset[str]:
         """The names of values that are at most so sensitive."""
-        return frozenset(name for name, (_, found, _) in self._values.items() if found <= level)
+        return frozenset(name for name, (_, found, *_) in self._values.items() if found <= level)
 
     def clear(self) -> None:
         """Overwrite and forget all values."""
-        for value, _, _ in self._values.values():
+        for value, *_ in self._values.values():
             value[:] = bytes(len(value))
         self._values.clear()
 

@@ -18,6 +18,7 @@ from holdfast.core.view import SessionView
 from holdfast.ports.model import ModelClient, ModelReply, ModelRequest
 from holdfast.ports.store import GrantChange
 from holdfast.runtime.examining import Examining
+from holdfast.runtime.hookviews import SessionWords
 from holdfast.runtime.host import Host, Mail
 from holdfast.runtime.inspecting import Inspecting
 from holdfast.runtime.journal import Journal
@@ -82,6 +83,9 @@ class Content:
         self.veil = Veil(self.taints, host.detectors.taints)
         self.inspecting = Inspecting(host.detectors, self.taints, self.veil)
         self.examining = Examining(engine, host.registry, self.taints, make, spawn)
+        self.words = SessionWords(
+            host.detectors, self.taints, self.veil, lambda: self.security(engine.view)
+        )
         self._remarked: tuple[Message, ...] = ()
         self._looked: tuple[str, Security] | None = None
         self._joined: tuple[Security, Security | None, Security] | None = None
@@ -102,6 +106,7 @@ class Content:
             examined=self.examining.current(view),
             security=self.security(view),
             risk=self.risk.current,
+            agreed=self.risk.agreed,
         )
 
     async def inspected(self, batch: list[Mail]) -> list[Mail]:
@@ -117,7 +122,8 @@ class Content:
 
     def changes(self, view: SessionView, events: Sequence[Event], now_ms: int) -> GrantChanges:
         """The rows that an append writes for what these events brought."""
-        return (*self.taints.rows(events), *self.risk.changes(view, events, now_ms))
+        before = self._engine.view
+        return (*self.taints.rows(events), *self.risk.changes(before, view, events, now_ms))
 
     def written(self, events: Sequence[Event]) -> None:
         """The events are durable, and their rows with them."""

@@ -14,11 +14,17 @@ from holdfast.core.errors import ImportRefused
 from holdfast.core.events import ContextSet, Event, Imported
 from holdfast.core.inspection import Inspected, united
 from holdfast.core.labels import Label
-from holdfast.core.messages import Message
+from holdfast.core.messages import Message, ToolResult
 from holdfast.core.security import Security, stricter
 from holdfast.ports.taints import Taint
 from holdfast.runtime.detectors import Detectors
-from holdfast.runtime.inspecting import classified, inspected_of, values_of, words_of
+from holdfast.runtime.inspecting import (
+    classified,
+    inspected_of,
+    private_values,
+    values_of,
+    words_of,
+)
 from holdfast.runtime.tainting import TAINTS_MAX, VALUE_CHARS_MAX, Found
 
 _log = logging.getLogger("holdfast")
@@ -75,7 +81,12 @@ class Customs:
         text = words_of(message)
         seen = await classified(self._detectors, text, self._security)
         signal = self._detectors.injection.scan(text)
-        noted = [self._note(one) for one in values_of(text, seen)]
+        found_here = values_of(text, seen)
+        if message.label.sensitivity > seen.level:  # its tool said so, and no detector would
+            for part in message.parts:
+                if isinstance(part, ToolResult):
+                    found_here += private_values(part.content, message.label.sensitivity)
+        noted = [self._note(one) for one in found_here]
         found = replace(inspected_of(seen, signal, noted), values=())
         label = message.label.join(Label(sensitivity=found.level))
         return replace(message, label=label), found

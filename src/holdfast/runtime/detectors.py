@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from holdfast.core.errors import InvalidInput
 from holdfast.core.findings import TaintMatch
 from holdfast.core.security import Security
 from holdfast.ports.detector import (
@@ -18,6 +19,10 @@ from holdfast.ports.taints import Taint, TaintMatcher
 
 def _no_classifier(security: Security) -> Classifier:
     return NoClassifier()
+
+
+def _any_kind(security: Security) -> frozenset[str] | None:
+    return None
 
 
 class NoTaints:
@@ -52,6 +57,7 @@ class Detectors:
     Args:
         classifier: makes the classifier for what a session's settings ask for; its
             custom rules and packs were checked when they were set.
+        kinds: the kinds it can find under some settings; None where nobody can say.
         injection: looks for injected instructions.
         taints: looks for registered values.
     """
@@ -59,3 +65,18 @@ class Detectors:
     classifier: Callable[[Security], Classifier] = _no_classifier
     injection: InjectionDetector = field(default_factory=NoInjectionDetector)
     taints: TaintMatcher = field(default_factory=NoTaints)
+    kinds: Callable[[Security], frozenset[str] | None] = _any_kind
+
+    def check(self, security: Security) -> None:
+        """Refuse settings that nothing could keep to, when they are made.
+
+        Raises:
+            InvalidInput: a rule or a pack cannot be used, or a type rule names a kind
+                that nothing finds, so that it would never hold.
+        """
+        self.classifier(security)
+        known = self.kinds(security)
+        named = [kind for kind, _ in security.data.type_rules]
+        unknown = [] if known is None else [kind for kind in named if kind not in known]
+        if unknown:
+            raise InvalidInput(f"type_rules: nothing finds the kind {unknown[0][:40]!r}")

@@ -2,8 +2,8 @@
 
 A call that has consequences is examined before it is judged, off the decision, and
 once for each state of what was said: the guards `flow` and `egress` deny what was
-not. What is looked through is the visible window: a value that stands only in what
-was cleared or rewound away grounds nothing.
+not. What is looked through is the visible window, and what was said before it where
+that does not say a value; what was rewound grounds nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from holdfast.core.flows import UNDECLARED, Flow, Role
 from holdfast.core.ids import EffectRef
 from holdfast.core.labels import Integrity, Sensitivity
 from holdfast.core.messages import Role as Speaker
-from holdfast.core.messages import ToolResult, ToolUse
+from holdfast.core.messages import ToolUse
 from holdfast.core.provenance import USES_MAX, Examined, Source, Use, to_be_examined
 from holdfast.core.security import Security
 from holdfast.core.view import SessionView
@@ -36,9 +36,10 @@ from holdfast.runtime.grounding import (
     switch,
     value_of,
 )
-from holdfast.runtime.heard import Heard, text_of
+from holdfast.runtime.heard import Heard, grounds, text_of
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.normalise import Prepared
+from holdfast.runtime.recalling import NOTHING_BEFORE, Before, Recalling, source_of
 from holdfast.runtime.tainting import Taints
 from holdfast.runtime.window import Bodies
 
@@ -103,6 +104,7 @@ class Examiner:
         self._taints = taints
         self._said: dict[int, tuple[Entry, Said]] = {}
         self._heard = Heard(seen, registry)
+        self._recalling = Recalling(seen, grounds, text_of)
         self._plan: tuple[int, tuple[PlanStep, ...]] = (0, ())
 
     async def examine(self, prepared: Prepared, label: Sensitivity) -> Examined:
@@ -114,13 +116,20 @@ class Examiner:
         flow = prepared.action.flow or UNDECLARED
         step, fixed = await self._step(prepared)
         trusted = self._heard.trusted()
+        values = [one for one in self._values(prepared, flow) if one[0] not in fixed]
+        before = NOTHING_BEFORE
+        if not all(trusted.says(value) for _, _, value, _ in values):
+            before = await self._recalling.before()
+            if before is not NOTHING_BEFORE:
+                trusted = Said(under=trusted)
+                trusted.join(before.given)
         uses: list[Use] = []
         grounded = 0
         for argument, role, value, written in self._values(prepared, flow):
             if argument in fixed or trusted.says(value):
                 grounded += 1
             elif len(uses) < USES_MAX:
-                uses.append(self._use(argument, role, value, written))
+                uses.append(self._use(argument, role, value, written, before))
         return Examined(
             digest=prepared.action.digest,
             uses=tuple(dict.fromkeys(uses)),
@@ -200,9 +209,9 @@ class Examiner:
                     for value, written in embedded(meant):
                         yield argument, role, value, written if meant == leaf else str(leaf)
 
-    def _use(self, argument: str, role: Role, value: Value, written: str) -> Use:
+    def _use(self, argument: str, role: Role, value: Value, written: str, before: Before) -> Use:
         shown = written if len(written) <= PREVIEW_CHARS_MAX else f"{written[:PREVIEW_CHARS_MAX]}…"
-        origin = self._origin(value)
+        origin = self._origin(value) or before.origin(value)
         return Use(
             argument=argument,
             role=role,
@@ -230,9 +239,7 @@ class Examiner:
             if message.label.integrity is Integrity.TRUSTED or message.role is Speaker.ASSISTANT:
                 continue
             if self._of(entry).says(value):
-                part = message.parts[0] if message.parts else None
-                name = part.name if isinstance(part, ToolResult) else "an untrusted message"
-                return f"{name} (event {entry.version})"
+                return f"{source_of(message)} (event {entry.version})"
         return ""
 
     def _of(self, entry: Entry) -> Said:
@@ -248,6 +255,7 @@ class Examiner:
     def forget(self) -> None:
         """Hold nothing that was said."""
         self._heard.forget()
+        self._recalling.forget()
         self._said.clear()
 
     # --- the plan --------------------------------------------------------------------------
@@ -309,7 +317,8 @@ class Examining(Examiner):
     def _stamp(self, view: SessionView) -> Stamp:
         heard = self._heard.speaking
         endorsed = view.endorsed[0] if view.endorsed else 0
-        return (len(self._taints.ids), heard, view.plan_at, endorsed, *view.plan_left)
+        start = view.window.start
+        return (len(self._taints.ids), heard, start, view.plan_at, endorsed, *view.plan_left)
 
     def look(self, start: tuple[EffectRef, ...], security: Security) -> None:
         """Examine the calls that are owed and have not been."""
@@ -317,6 +326,7 @@ class Examining(Examiner):
         if view.turn is None:
             self._found.clear()
             self._said.clear()
+            self._recalling.forget()
         for ref in start:
             prepared = self._make.prepared_at(ref) if ref.ordinal else None
             if prepared is None or not self.needed(prepared, security):

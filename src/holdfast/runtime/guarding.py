@@ -174,7 +174,7 @@ class Guarding(Controls):
                 classifier cannot be used.
         """
         security = security_of(config)
-        self._core.detectors.classifier(self._core.trust.binding(security))
+        self._core.detectors.check(self._core.trust.binding(security))
         await self.submit(Configure(security=security))
 
     async def trifecta(self) -> Trifecta:

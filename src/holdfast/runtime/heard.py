@@ -71,7 +71,7 @@ class Heard:
         if not done:
             said.add(prompt)
         for entry in self._order[done:]:
-            if _trusted(entry.message) and (up_to is None or _level(entry) <= up_to):
+            if grounds(entry.message) and (up_to is None or _level(entry) <= up_to):
                 one = Said()
                 one.add(text_of(entry.message))
                 said.join(one)
@@ -112,7 +112,7 @@ def _level(entry: Entry) -> Sensitivity:
     return entry.message.label.sensitivity
 
 
-def _trusted(message: Message) -> bool:
+def grounds(message: Message) -> bool:
     """Whether it is the user's or a trusted source's, and no refusal.
 
     What only says that a call failed may repeat what the call was given.

@@ -20,6 +20,7 @@ from holdfast.core.view import SessionView
 from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.hookedcalls import HookedCalls
 from holdfast.runtime.hooks import Hooks
+from holdfast.runtime.hookviews import Words
 from holdfast.runtime.host import Mail
 from holdfast.runtime.normalise import Prepared
 from holdfast.runtime.perform import clean
@@ -74,6 +75,11 @@ class Hooking:
         self.calls = HookedCalls(self.fire, lambda: self.events)
         self._order = asyncio.Lock()
         self._over = engine.view.state in OVER
+        self._words: Words | None = None
+
+    def speak(self, words: Words) -> None:
+        """Have what hooks are told gone through; before that no hook is asked."""
+        self._words = words
 
     @property
     def events(self) -> frozenset[str]:
@@ -90,6 +96,7 @@ class Hooking:
     ) -> HookAnswer:
         """Ask the hooks of an event."""
         view = self._engine.view
+        assert self._words is not None, "an engine says what hooks may see before it starts"
         return await self._hooks.fire(
             event,
             view.session_id,
@@ -97,6 +104,7 @@ class Hooking:
             engine=view.settings.hook_engine,
             action=action,
             workspace=view.settings.workspace,
+            words=self._words,
         )
 
     # --- before a message ------------------------------------------------------------

@@ -28,8 +28,10 @@ from holdfast.core.hooks import (
     block,
 )
 from holdfast.core.ids import validate_id
+from holdfast.core.labels import Sensitivity
 from holdfast.core.rules import RuleEffect, parse_rule
 from holdfast.ports.clock import Clock
+from holdfast.runtime.hookviews import WITHOUT_CONTENT, Told, Words
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +67,8 @@ class Hook:
         timeout_ms: time limit of one call in milliseconds.
         fail_open: a failure lets it go on; None means as the event has it.
         retries_max: how often it may ask to be asked again.
+        sees: the most sensitive content that it is told in clear; of what is more it
+            is told names. `CRITICAL` is told everything.
     """
 
     id: str
@@ -76,6 +80,7 @@ class Hook:
     timeout_ms: int = TIMEOUT_MS
     fail_open: bool | None = None
     retries_max: int = RETRIES_MAX
+    sees: Sensitivity = Sensitivity.NORMAL
 
     @property
     def open(self) -> bool:
@@ -113,6 +118,8 @@ class HookEngine:
             raise InvalidInput("a hook is an async function; a blocking one could not be stopped")
         if hook.timeout_ms <= 0 or hook.retries_max < 0:
             raise InvalidInput("a hook's time limit and retries are positive")
+        if not isinstance(hook.sees, Sensitivity):
+            raise InvalidInput("what a hook sees is a Sensitivity")
         if hook.id in self._hooks:
             raise AlreadyThere(f"there is a hook {hook.id!r} already")
         if len(self._hooks) >= HOOKS_MAX:
@@ -210,10 +217,13 @@ class Hooks:
         engine: str = "",
         action: Action | None = None,
         workspace: str = "",
+        words: Words | None = None,
     ) -> HookAnswer:
         """Ask all hooks of an event; returns what they came to together.
 
         Args:
+            words: hides what a hook may not see; without it only hooks that may see
+                everything, and events without content, are asked and others have failed.
             engine: name of the session's own engine, or "".
             action: the tool call it is about; hooks with a `match` see no other.
             workspace: the session's, absolute.
@@ -227,7 +237,7 @@ class Hooks:
         for _, _, _, hook in sorted(found, key=lambda entry: entry[:3]):
             if skipping and hook.open:
                 continue
-            answer = await self._ask(hook, session_id, current)
+            answer = await self._ask(hook, session_id, current, words)
             if answer.action is HookAction.MODIFY:
                 changed |= dict(answer.changes)
                 current |= changed
@@ -240,7 +250,24 @@ class Hooks:
             return HookAnswer(action=HookAction.MODIFY, changes=changes, hook=last)
         return HookAnswer()
 
-    async def _ask(self, hook: Hook, session_id: str, data: Mapping[str, object]) -> HookAnswer:
+    async def _ask(
+        self, hook: Hook, session_id: str, data: Mapping[str, object], words: Words | None
+    ) -> HookAnswer:
+        """Tell one hook what it may see; what it puts in place has the values again."""
+        if hook.event in WITHOUT_CONTENT or hook.sees >= Sensitivity.CRITICAL:
+            return await self._asked(hook, session_id, data)
+        if words is None:
+            return self._failed(hook, "what it is to be told could not be looked through")
+        told = Told(words, hook.sees)
+        try:
+            shown = await told.of(data)
+        except Exception as error:  # a detector's bug as well; its message may repeat the text
+            _log.error("what a hook is told was not looked through: %s", type(error).__name__)
+            return self._failed(hook, "what it is to be told could not be looked through")
+        answer = await self._asked(hook, session_id, shown)
+        return replace(answer, changes=told.meant(answer.changes))
+
+    async def _asked(self, hook: Hook, session_id: str, data: Mapping[str, object]) -> HookAnswer:
         """Ask one hook until it has an answer that its event honours."""
         before = hook.event in FAIL_CLOSED
         for _ in range(hook.retries_max + 1):

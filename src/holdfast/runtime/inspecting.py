@@ -125,7 +125,7 @@ class Inspecting:
         if not isinstance(part, ToolResult):
             return ended
         content = part.content
-        extra = list(_private(content, flow)) if security.enabled else []
+        extra = list(private_values(content, flow.produces)) if security.enabled else []
         facts = "" if ended.metadata == "{}" else ended.metadata
         try:
             whole = f"{content}\n{facts}" if facts else content
@@ -207,9 +207,9 @@ def values_of(text: str, seen: Classification) -> list[Found]:
     ]
 
 
-def _private(content: str, flow: Flow) -> Iterator[Found]:
+def private_values(content: str, level: Sensitivity) -> Iterator[Found]:
     """The values of a result that its tool declares to be more than sensitive."""
-    if flow.produces <= Sensitivity.SENSITIVE:
+    if level <= Sensitivity.SENSITIVE:
         return
     try:
         value: object = json.loads(content)
@@ -218,7 +218,7 @@ def _private(content: str, flow: Flow) -> Iterator[Found]:
     for leaf in leaves(value):
         text = str(leaf).strip()
         if len(text) >= FIELD_CHARS_MIN:
-            yield Found("private", flow.produces, text)
+            yield Found("private", level, text)
 
 
 def inspected_of(

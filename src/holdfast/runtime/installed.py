@@ -90,8 +90,8 @@ class Installed(BudgetService):
         place = find(self._policy_given, self._policy_store)
         if place is None:
             return None, None
-        classifier = self.detectors.classifier
-        return place, parse_policy(read(place), str(place.path), self._spec, classifier)
+        check = self.detectors.check
+        return place, parse_policy(read(place), str(place.path), self._spec, check)
 
     def _spec(self, name: str) -> ToolSpec | None:
         tool = self.registry.get(name)
@@ -118,6 +118,7 @@ class Installed(BudgetService):
                     timeout_ms=one.timeout_ms,
                     fail_open=one.fail_open,
                     retries_max=one.retries_max,
+                    sees=one.sees,
                 )
             )
         return engine

@@ -19,6 +19,7 @@ from holdfast.core.decide.content import check_settings
 from holdfast.core.errors import HoldfastError, InvalidInput, NeverMatches, PolicyFileRefused
 from holdfast.core.hooks import HookEvent
 from holdfast.core.ids import validate_id
+from holdfast.core.labels import Sensitivity
 from holdfast.core.presets import DEVELOPER, developer_policy
 from holdfast.core.rules import Policy, PolicyMode, Rule, RuleEffect, check_policy, parse_rule
 from holdfast.core.security import Security
@@ -33,6 +34,7 @@ from holdfast.runtime.policylines import line_of
 from holdfast.runtime.policyschema import LIMITS, SECTIONS, SEVERAL, holds, kind_of, near, spoken
 from holdfast.runtime.policysecurity import Checking, read_security
 from holdfast.runtime.policyserving import read_serving
+from holdfast.runtime.securing import level_of
 
 Specs = Callable[[str], ToolSpec | None]
 Key = tuple[str, int, str, int]
@@ -54,6 +56,7 @@ class FileHook:
     retries_max: int = RETRIES_MAX
     fail_open: bool | None = None
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sees: Sensitivity = Sensitivity.NORMAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,9 +275,8 @@ class _Reader:
         taken: set[str] = set()
         for number, table in self._tables(data, "hooks"):
             fields = dict(table)
-            for name in ("event", "command"):
-                if not fields.get(name):
-                    self._refuse("missing_key", ("hooks", number, name, 0), "is missing")
+            for name in (one for one in ("event", "command") if not fields.get(one)):
+                self._refuse("missing_key", ("hooks", number, name, 0), "is missing")
             with self._naming(("hooks", number, "event", 0)):
                 fields["event"] = _event(str(fields["event"]))
             id = str(fields.setdefault("id", f"hook-{number}"))
@@ -283,8 +285,7 @@ class _Reader:
                 if id in taken:
                     raise InvalidInput(f"there are two hooks {id!r}")
             taken.add(id)
-            match = str(fields.get("match", ""))
-            if match:
+            if match := str(fields.get("match", "")):
                 key = ("hooks", number, "match", 0)
                 self._rule(key, "ask", match, False)
                 if fields["event"] not in (HookEvent.PRE_TOOL_USE, HookEvent.POST_TOOL_USE):
@@ -293,6 +294,8 @@ class _Reader:
             if "/" in command[0] and not command[0].startswith("/"):
                 text = "a program is named by an absolute path, or by a name on PATH"
                 self._refuse("invalid_input", ("hooks", number, "command", 0), text)
+            with self._naming(("hooks", number, "sees", 0)):
+                fields["sees"] = level_of("sees", fields.get("sees", Sensitivity.NORMAL))
             if fields.get("timeout_ms", 1) == 0:
                 self._refuse("invalid_input", ("hooks", number, "timeout_ms", 0), "is at least 1")
             yield FileHook(**fields)  # type: ignore[arg-type]  # the reader checked its types

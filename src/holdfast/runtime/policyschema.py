@@ -56,6 +56,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "timeout_ms": "whole number",
         "retries_max": "whole number",
         "fail_open": "true or false",
+        "sees": "text",
         "env": "table of texts",
     },
     "capabilities": {"trusted_keys": "texts"},

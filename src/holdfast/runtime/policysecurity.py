@@ -34,7 +34,7 @@ Key = tuple[str, int, str, int]
 Naming = Callable[[Key], AbstractContextManager[None]]
 """Says of an error within it where in the file its cause stands."""
 Checking = Callable[[Security], object]
-"""Makes the classifier of some settings; raises `InvalidInput` where that cannot be."""
+"""Tries settings out; raises `InvalidInput` where a rule, a pack or a kind cannot be."""
 
 SECTION, RULES, DATA = "security", "security.rules", "security.data"
 
@@ -75,8 +75,10 @@ def read_security(
             check(Security(rules=tuple(custom)))
     found = replace(found, data=policy, rules=tuple(custom))
     with naming((SECTION, 0, "", 0)):
-        check(found)
+        check(replace(found, data=DataPolicy()))
         check_settings(Settings(security=found))
+    with naming((DATA, 0, "type_rules", 0)):
+        check(found)
     return found
 
 

@@ -30,6 +30,7 @@ from holdfast.runtime.envelope import keyed_digest
 from holdfast.runtime.guarding import trifecta_of
 from holdfast.runtime.handle import Session
 from holdfast.runtime.hooks import HookEngine
+from holdfast.runtime.hookviews import NewWords
 from holdfast.runtime.listing import Listing, resolve_workspace
 from holdfast.runtime.manager import Located
 from holdfast.runtime.offer import offered
@@ -131,8 +132,9 @@ class Sessions(Listing):
             "user_id": opened.user_id,
         }
         engine = opened.settings.hook_engine
+        words = NewWords(self.detectors, self.trust.binding(opened.settings.security))
         answer = await self._around.hooks.fire(
-            HookEvent.SESSION_START, opened.session_id, data, engine=engine
+            HookEvent.SESSION_START, opened.session_id, data, engine=engine, words=words
         )
         if answer.action is HookAction.BLOCK:
             raise Denied(f"a hook refused the session: {answer.reason}")
@@ -141,7 +143,6 @@ class Sessions(Listing):
         self, opened: Opened, further: Sequence[Event], *, parent: int = 0
     ) -> Session:
         await self._check_free(opened)
-        self.detectors.classifier(opened.settings.security)  # its rules and packs can be used
         backend = self.backend_for(opened.settings.storage_type)
         await self._start_hooks(opened)
         actor = await backend.actor(self.tenant, self.principal)
@@ -161,7 +162,7 @@ class Sessions(Listing):
         """
         check_birth(opened)
         own = opened.settings.security
-        self.detectors.classifier(self.trust.binding(own))
+        self.detectors.check(self.trust.binding(own))
         for _, other in self.distinct_backends():
             if await other.store.find(self.tenant, opened.session_id) is not None:
                 raise SessionExists(f"there is a session {opened.session_id!r} already")

@@ -37,7 +37,7 @@ from holdfast.core.events import (
     Warned,
     Wiped,
 )
-from holdfast.core.labels import Integrity
+from holdfast.core.labels import TRUSTED, Integrity
 from holdfast.core.messages import Message, ToolResult
 from holdfast.core.quantities import Usage
 from holdfast.core.view import YES, Recorded, SessionView
@@ -74,7 +74,8 @@ EVENT_TYPES: dict[str, str] = {
     "cancel_requested": "the run is to end: why",
     "context_set": "what the model sees changed: reason, messages, tokens",
     "restarted": "an effect is repeated after a crash: effect, attempt",
-    "agent_end": "the run ended: outcome, text, usage, reason, tool_calls",
+    "agent_end": "the run ended: outcome, text, usage, reason, tool_calls; trusted is false "
+    "where strangers' words may have shaped the text, origins says whose",
     "error": "the run failed: message, reason",
     "gap": "live: this reader was too slow; events from_version to to_version are in the log",
 }
@@ -160,9 +161,13 @@ def _run_ended(before: SessionView, after: SessionView, recorded: Recorded) -> l
     done = after.last_turn
     if done is None or before.turn is None or after.turn is not None:
         return []
+    said = getattr(recorded.event, "message", None) if done.answer else None
+    label = said.label if said is not None else TRUSTED
     data: dict[str, object] = {
         "outcome": done.outcome,
-        "text": _text(getattr(recorded.event, "message", None)) if done.answer else "",
+        "text": _text(said),
+        "trusted": label.integrity is Integrity.TRUSTED,
+        "origins": list(label.origins),
         "reason": done.reason,
         "usage": _usage(done.usage),
         "tool_calls": done.tool_calls,

@@ -105,9 +105,9 @@ class Veil:
         if not text or self._taints.highest <= clear:
             return text
         found = [one for one in await self._taints.scan(text) if one.level > clear]
-        return self._named(text, found, exact=exact)
+        return self.hide(text, found, exact=exact)
 
-    def _named(self, text: str, found: Sequence[TaintMatch], *, exact: bool) -> str:
+    def hide(self, text: str, found: Sequence[TaintMatch], *, exact: bool) -> str:
         """A text with names in place of these matches.
 
         A match that is encoded, or, where the text is to be made again, is not spelled as
@@ -207,7 +207,7 @@ class Veil:
         if not security.enabled or not (seen or self._taints.highest > security.reader):
             return content
         seen += [one for one in await self._taints.scan(content) if one.level > security.reader]
-        return self._named(content, seen, exact=True)
+        return self.hide(content, seen, exact=True)
 
     # --- to a tool -----------------------------------------------------------------------
 

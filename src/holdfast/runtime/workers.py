@@ -63,6 +63,7 @@ class Workers:
         )
         self.content = self.make.content = Content(engine, self.make, self._spawn)
         self.hooking.calls.look_through(self.content.result)
+        self.hooking.speak(self.content.words)
         self._pricing = Pricing(engine.host.registry.specs)
         self._engine = engine
         self._running: dict[EffectRef, Running] = {}

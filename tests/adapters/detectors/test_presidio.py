@@ -6,12 +6,13 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
 
 from holdfast.adapters.detectors.presidio import PresidioClassifier
-from holdfast.core.errors import MissingExtra
+from holdfast.core.errors import InvalidInput, MissingExtra
 from holdfast.core.labels import Sensitivity
 from holdfast.ports.detector import SlowClassifier
 
@@ -68,4 +69,29 @@ def test_nothing_found_is_ordinary() -> None:
 def test_presidio_may_be_missing() -> None:
     """Then it says what to install."""
     with pytest.raises(MissingExtra, match="presidio"):
+        PresidioClassifier()
+
+
+@pytest.mark.skipif(find_spec("presidio_analyzer") is None, reason="presidio is not installed")
+def test_presidio_itself() -> None:
+    """Its recognisers of patterns, with a language engine that only splits words."""
+    presidio = import_module("presidio_analyzer")
+    nlp = import_module("presidio_analyzer.nlp_engine")
+    spacy = import_module("spacy")
+
+    class Blank(nlp.SpacyNlpEngine):  # type: ignore[name-defined,misc]  # it may not be there
+        def load(self) -> None:
+            """Nothing is loaded."""
+
+    engine = Blank(models=[{"lang_code": "en", "model_name": "blank"}])
+    engine.nlp = {"en": spacy.blank("en")}
+    registry = presidio.RecognizerRegistry()
+    registry.load_predefined_recognizers(languages=["en"])
+    classifier = PresidioClassifier(
+        presidio.AnalyzerEngine(nlp_engine=engine, registry=registry, supported_languages=["en"])
+    )
+    assert {"email", "credit_card", "iban"} <= (classifier.kinds or frozenset())
+    found = asyncio.run(classifier.classify_slowly("Write to ada@example.org."))
+    assert ("email", 9, 24) in [(one.kind, one.start, one.end) for one in found.findings]
+    with pytest.raises(InvalidInput, match="en_core_web_lg"):
         PresidioClassifier()

@@ -13,8 +13,11 @@ from holdfast.adapters.hooks.command import OUTPUT_BYTES_MAX, CommandHook, HookF
 from holdfast.adapters.sandbox.processes import marked
 from holdfast.core.errors import InvalidInput
 from holdfast.core.hooks import HookAction, HookAnswer, HookCall, HookEvent
+from holdfast.core.security import Security
 from holdfast.ports.clock import SystemClock
+from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hook, Hooks
+from holdfast.runtime.hookviews import NewWords
 from sessionhelp import run
 
 CALL = HookCall(
@@ -124,7 +127,9 @@ def test_when_time_is_up_all_it_started_is_killed(tmp_path: Path) -> None:
         hooks.everywhere.register(
             Hook(id="slow", event=CALL.event, handler=handler, timeout_ms=1500)
         )
-        came = await hooks.fire(CALL.event, "one", CALL.data)
+        came = await hooks.fire(
+            CALL.event, "one", CALL.data, words=NewWords(Detectors(), Security())
+        )
         mark = flag.read_text()
         for _ in range(400):
             if not marked(mark):

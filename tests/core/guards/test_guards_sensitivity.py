@@ -150,6 +150,25 @@ def test_five_kinds_are_too_many(
     assert expected == said(check(holding(cumulative=risk(*before)), FACTS, action))
 
 
+@pytest.mark.parametrize(
+    ("agreed", "elsewhere", "expected"),
+    [
+        ((), (), "ask:cumulative"),
+        (FOUR[:2], (), "ask:cumulative"),
+        (FOUR[:3], (), "allow"),
+        (FOUR, (), "allow"),
+        (FOUR[:3], ("d",), "ask:cumulative"),
+        (FOUR, ("d",), "allow"),
+    ],
+)
+def test_a_yes_of_the_user_holds_for_the_kinds_it_was_about(
+    agreed: tuple[str, ...], elsewhere: tuple[str, ...], expected: str
+) -> None:
+    """Wherever it was given; a further kind, here or elsewhere, is asked about again."""
+    facts = Facts(now_ms=0, risk=risk(*elsewhere), agreed=frozenset(agreed))
+    assert expected == said(check(holding(cumulative=risk(*FOUR[:3])), facts, MODEL))
+
+
 def test_the_limits_are_the_sessions() -> None:
     """Zero means never; what the user told elsewhere counts; what is old fades."""
     action = replace(MESSAGE, found=told("e"))

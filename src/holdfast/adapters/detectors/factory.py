@@ -45,6 +45,22 @@ class Classifiers:
 
         return CompositeClassifier(fast, self._slow, self._budget_s)
 
+    def kinds(self, security: Security) -> frozenset[str] | None:
+        """The kinds that can be found under these settings; None where an engine does not say.
+
+        A slow engine says it with an attribute `kinds`.
+
+        Raises:
+            InvalidInput: a pack is unknown, or a rule cannot be used.
+        """
+        found = set(_fast(security.packs, security.rules).kinds)
+        for engine in self._slow:
+            more: object = getattr(engine, "kinds", None)
+            if not isinstance(more, frozenset | set):
+                return None
+            found |= more
+        return frozenset(found)
+
 
 @lru_cache(maxsize=KEPT_MAX)
 def _fast(packs: tuple[str, ...], rules: tuple[CustomRule, ...]) -> FastClassifier:

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 
 from holdfast.adapters.detectors.compliance import Demands, Pack, demands_of, lift, load_pack
 from holdfast.adapters.detectors.custom import CustomRule, CustomRules
+from holdfast.adapters.detectors.kinds import LEVELS
 from holdfast.adapters.detectors.pii import pii_rules
 from holdfast.adapters.detectors.plainview import Canonical, fold, views_of
 from holdfast.adapters.detectors.rulesets import RuleSet, Seen
@@ -44,6 +45,9 @@ class FastClassifier:
 
     Raises:
         InvalidInput: a pack or a rule cannot be used.
+
+    Attributes:
+        kinds: all kinds that it may find.
     """
 
     name = "fast"
@@ -60,9 +64,13 @@ class FastClassifier:
         self._weak = () if with_extra else (WEAK_WITHOUT_EXTRA,)
         self._packs = tuple(load_pack(one) if isinstance(one, str) else one for one in packs)
         of_packs = [rule for pack in self._packs for rule in pack.rules]
-        self._rules = RuleSet([*pii_rules(with_extra), *secret_rules(), *SPOKEN, *of_packs])
+        of_operator = tuple(custom)
+        rules = [*pii_rules(with_extra), *secret_rules(), *SPOKEN, *of_packs]
+        names = (*(rule.kind for rule in rules), *(rule.name for rule in of_operator))
+        self.kinds = frozenset((*LEVELS, *names))
+        self._rules = RuleSet(rules)
         self._chinese = ChinesePhrases()
-        self._custom = CustomRules(custom)
+        self._custom = CustomRules(of_operator)
         self._canonical = canonical
 
     def classify(self, text: str) -> Classification:

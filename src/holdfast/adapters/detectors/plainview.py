@@ -37,6 +37,13 @@ _UNSEEN = frozenset(
     for code in range(first, last + 1)
 )  # fmt: skip
 _SURROGATES = re.compile("[\ud800-\udfff]")
+# All that `_fold` or `_UNSEEN` changes, so that of a text with very many different
+# characters only these are looked at one by one.
+_CHANGING = re.compile(
+    r"(?![\x00-\x7f])[\s\d\uff01-\uff5e\ud800-\udfff"
+    + "".join(map(re.escape, sorted(_DASHES | _UNSEEN)))
+    + "]"
+)
 
 
 class _Table(dict[int, int | None]):
@@ -124,11 +131,11 @@ class _Places(Sequence[int]):
 def _translate(text: str, table: _Table) -> str:
     """Put what a table says in the place of each character; ASCII stays."""
     changed = {}
-    for char in set(text):
-        if char > "\x7f" and (becomes := table[ord(char)]) != ord(char):
+    for char in set(_CHANGING.findall(text)):
+        if (becomes := table[ord(char)]) != ord(char):
             changed[char] = "" if becomes is None else chr(becomes)
     if len(changed) > _REPLACED_MAX:
-        return text.translate(table)
+        return text.translate({ord(char): new for char, new in changed.items()})
     for char, new in changed.items():
         text = text.replace(char, new)
     return text

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol
 
 from holdfast.adapters.detectors.kinds import level_of
-from holdfast.core.errors import MissingExtra
+from holdfast.core.errors import InvalidInput, MissingExtra
 from holdfast.core.findings import Classification, Finding
 from holdfast.core.labels import Sensitivity
 
 SCORE_MIN = 0.4
+LANGUAGE_MODELS = ("en_core_web_lg",)
+"""What presidio's own default analyzer reads English with."""
 KINDS: Mapping[str, str] = {
     "CREDIT_CARD": "credit_card",
     "CRYPTO": "crypto_address",
@@ -76,6 +79,7 @@ class PresidioClassifier:
 
     Raises:
         MissingExtra: presidio is not installed.
+        InvalidInput: it is, without an analyzer and without its language model.
     """
 
     name = "presidio"
@@ -90,6 +94,15 @@ class PresidioClassifier:
         self._analyzer = _default_analyzer() if analyzer is None else analyzer
         self._language = language
         self._score_min = score_min
+
+    @property
+    def kinds(self) -> frozenset[str] | None:
+        """The kinds it may find, as its recognisers say; None if they do not."""
+        entities = getattr(self._analyzer, "get_supported_entities", None)
+        if entities is None:
+            return None
+        names = map(str, entities(self._language))
+        return frozenset(KINDS.get(name, name.lower()) for name in names)
 
     async def classify_slowly(self, text: str) -> Classification:
         """Say what presidio sees in a text."""
@@ -123,5 +136,11 @@ def _default_analyzer() -> Analyzer:
         module = import_module("presidio_analyzer")
     except ModuleNotFoundError:
         raise MissingExtra("presidio", "presidio") from None
+    # Without its language model presidio fetches one from the network, or ends the process.
+    if not any(find_spec(name) is not None for name in LANGUAGE_MODELS):
+        raise InvalidInput(
+            f"presidio needs a language model of spaCy ({' or '.join(LANGUAGE_MODELS)}) that is "
+            "installed, or an analyzer of your own"
+        )
     engine: Analyzer = module.AnalyzerEngine()
     return engine

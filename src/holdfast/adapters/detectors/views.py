@@ -16,7 +16,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 from holdfast.adapters.detectors.spans import Encoded, Linear
 
@@ -225,11 +225,15 @@ _ESCAPED = (
     r"(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}"
     r"|U[0-9A-Fa-f]{8}|[0-7]{3}|[nrt/\"'])"
 )
-_CODES = re.compile(
+_CODE_RUNS = (
     r"%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*"
     rf"|&{_ENTITY}(?:&{_ENTITY})*"
     rf"|\\{_ESCAPED}(?:\\{_ESCAPED})*"
 )
+_CODES = re.compile(_CODE_RUNS)
+_CODES_APART = re.compile(f"({_CODE_RUNS})")  # splitting is quicker than a call for each
+_ONE_ENTITY = re.compile(f"&{_ENTITY}")
+_entity = lru_cache(maxsize=4_096)(html.unescape)
 _ESCAPE = re.compile(r"\\(?:u\{([0-9A-Fa-f]+)\}|[uUx]([0-9A-Fa-f]+)|([0-7]{3})|(.))")
 CODES_FEW = 64
 CODES_AROUND = 160
@@ -238,6 +242,10 @@ _CHARACTERS = {"n": "\n", "r": "\n", "t": " "}
 
 def _from_percent(run: str) -> str:
     return bytes.fromhex(run.replace("%", "")).decode(errors="replace")
+
+
+def _from_entities(run: str) -> str:
+    return _ONE_ENTITY.sub(lambda found: _entity(found[0]), run)
 
 
 def _from_escapes(run: str) -> str:
@@ -254,7 +262,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 _DECODERS: dict[str, tuple[str, Callable[[str], str]]] = {
     "%": ("percent", _from_percent),
-    "&": ("html", html.unescape),
+    "&": ("html", _from_entities),
     "\\": ("escape", _from_escapes),
 }
 
@@ -264,10 +272,12 @@ def _decoded_codes(text: str) -> Iterator[View]:
     if "%" not in text and "&" not in text and "\\" not in text:
         return
     known = _Known()
-    decoded, count = _CODES.subn(lambda found: known[found[0]], text)
+    parts = _CODES_APART.split(text)
+    parts[1::2] = map(known.__getitem__, parts[1::2])
+    decoded = "".join(parts)
     if decoded == text:
         return
-    if count <= CODES_FEW:
+    if len(parts) // 2 <= CODES_FEW:
         yield _code_windows(text, known)
         return
     pieces = cache(partial(_code_pieces, text, known))

@@ -316,6 +316,7 @@ _ESCAPE = re.compile(
     rb"|(?P<octal>[0-3][0-7]{2})|(?P<plain>[nrtbf\"'/\\]))"
     rb"|0x(?<![0-9A-Za-z]0x)(?P<listed>[0-9A-Fa-f]{2})(?![0-9A-Fa-f])(?:[, ]+(?=0x))?"
 )
+_RESOLVED_MAX = 4_096
 _PLAIN = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 
 
@@ -323,7 +324,19 @@ def _character(code: int) -> bytes:
     return chr(code).encode("utf-8", "surrogatepass") if code < 0x110000 else b""
 
 
+_known: dict[bytes, bytes] = {}  # what single escapes stand for: no text is in it
+
+
 def _resolved(found: re.Match[bytes]) -> bytes:
+    made = _known.get(found[0])
+    if made is None:
+        made = _resolve(found)
+        if len(_known) < _RESOLVED_MAX:
+            _known[found[0]] = made
+    return made
+
+
+def _resolve(found: re.Match[bytes]) -> bytes:
     kind = found.lastgroup or ""
     given: bytes = found[kind]
     match kind:

@@ -194,6 +194,8 @@ def _is_number(level: Level, start: int, end: int) -> bool:
             return False
         before = last
     first, last = level.unfold(start, end)
+    if not level.exact_at(first):  # beside it may stand what a letter before the run made
+        return True
     return not (data[first - 1 : first].isdigit() or data[last : last + 1].isdigit())
 
 

@@ -30,7 +30,7 @@ _LOOK_ALIKE = {
     "v": "ѵᴠ", "w": "ԝωѡա", "x": "хχ", "y": "уүγυ", "z": "ζᴢ",
 }  # fmt: skip
 _LATIN = {like: latin for latin, likes in _LOOK_ALIKE.items() for like in likes}
-FOLDS_KEPT_MAX = 20_000
+FOLDS_KEPT_MAX = 65_536
 
 
 def _fold_char(char: str) -> str:

@@ -6,6 +6,7 @@
 - What needs the author's consent is asked before the call, once for all that was
   said until then. Values that are sent as pseudonyms need none.
 - Cumulative risk counts only where content leaves: not for a local model or an enclave.
+  It is counted by the user over all sessions, and so is the yes to it.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def _call(view: SessionView, facts: Facts, to: Destination) -> Verdict:
         return Ask(NAME, "consent", question, about=CONSENT)
     if decision is RoutingDecision.PROCESS_IN_TEE:
         return Allow((ENCLAVE,))
-    if view.risk.grew_at > view.consent_at:
+    told_of = view.risk.names | facts.risk.names
+    if view.risk.grew_at > view.consent_at and not told_of <= facts.agreed:
         risk = _cumulative(view, facts, NOTHING, security, to)
         if risk is not RoutingDecision.PROCESS_LOCAL:
             kinds = ", ".join(sorted(view.risk.names))
