@@ -153,7 +153,15 @@ CREATE TABLE probe(
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_NEWEST = """
+ALTER TABLE stream ADD COLUMN newest INTEGER NOT NULL DEFAULT 0;
+UPDATE stream SET newest = event.id FROM event
+    WHERE event.stream = stream.stream AND event.version = stream.version;
+CREATE INDEX stream_by_newest ON stream(newest);
+"""
+"""The feed's cursor of each session's newest event: what changed since a checkpoint."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NEWEST)
 """Step n leads from schema version n to n + 1; a released step never changes."""
 
 
