@@ -60,6 +60,8 @@ class Facts:
         risk: what the session's user has told in other sessions.
         security: the session's settings with the installation's joined in, or None
             where it has none.
+        finalised: number of the checkpoint over the log before a wipe, 0 where none
+            is made; None while it is being made, and then no wipe begins.
     """
 
     now_ms: int
@@ -81,6 +83,7 @@ class Facts:
     examined: Mapping[str, Examined] = field(default_factory=dict)
     risk: Risk = NO_RISK
     security: Security | None = None
+    finalised: int | None = 0
 
     def binding(self, own: Security) -> Security:
         """The settings that hold: the session's own where nothing was joined in."""

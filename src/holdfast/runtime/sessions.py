@@ -30,6 +30,7 @@ from holdfast.runtime.envelope import keyed_digest
 from holdfast.runtime.guarding import trifecta_of
 from holdfast.runtime.handle import Session
 from holdfast.runtime.hooks import HookEngine
+from holdfast.runtime.checkpoint_service import CheckpointService
 from holdfast.runtime.listing import Listing, resolve_workspace
 from holdfast.runtime.manager import Located
 from holdfast.runtime.offer import offered
@@ -52,7 +53,7 @@ class LoadReport(int):
     failed: tuple[tuple[str, HoldfastError], ...] = ()
 
 
-class Sessions(Listing):
+class Sessions(Listing, CheckpointService):
     """Sessions by id; see the module."""
 
     # --- create, find ----------------------------------------------------------------

@@ -85,7 +85,7 @@ def test_a_store_of_the_first_schema_knows_where_its_sessions_stand_in_the_feed(
     tmp_path: Path,
 ) -> None:
     """The second step finds each session's newest event, and new ones go on from there."""
-    path = made(tmp_path / "store.db")
+    path = tmp_path / "store.db"
 
     async def fill() -> None:
         async with opened(path) as store:
