@@ -46,6 +46,7 @@ from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.store import Filter, Store
 from holdfast.ports.tool import Tool
+from holdfast.runtime.auditbus import AuditBus
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.checkpoint_service import Checkpoints
 from holdfast.runtime.detectors import Detectors
@@ -102,6 +103,7 @@ class SessionManager(SessionService):
             None does not restrict them.
         tee: the enclave that is reached over an attested channel; excludes `enclave_llm`.
         checkpoints: where and when checkpoints of the log are made.
+        audit: watches the log and alerts.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class SessionManager(SessionService):
         model_network: NetworkPolicy | None = None,
         tee: TeeConfig | None = None,
         checkpoints: Checkpoints | None = None,
+        audit: AuditBus | None = None,
     ) -> None:
         if enclave_llm is not None and tee is not None and tee.enabled:
             raise InvalidInput("an enclave is given as enclave_llm or as tee, not both")
@@ -148,7 +151,8 @@ class SessionManager(SessionService):
             )
         )
         self.trust.network = network
-        self.checkpoints = checkpoints
+        self._checkpoints = checkpoints
+        self._audit = audit
         self.private = (os.path.realpath(default_installation_key_path()),)
         self._openers: list[Opener] = [_open_memory]
         self._opening: asyncio.Task[None] | None = None
@@ -177,6 +181,7 @@ class SessionManager(SessionService):
         model_network: NetworkPolicy | None = None,
         tee: TeeConfig | None = None,
         checkpoints: Checkpoints | None = None,
+        audit: AuditBus | None = None,
     ) -> Self:
         """Open a store file, created if there is none; use with `async with` or `await`.
 
@@ -205,6 +210,7 @@ class SessionManager(SessionService):
             model_network=model_network,
             tee=tee,
             checkpoints=checkpoints,
+            audit=audit,
         )
         file = Path(path)
         manager._policy_store = file
@@ -269,6 +275,7 @@ class SessionManager(SessionService):
         private: Iterable[str | os.PathLike[str]] = (),
         policy: str | os.PathLike[str] | None = None,
         checkpoints: Checkpoints | None = None,
+        audit: AuditBus | None = None,
     ) -> Self:
         """Keep the sessions of one storage type in a store of your own (seed B1).
 
@@ -279,9 +286,11 @@ class SessionManager(SessionService):
             private: files of the store and of the keys, which no tool gets to;
                 each stands for those beside it that begin with its name, too.
             policy: as of `open`; nothing is looked for beside the store.
-            checkpoints: where and when checkpoints of the log are made.
+            checkpoints, audit: as of the manager.
         """
-        manager = cls(llm_client, tool_executor, policy=policy, checkpoints=checkpoints)
+        manager = cls(
+            llm_client, tool_executor, policy=policy, checkpoints=checkpoints, audit=audit
+        )
         manager.private += tuple(os.path.realpath(path) for path in private)
         storage = StorageType(backend)
 

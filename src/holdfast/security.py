@@ -13,6 +13,7 @@ import typing as _typing
 if _typing.TYPE_CHECKING:
     from holdfast.adapters.tools.plan import PlanTool
     from holdfast.bootstrap import default_detectors
+    from holdfast.core.auditing import Alert, AlertRules, AuditEvent
     from holdfast.core.findings import Classification, Evidence, Finding, Signal, TaintMatch, Threat
     from holdfast.core.flows import Flow, Reads, Role, Sink
     from holdfast.core.labels import Integrity, Label, Sensitivity
@@ -36,12 +37,20 @@ if _typing.TYPE_CHECKING:
         SlowClassifier,
     )
     from holdfast.ports.taints import Taint, TaintMatcher
+    from holdfast.runtime.auditbus import AuditBus, AuditFilter
+    from holdfast.runtime.checkpoint_service import Checkpoints
     from holdfast.runtime.detectors import Detectors, NoTaints
     from holdfast.runtime.guarding import RiskReport, Trifecta
     from holdfast.runtime.securing import Features, SecurityConfig
     from holdfast.runtime.tee import TeeAttestation, TeeConfig
 
 _HOME = {
+    "Alert": "core.auditing",
+    "AlertRules": "core.auditing",
+    "AuditBus": "runtime.auditbus",
+    "AuditEvent": "core.auditing",
+    "AuditFilter": "runtime.auditbus",
+    "Checkpoints": "runtime.checkpoint_service",
     "Classification": "core.findings",
     "Classifier": "ports.detector",
     "CustomRule": "core.security",
@@ -88,6 +97,12 @@ _HOME = {
 """Where each name lives, as a module below `holdfast`."""
 
 __all__ = [
+    "Alert",
+    "AlertRules",
+    "AuditBus",
+    "AuditEvent",
+    "AuditFilter",
+    "Checkpoints",
     "Classification",
     "Classifier",
     "CustomRule",

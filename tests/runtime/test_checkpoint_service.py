@@ -18,8 +18,8 @@ from holdfast.runtime import checkpoint_service
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.checkpoint_service import Checkpoints
 from holdfast.runtime.checkpointing import Signer, compare_checkpoints, leaves_of, read_chain
-from holdfast.runtime.envelope import header_of, open_clear
 from holdfast.runtime.codec import decode_event
+from holdfast.runtime.envelope import header_of, open_clear
 from moving_kit import World
 
 
@@ -154,7 +154,7 @@ def test_a_plan_has_numbers_above_0(tmp_path: Path) -> None:
     """Nothing else is a plan."""
     for wrong in ({"every_events": 0}, {"every_s": 0.0}, {"every_s": -1.0}):
         with pytest.raises(InvalidInput):
-            Checkpoints(to=CheckpointDirectory(tmp_path), **wrong)  # type: ignore[arg-type]
+            Checkpoints(to=CheckpointDirectory(tmp_path), **wrong)  # type: ignore[arg-type] - a test hands in what it likes
 
 
 CHILD = """

@@ -53,8 +53,8 @@ async def _verify(options: Options, session: str | None, checkpoints: Path | Non
     # lazy: the audit loads the runtime.
     from dataclasses import replace
 
-    from holdfast.runtime.audit import verify_store
     from holdfast.bootstrap import checkpoint_directory
+    from holdfast.runtime.audit import verify_store
     from holdfast.runtime.checkpointing import compare_checkpoints
 
     async with opened(options) as manager:
@@ -91,10 +91,10 @@ def _verify_file(options: Options, path: Path, key: str, checkpoints: Path | Non
     from holdfast.runtime.audit_file import public_key_of, verify_file
 
     public_key = public_key_of(key)
-    place = None if checkpoints is None else checkpoint_directory(checkpoints)
+    signed = None if checkpoints is None else checkpoint_directory(checkpoints)
     try:
         with path.open("rb") as file:
-            report = asyncio.run(verify_file(file, public_key, place))
+            report = asyncio.run(verify_file(file, public_key, signed))
     except (FileNotFoundError, IsADirectoryError):
         raise NotFound(f"there is no file {path}") from None
     if options.json:

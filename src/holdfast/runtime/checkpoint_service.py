@@ -15,13 +15,14 @@ import asyncio
 import logging
 from dataclasses import dataclass, replace
 
+from holdfast.core.auditing import Severity, Vector
 from holdfast.core.checkpoints import Checkpoint
-from holdfast.core.errors import Busy, HoldfastError, InvalidInput
+from holdfast.core.errors import Busy, ChainBroken, HoldfastError, InvalidInput
 from holdfast.ports.checkpoints import CheckpointSink
+from holdfast.runtime.audit_service import AuditService
 from holdfast.runtime.backend import Loaded
 from holdfast.runtime.checkpointing import Signer
 from holdfast.runtime.host import Host
-from holdfast.runtime.manager import Core
 
 _log = logging.getLogger("holdfast")
 
@@ -53,14 +54,10 @@ class Checkpoints:
             raise InvalidInput("every_events and every_s are above 0")
 
 
-class CheckpointService(Core):
-    """Signs where the sessions of the manager's first store stand.
+class CheckpointService(AuditService):
+    """Signs where the sessions of the manager's first store stand, where a plan is given."""
 
-    Attributes:
-        checkpoints: where and when, or None for never; `bootstrap` sets it.
-    """
-
-    checkpoints: Checkpoints | None = None
+    _checkpoints: Checkpoints | None = None
     _signer: Signer | None = None
 
     async def checkpoint(self) -> Checkpoint | None:
@@ -81,44 +78,50 @@ class CheckpointService(Core):
     def start_watching(self) -> None:
         """Begin to watch, and to make checkpoints where a place is given."""
         super().start_watching()
-        if self.checkpoints is not None:
-            self._watchers.append(asyncio.create_task(self._keep_checkpoints(self.checkpoints)))
+        if self._checkpoints is not None:
+            self._watchers.append(asyncio.create_task(self._keep_checkpoints(self._checkpoints)))
 
     def _checkpoint_signer(self) -> Signer:
-        if self.checkpoints is None:
+        if self._checkpoints is None:
             raise InvalidInput("the manager has no place for checkpoints: give it one")
         if self._signer is None:
             _, backend = self.distinct_backends()[0]
-            self._signer = Signer(backend, self.checkpoints.to)
+            self._signer = Signer(backend, self._checkpoints.to)
         return self._signer
 
     def _host(self, loaded: Loaded) -> Host:
         host = super()._host(loaded)
-        if self.checkpoints is None or host.store is not self.distinct_backends()[0][1].store:
+        if self._checkpoints is None or host.store is not self.distinct_backends()[0][1].store:
             return host
-        return replace(host, finalise=self.covering)
+        return replace(host, finalise=self._covering)
 
-    async def covering(self) -> int:
+    async def _covering(self) -> int:
         """Make a checkpoint over all there is now; never fails and never takes long.
 
         Returns:
             the number of the checkpoint that covers it, or 0 if there is none.
         """
-        making = asyncio.ensure_future(self._covering())
+        making = asyncio.ensure_future(self._cover())
         timer = asyncio.ensure_future(self.clock.sleep(WAIT_S))
         try:
             await asyncio.wait({making, timer}, return_when=asyncio.FIRST_COMPLETED)
             if making.done():
                 return making.result()
-            _log.warning("no checkpoint at a session's end: its place takes too long")
+            self._trouble("timed_out")
         except HoldfastError as error:
-            _log.warning("no checkpoint at a session's end: %s", error.reason)
+            self._trouble(error.reason)
         finally:
             making.cancel()
             timer.cancel()
         return 0
 
-    async def _covering(self) -> int:
+    def _trouble(self, reason: str) -> None:
+        _log.warning("no checkpoint is made: %s", reason)
+        broken = reason == ChainBroken.reason
+        severity = Severity.CRITICAL if broken else Severity.HIGH
+        self.incident(severity, Vector.AUDIT, "checkpoint_failed", reason)
+
+    async def _cover(self) -> int:
         signer = self._checkpoint_signer()
         made = await signer.make() or await signer.last()
         return made.number if made else 0
@@ -127,11 +130,12 @@ class CheckpointService(Core):
         """Make checkpoints as planned until the manager closes."""
         signer = self._checkpoint_signer()
         _, backend = self.distinct_backends()[0]
+        began_ms = self.clock.now_ms()
         while not self._closing:
             await self.clock.sleep(min(LOOK_S, plan.every_s))
             try:
                 last = signer.known if signer.known else await signer.last()
-                feed, time_ms = (last.feed, last.time_ms) if last else (0, 0)
+                feed, time_ms = (last.feed, last.time_ms) if last else (0, began_ms)
                 behind = await backend.store.feed_end() - feed
                 late = self.clock.now_ms() - time_ms >= plan.every_s * 1000
                 if behind >= plan.every_events or behind < 0 or (behind and late):
@@ -139,5 +143,5 @@ class CheckpointService(Core):
             except Busy:
                 continue
             except HoldfastError as error:
-                _log.warning("no checkpoint is made: %s", error.reason)
+                self._trouble(error.reason)
                 await self.clock.sleep(AGAIN_S)

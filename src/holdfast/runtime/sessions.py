@@ -23,6 +23,7 @@ from holdfast.core.session import evolve
 from holdfast.core.view import Recorded, SessionView
 from holdfast.ports.store import Health
 from holdfast.ports.taints import Taint
+from holdfast.runtime.checkpoint_service import CheckpointService
 from holdfast.runtime.config import (
     SessionConfig,
 )
@@ -30,7 +31,6 @@ from holdfast.runtime.envelope import keyed_digest
 from holdfast.runtime.guarding import trifecta_of
 from holdfast.runtime.handle import Session
 from holdfast.runtime.hooks import HookEngine
-from holdfast.runtime.checkpoint_service import CheckpointService
 from holdfast.runtime.listing import Listing, resolve_workspace
 from holdfast.runtime.manager import Located
 from holdfast.runtime.offer import offered

@@ -30,7 +30,7 @@ async def check_what_is_kept_comes_back(opened: OpenSink) -> None:
         assert await opened().note(number) is None
         assert await opened().put(number, _ROOT, note, note * 1000)
     sink = opened()
-    assert 3 == await sink.newest()
+    assert await sink.newest() == 3
     for number, note in enumerate(notes, 1):
         assert note == await sink.note(number)
         assert note * 1000 == await sink.leaves(number, _ROOT)
@@ -39,13 +39,13 @@ async def check_what_is_kept_comes_back(opened: OpenSink) -> None:
 async def check_an_empty_place_has_nothing(opened: OpenSink) -> None:
     """Nothing is 0 and None, not an error; leaves may be empty."""
     sink = opened()
-    assert (0, None, None) == (
+    assert (
         await sink.newest(),
         await sink.note(1),
         await sink.leaves(1, _ROOT),
-    )
+    ) == (0, None, None)
     assert await sink.put(1, _ROOT, b"note", b"")
-    assert b"" == await sink.leaves(1, _ROOT)
+    assert await sink.leaves(1, _ROOT) == b""
     assert await sink.leaves(1, _OTHER) is None
 
 
@@ -54,15 +54,15 @@ async def check_a_number_is_taken_once(opened: OpenSink) -> None:
     assert await opened().put(1, _ROOT, b"first", b"leaves")
     assert not await opened().put(1, _OTHER, b"second", b"others")
     assert not await opened().put(1, _ROOT, b"third", b"more")
-    assert b"first" == await opened().note(1)
-    assert b"leaves" == await opened().leaves(1, _ROOT)
+    assert await opened().note(1) == b"first"
+    assert await opened().leaves(1, _ROOT) == b"leaves"
 
 
 async def check_a_race_has_one_winner(opened: OpenSink) -> None:
     """Of many who want a number at once just one gets it, and its note is the one there."""
     roots = [bytes([number]) * 32 for number in range(8)]
     told = await asyncio.gather(*(opened().put(1, root, root[:3], root) for root in roots))
-    assert 1 == sum(told)
+    assert sum(told) == 1
     winner = roots[told.index(True)]
     assert winner[:3] == await opened().note(1)
     assert winner == await opened().leaves(1, winner)

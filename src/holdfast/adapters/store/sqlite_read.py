@@ -189,7 +189,9 @@ def feed_end(connection: apsw.Connection) -> int:
 
 def heads_since(connection: apsw.Connection, cursor: int, limit: int) -> list[Head]:
     """Read where sessions stand that changed after a cursor."""
-    sql = "SELECT newest, stream, version, head FROM stream WHERE newest > ? ORDER BY newest LIMIT ?"
+    sql = (
+        "SELECT newest, stream, version, head FROM stream WHERE newest > ? ORDER BY newest LIMIT ?"
+    )
     rows = _rows(connection, sql, (cursor, limit))
     return [Head(cursor=row[0], stream=row[1], version=row[2], hash=row[3]) for row in rows]
 
