@@ -14,6 +14,7 @@ from common import QUICK, machine_lines
 from run import closing, run_all
 
 PARTS = {
+    "audit": "isolation_audit",
     "attestation": "isolation_attestation",
     "egress": "isolation_egress",
     "enclave": "isolation_enclave",

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from holdfast.adapters.checkpoints.directory import CheckpointDirectory, check_outside
 from holdfast.adapters.detectors.factory import BUDGET_S, Classifiers, SharedInjectionDetector
 from holdfast.adapters.hooks.command import CommandHook
 from holdfast.adapters.keys.file import FileKeys
@@ -36,6 +37,7 @@ from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.core.tools import ToolSpec
 from holdfast.core.view import SessionView
 from holdfast.ports.attestation import AttestationVerifier
+from holdfast.ports.checkpoints import CheckpointSink
 from holdfast.ports.clock import Clock, SystemClock
 from holdfast.ports.detector import SlowClassifier
 from holdfast.ports.enclave import Enclave, Machine
@@ -44,7 +46,9 @@ from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.store import Filter, Store
 from holdfast.ports.tool import Tool
+from holdfast.runtime.auditbus import AuditBus
 from holdfast.runtime.backend import Backend
+from holdfast.runtime.checkpoint_service import Checkpoints
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
@@ -65,6 +69,7 @@ __all__ = [
     "SqliteStore",
     "ToolRegistry",
     "check_guards",
+    "checkpoint_directory",
     "default_installation_key_path",
     "hardware_verifier",
     "parse_model",
@@ -97,6 +102,8 @@ class SessionManager(SessionService):
         model_network: the same for the clients that are built for model providers;
             None does not restrict them.
         tee: the enclave that is reached over an attested channel; excludes `enclave_llm`.
+        checkpoints: where and when checkpoints of the log are made.
+        audit: watches the log and alerts.
     """
 
     def __init__(
@@ -113,6 +120,8 @@ class SessionManager(SessionService):
         network: NetworkPolicy | None = None,
         model_network: NetworkPolicy | None = None,
         tee: TeeConfig | None = None,
+        checkpoints: Checkpoints | None = None,
+        audit: AuditBus | None = None,
     ) -> None:
         if enclave_llm is not None and tee is not None and tee.enabled:
             raise InvalidInput("an enclave is given as enclave_llm or as tee, not both")
@@ -142,6 +151,8 @@ class SessionManager(SessionService):
             )
         )
         self.trust.network = network
+        self._checkpoints = checkpoints
+        self._audit = audit
         self.private = (os.path.realpath(default_installation_key_path()),)
         self._openers: list[Opener] = [_open_memory]
         self._opening: asyncio.Task[None] | None = None
@@ -169,6 +180,8 @@ class SessionManager(SessionService):
         network: NetworkPolicy | None = None,
         model_network: NetworkPolicy | None = None,
         tee: TeeConfig | None = None,
+        checkpoints: Checkpoints | None = None,
+        audit: AuditBus | None = None,
     ) -> Self:
         """Open a store file, created if there is none; use with `async with` or `await`.
 
@@ -196,6 +209,8 @@ class SessionManager(SessionService):
             network=network,
             model_network=model_network,
             tee=tee,
+            checkpoints=checkpoints,
+            audit=audit,
         )
         file = Path(path)
         manager._policy_store = file
@@ -259,6 +274,8 @@ class SessionManager(SessionService):
         keys: Keys | None = None,
         private: Iterable[str | os.PathLike[str]] = (),
         policy: str | os.PathLike[str] | None = None,
+        checkpoints: Checkpoints | None = None,
+        audit: AuditBus | None = None,
     ) -> Self:
         """Keep the sessions of one storage type in a store of your own (seed B1).
 
@@ -269,8 +286,11 @@ class SessionManager(SessionService):
             private: files of the store and of the keys, which no tool gets to;
                 each stands for those beside it that begin with its name, too.
             policy: as of `open`; nothing is looked for beside the store.
+            checkpoints, audit: as of the manager.
         """
-        manager = cls(llm_client, tool_executor, policy=policy)
+        manager = cls(
+            llm_client, tool_executor, policy=policy, checkpoints=checkpoints, audit=audit
+        )
         manager.private += tuple(os.path.realpath(path) for path in private)
         storage = StorageType(backend)
 
@@ -385,6 +405,22 @@ def _open_keys(file: Path, installation_key: Path, fresh: bool) -> Keys:
         return FileKeys.open(path, installation_key=installation_key, create=fresh)
     except NotFound as error:
         raise KeyMissing(error.message) from None
+
+
+def checkpoint_directory(
+    path: str | os.PathLike[str], *, store: str | os.PathLike[str] | None = None
+) -> CheckpointSink:
+    """A directory as a place for checkpoints.
+
+    Args:
+        store: the store's file, whose directory is refused.
+
+    Raises:
+        InvalidInput: it is the store's directory, or inside of it.
+    """
+    if store is not None:
+        check_outside(Path(path), Path(store))
+    return CheckpointDirectory(path)
 
 
 async def _open_memory(manager: SessionManager) -> None:

@@ -14,6 +14,7 @@ if _typing.TYPE_CHECKING:
     from holdfast.adapters.detectors.presidio import PresidioClassifier
     from holdfast.adapters.tools.plan import PlanTool
     from holdfast.bootstrap import default_detectors
+    from holdfast.core.auditing import Alert, AlertRules, AuditEvent
     from holdfast.core.findings import Classification, Evidence, Finding, Signal, TaintMatch, Threat
     from holdfast.core.flows import Flow, Reads, Role, Sink
     from holdfast.core.labels import Integrity, Label, Sensitivity
@@ -37,12 +38,20 @@ if _typing.TYPE_CHECKING:
         SlowClassifier,
     )
     from holdfast.ports.taints import Taint, TaintMatcher
+    from holdfast.runtime.auditbus import AuditBus, AuditFilter
+    from holdfast.runtime.checkpoint_service import Checkpoints
     from holdfast.runtime.detectors import Detectors, NoTaints
     from holdfast.runtime.guarding import RiskReport, Trifecta
     from holdfast.runtime.securing import Features, SecurityConfig
     from holdfast.runtime.tee import TeeAttestation, TeeConfig
 
 _HOME = {
+    "Alert": "core.auditing",
+    "AlertRules": "core.auditing",
+    "AuditBus": "runtime.auditbus",
+    "AuditEvent": "core.auditing",
+    "AuditFilter": "runtime.auditbus",
+    "Checkpoints": "runtime.checkpoint_service",
     "Classification": "core.findings",
     "Classifier": "ports.detector",
     "CustomRule": "core.security",
@@ -90,6 +99,12 @@ _HOME = {
 """Where each name lives, as a module below `holdfast`."""
 
 __all__ = [
+    "Alert",
+    "AlertRules",
+    "AuditBus",
+    "AuditEvent",
+    "AuditFilter",
+    "Checkpoints",
     "Classification",
     "Classifier",
     "CustomRule",

@@ -23,6 +23,7 @@ from holdfast.core.commands import (
     Send,
     SetContext,
     Terminate,
+    Tick,
 )
 from holdfast.core.events import (
     Admitted,
@@ -538,9 +539,19 @@ def content() -> list[tuple[int, Event]]:
     return [(1_000 + place, event) for place, event in enumerate(events)]
 
 
+def audit() -> list[tuple[int, Event]]:
+    """A wipe that names the checkpoint over the log before it."""
+    talk = Talk(replace(SETTINGS, name="audit"))
+    talk.say(Terminate(why="bye"), finalised=None)
+    talk.say(Tick(), finalised=7)
+    talk.say(KeyGone(destroyed_at_ms=5, key_epoch=1))
+    return [(recorded.time_ms, recorded.event) for recorded in talk.log]
+
+
 LOGS: dict[str, Callable[[], list[tuple[int, Event]]]] = {
     "v1_every_field": every_field,
     "v1_life": life,
     "v2_gate": gate,
     "v3_content": content,
+    "v4_audit": audit,
 }

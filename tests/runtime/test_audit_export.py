@@ -30,7 +30,7 @@ def test_envelopes_are_cloudevents_and_verify() -> None:
             assert "1.0" == line["specversion"] and line["source"].startswith("urn:holdfast:")
             assert line["type"].startswith("holdfast.audit.") and line["time"].endswith("Z")
         assert "holdfast.audit.Opened" == lines[1]["type"]
-        assert verify_file(io.BytesIO(out.getvalue()), public).ok
+        assert (await verify_file(io.BytesIO(out.getvalue()), public)).ok
 
     asyncio.run(main())
 
@@ -47,7 +47,7 @@ def test_some_sessions_and_wiped_ones() -> None:
             out = io.BytesIO()
             name = f"stream-{one.where.stream:016x}"
             await export_audit(manager, out, [name, name])
-            report = verify_file(io.BytesIO(out.getvalue()), public)
+            report = await verify_file(io.BytesIO(out.getvalue()), public)
             assert ([], 1) == (report.findings, report.sessions)
             head = json.loads(out.getvalue().splitlines()[0])
             assert [f"{one.where.stream:016x}"] == head["sessions"]
@@ -67,6 +67,6 @@ def test_a_store_without_sessions_has_an_export() -> None:
         async with World().manager() as manager:
             assert 0 == await export_audit(manager, out)
             public = manager.distinct_backends()[0][1].keys.audit_public_key
-        assert verify_file(io.BytesIO(out.getvalue()), public).ok
+        assert (await verify_file(io.BytesIO(out.getvalue()), public)).ok
 
     asyncio.run(main())

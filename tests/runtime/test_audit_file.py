@@ -15,15 +15,22 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from holdfast.adapters.checkpoints.directory import CheckpointDirectory
 from holdfast.core.errors import InvalidInput
 from holdfast.runtime.audit_export import Line, encode, export_audit, signed_message
 from holdfast.runtime.audit_file import FileReport, public_key_of, verify_file
-from holdfast.runtime.checkpoints_dir import make_checkpoint
+from holdfast.runtime.checkpointing import Signer
 from holdfast.runtime.envelope import GENESIS, Header, chain_hash
 from holdfast.testing.script import say
 from moving_kit import World
 
 ROUNDS = 100
+
+
+def verified(data: bytes, key: bytes, where: Path | None = None) -> FileReport:
+    """Verify an export, with the checkpoints of a directory or without."""
+    place = None if where is None else CheckpointDirectory(where)
+    return asyncio.run(verify_file(io.BytesIO(data), key, place))
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Made:
     def verify(self, lines: list[bytes], *, checkpoints: bool = False) -> FileReport:
         """Verify such lines."""
         where = self.checkpoints if checkpoints else None
-        return verify_file(io.BytesIO(b"".join(lines)), self.key, where)
+        return verified(b"".join(lines), self.key, where)
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +59,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
             one = await manager.create_session("one")
             await one.generate("a secret question")
             await manager.create_session("two")
-            await make_checkpoint(backend, where)
+            await Signer(backend, CheckpointDirectory(where)).make()
             await manager.create_session("three")
             await manager.terminate_session("two")
-            await make_checkpoint(backend, where)
+            await Signer(backend, CheckpointDirectory(where)).make()
             await export_audit(manager, out)
             return backend.keys.audit_public_key
 
@@ -200,7 +207,7 @@ def test_hostile_lines_are_findings_and_nothing_else(made: Made) -> None:
 def test_another_key_verifies_nothing(made: Made) -> None:
     """The signature is that of one key; a key is written in one way."""
     other = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()
-    report = verify_file(io.BytesIO(b"".join(made.lines)), other, made.checkpoints)
+    report = verified(b"".join(made.lines), other, made.checkpoints)
     assert not report.ok
     assert made.key == public_key_of(made.key.hex())
     for bad in ("", "ab", "g" * 64, made.key.hex() + "00"):
@@ -211,6 +218,7 @@ def test_another_key_verifies_nothing(made: Made) -> None:
 def test_checkpoints_bind_an_export_of_a_store_that_was_cut(tmp_path: Path) -> None:
     """An honest signature over a cut or rewritten log verifies alone, and not with checkpoints."""
     key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    place = CheckpointDirectory(tmp_path)
 
     async def main() -> tuple[list[bytes], bytes]:
         out = io.BytesIO()
@@ -219,7 +227,7 @@ def test_checkpoints_bind_an_export_of_a_store_that_was_cut(tmp_path: Path) -> N
             session = await manager.create_session("one")
             await session.add_message("first")
             await session.add_message("second")
-            await make_checkpoint(backend, tmp_path)
+            await Signer(backend, CheckpointDirectory(tmp_path)).make()
             await export_audit(manager, out, ["one"], form="jsonl")
             lines = out.getvalue().splitlines(keepends=True)
             objects = parsed(lines)
@@ -239,18 +247,18 @@ def test_checkpoints_bind_an_export_of_a_store_that_was_cut(tmp_path: Path) -> N
             cut = signed([*parsed(lines)[:-2], objects[-1]])
             for altered, word in ((cut, "gone"), (signed(objects), "not what checkpoint")):
                 data = b"".join(altered)
-                assert verify_file(io.BytesIO(data), public).ok
-                report = verify_file(io.BytesIO(data), public, tmp_path)
+                assert (await verify_file(io.BytesIO(data), public)).ok
+                report = await verify_file(io.BytesIO(data), public, place)
                 assert [True] == [word in found.text for found in report.findings]
             early = parsed(lines)
             early[0]["time_ms"] = 1
-            report = verify_file(io.BytesIO(b"".join(signed(early))), public, tmp_path)
+            report = await verify_file(io.BytesIO(b"".join(signed(early))), public, place)
             assert ["every checkpoint is younger than the export: nothing binds it"] == [
                 found.text for found in report.findings
             ]
             return lines, public
 
     lines, public = asyncio.run(main())
-    assert verify_file(io.BytesIO(b"".join(lines)), public, tmp_path).ok
-    report = verify_file(io.BytesIO(b"".join(lines)), public, tmp_path / "none")
+    assert verified(b"".join(lines), public, tmp_path).ok
+    report = verified(b"".join(lines), public, tmp_path / "none")
     assert not report.ok

@@ -122,6 +122,16 @@ class Skipping(MemoryStore):
         return (await super().events_since(cursor, limit))[1 if cursor else 0 :]
 
 
+class Unmoved(MemoryStore):
+    """Leaves a session at the place of the feed where it was first."""
+
+    async def append(self, append: Append) -> bytes:
+        before = dict(self.disk.newest)
+        head = await super().append(append)
+        self.disk.newest = before
+        return head
+
+
 class Unfiltered(MemoryStore):
     """Lists sessions whatever their tokens."""
 

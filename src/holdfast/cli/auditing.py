@@ -53,14 +53,15 @@ async def _verify(options: Options, session: str | None, checkpoints: Path | Non
     # lazy: the audit loads the runtime.
     from dataclasses import replace
 
+    from holdfast.bootstrap import checkpoint_directory
     from holdfast.runtime.audit import verify_store
-    from holdfast.runtime.checkpoints_dir import compare_checkpoints
+    from holdfast.runtime.checkpointing import compare_checkpoints
 
     async with opened(options) as manager:
         report = await verify_store(manager, session)
         if checkpoints is not None:
             _, backend = manager.distinct_backends()[0]
-            found = await compare_checkpoints(backend, checkpoints)
+            found = await compare_checkpoints(backend, checkpoint_directory(checkpoints))
             report = replace(report, findings=(*report.findings, *found))
     if options.json:
         print_json({"ok": report.ok, **asdict(report)})
@@ -84,12 +85,16 @@ def _print_report(report: AuditReport) -> None:
 
 def _verify_file(options: Options, path: Path, key: str, checkpoints: Path | None) -> int:
     # lazy: help does not need cryptography.
+    import asyncio
+
+    from holdfast.bootstrap import checkpoint_directory
     from holdfast.runtime.audit_file import public_key_of, verify_file
 
     public_key = public_key_of(key)
+    signed = None if checkpoints is None else checkpoint_directory(checkpoints)
     try:
         with path.open("rb") as file:
-            report = verify_file(file, public_key, checkpoints)
+            report = asyncio.run(verify_file(file, public_key, signed))
     except (FileNotFoundError, IsADirectoryError):
         raise NotFound(f"there is no file {path}") from None
     if options.json:
@@ -129,12 +134,13 @@ def checkpoint(
 
 async def _checkpoint(options: Options, to: Path) -> Checkpoint | None:
     # lazy: it loads the runtime.
-    from holdfast.runtime.checkpoints_dir import check_outside, make_checkpoint
+    from holdfast.bootstrap import checkpoint_directory
+    from holdfast.runtime.checkpointing import Signer
 
-    check_outside(to, options.store)
+    place = checkpoint_directory(to, store=options.store)
     async with opened(options) as manager:
         _, backend = manager.distinct_backends()[0]
-        return await make_checkpoint(backend, to)
+        return await Signer(backend, place).make()
 
 
 def export(

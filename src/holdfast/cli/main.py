@@ -19,6 +19,7 @@ from holdfast.cli import (
     allowances,
     approvals,
     auditing,
+    auditlist,
     budget,
     chatting,
     configuring,
@@ -167,6 +168,8 @@ of_audit.command("verify")(auditing.verify)
 of_audit.command("checkpoint")(auditing.checkpoint)
 of_audit.command("export")(auditing.export)
 of_audit.command("key")(auditing.key)
+of_audit.command("list")(auditlist.list_events)
+of_audit.command("alerts")(auditlist.alerts)
 of_keys.command("rotate")(upkeep.rotate)
 of_enclave.command("serve")(enclave_serve.serve)
 

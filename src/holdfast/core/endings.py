@@ -10,7 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WipeStarted:
-    """Intent to destroy the session's key; stored in clear, signed, without content."""
+    """Intent to destroy the session's key; stored in clear, signed, without content.
+
+    Args:
+        checkpoint: number of the signed checkpoint over the log up to here, or 0.
+    """
+
+    checkpoint: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,8 @@ class Facts:
         agreed: the kinds of personal data that the user said may be told together.
         security: the session's settings with the installation's joined in, or None
             where it has none.
+        finalised: number of the checkpoint over the log before a wipe, 0 where none
+            is made; None while it is being made, and then no wipe begins.
     """
 
     now_ms: int
@@ -83,6 +85,7 @@ class Facts:
     risk: Risk = NO_RISK
     security: Security | None = None
     agreed: frozenset[str] = frozenset()
+    finalised: int | None = 0
 
     def binding(self, own: Security) -> Security:
         """The settings that hold: the session's own where nothing was joined in."""

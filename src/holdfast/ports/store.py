@@ -74,6 +74,16 @@ class FeedEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Where a session stands; `cursor` is its newest event's place in the feed."""
+
+    cursor: int
+    stream: int
+    version: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexRow:
     """What the index keeps of a session; clear columns only as contract 1.9 allows.
 
@@ -421,6 +431,10 @@ class Store(Protocol):
 
     async def feed_end(self) -> int:
         """The newest cursor of the feed."""
+        ...
+
+    async def heads_since(self, cursor: int, limit: int = 1000) -> list[Head]:
+        """Where sessions with events after a cursor stand, by their newest event; O(page)."""
         ...
 
     async def find(self, tenant: str, name: str) -> StreamRow | None:

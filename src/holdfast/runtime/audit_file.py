@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO
 
 from cryptography.exceptions import InvalidSignature
@@ -19,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from holdfast.core.checkpoints import Leaf, canonical_base64
 from holdfast.core.errors import ChainBroken, InvalidInput, Unreadable
 from holdfast.core.events import TYPE_OF
+from holdfast.ports.checkpoints import CheckpointSink
 from holdfast.runtime.audit_export import END, EVENT, HEAD, VERSION, Line, signed_message
-from holdfast.runtime.checkpoints_dir import leaves_of, read_chain
+from holdfast.runtime.checkpointing import leaves_of, read_chain
 from holdfast.runtime.envelope import GENESIS, Header, chain_hash, open_clear
 
 LINE_BYTES_MAX = 64 * 1024 * 1024
@@ -91,13 +91,18 @@ def public_key_of(text: str) -> bytes:
     return raw
 
 
-def verify_file(file: IO[bytes], public_key: bytes, checkpoints: Path | None = None) -> FileReport:
+async def verify_file(
+    file: IO[bytes], public_key: bytes, checkpoints: CheckpointSink | None = None
+) -> FileReport:
     """Verify an export, line by line.
 
     Args:
         file: the export, open for reading.
         public_key: of the audit key, 32 bytes.
-        checkpoints: a directory of checkpoints to compare with.
+        checkpoints: a place of checkpoints to compare with.
+
+    Raises:
+        Unavailable: that place is out of order.
     """
     reader = _Reader(public_key)
     number = 0
@@ -109,7 +114,7 @@ def verify_file(file: IO[bytes], public_key: bytes, checkpoints: Path | None = N
         reader.take(number, data)
     reader.finish(number)
     if checkpoints is not None:
-        reader.compare(checkpoints)
+        await reader.compare(checkpoints)
     return reader.report
 
 
@@ -216,21 +221,22 @@ class _Reader:
         except InvalidSignature:
             self.find(number, "the signature is not that of this key over these lines")
 
-    def compare(self, directory: Path) -> None:
-        """Compare with the checkpoints of a directory; those younger than the export are not."""
+    async def compare(self, sink: CheckpointSink) -> None:
+        """Compare with the checkpoints of a place; those younger than the export are not."""
+        any_there = False
         try:
-            chain = read_chain(directory, self._public_key)
-            if not chain:
-                self.find(0, "there are no checkpoints in that directory")
-            elif chain[0].checkpoint.installation != self._installation:
-                self.find(0, "the checkpoints are those of another installation")
-            else:
+            async for signed in read_chain(sink, self._public_key):
+                any_there = True
+                if signed.checkpoint.installation != self._installation:
+                    self.find(0, "the checkpoints are those of another installation")
+                    return
                 self.report.limits = BOUND
-                for signed in chain:
-                    if signed.checkpoint.time_ms <= self.report.time_ms:
-                        number = signed.checkpoint.number
-                        self._compare(number, leaves_of(directory, signed.checkpoint))
-                        self.report.checkpoints += 1
+                if signed.checkpoint.time_ms <= self.report.time_ms:
+                    leaves = await leaves_of(sink, signed.checkpoint)
+                    self._compare(signed.checkpoint.number, leaves)
+                    self.report.checkpoints += 1
+            if not any_there:
+                self.find(0, "there are no checkpoints in that place")
         except ChainBroken as error:
             self.find(0, str(error))
         if not self.report.checkpoints and not self.report.findings:

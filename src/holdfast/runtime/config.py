@@ -240,6 +240,10 @@ class WipeReceipt:
     The session is unreadable here now. Copies of the key store made before stay
     readable until `key_epoch` of the installation key is destroyed (`holdfast
     keys rotate`). Plain exports are out of reach.
+
+    Args:
+        erased, kept: forks and children that were wiped with it, and that were not.
+        checkpoint: number of the checkpoint that signs the end, or 0 for none.
     """
 
     session_id: str
@@ -247,3 +251,4 @@ class WipeReceipt:
     key_epoch: int
     erased: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    checkpoint: int = 0

@@ -148,6 +148,7 @@ class Endings(Sessions):
             key_epoch=found.epoch,
             erased=tuple(erased),
             kept=tuple(kept),
+            checkpoint=0 if self._checkpoints is None else await self._covering(),
         )
 
     async def _wiped(self, where: Located) -> None:

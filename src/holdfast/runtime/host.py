@@ -52,6 +52,8 @@ class Host:
         detectors: what content is looked at with.
         enclave_for: the client of a session's enclave, or None.
         enclave_wanted: whether an enclave is configured, there or not.
+        finalise: makes the checkpoint that comes before a wipe and returns its number,
+            0 for none; None where no checkpoints are made.
     """
 
     store: Store
@@ -71,6 +73,7 @@ class Host:
     detectors: Detectors = field(default_factory=Detectors)
     enclave_for: Callable[[SessionView], ModelClient | None] = no_enclave
     enclave_wanted: bool = False
+    finalise: Callable[[], Awaitable[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.core.errors import HoldfastError, InvalidInput
+from holdfast.core.auditing import Severity, Vector
+from holdfast.core.errors import HoldfastError, InvalidInput, SessionNotFound
 from holdfast.core.labels import Sensitivity
 from holdfast.core.pseudonyms import name_of
 from holdfast.runtime.audit import all_streams
 from holdfast.runtime.config import WipeReceipt
 from holdfast.runtime.endings import Endings
+from holdfast.runtime.handle import Session
 from holdfast.runtime.tainting import stored_taints
 
 WIPE_ALL = "wipe all sessions"
@@ -72,7 +74,7 @@ class SessionIsolation:
         Raises:
             SessionNotFound: there is no such session, or it was wiped.
         """
-        where = (await self._sessions.get_session(session_id)).where
+        where = (await self._there(session_id)).where
         found = await stored_taints(where.backend.journal(where.row))
         for one in found:
             one.value[:] = bytes(len(one.value))
@@ -94,7 +96,18 @@ class SessionIsolation:
         Raises:
             SessionNotFound: there is no such session.
         """
+        await self._there(session_id)
         return await self._sessions.terminate_session(session_id, keep=keep, reason=reason)
+
+    async def _there(self, session_id: str) -> Session:
+        """The session; asking for one that is gone is told to the audit bus (vector 21)."""
+        try:
+            return await self._sessions.get_session(session_id)
+        except SessionNotFound as error:
+            self._sessions.incident(
+                Severity.WARNING, Vector.SESSION, "session_gone", error.reason, session_id
+            )
+            raise
 
     async def wipe_all(self, *, confirm: str, reason: str = "") -> WipeReport:
         """Terminate every session of the tenant in every store (seed A9).

@@ -23,6 +23,7 @@ from holdfast.core.session import evolve
 from holdfast.core.view import Recorded, SessionView
 from holdfast.ports.store import Health
 from holdfast.ports.taints import Taint
+from holdfast.runtime.checkpoint_service import CheckpointService
 from holdfast.runtime.config import (
     SessionConfig,
 )
@@ -53,7 +54,7 @@ class LoadReport(int):
     failed: tuple[tuple[str, HoldfastError], ...] = ()
 
 
-class Sessions(Listing):
+class Sessions(Listing, CheckpointService):
     """Sessions by id; see the module."""
 
     # --- create, find ----------------------------------------------------------------

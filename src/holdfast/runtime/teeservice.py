@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from holdfast.core.auditing import Severity, Vector
 from holdfast.core.commands import Pause
 from holdfast.core.errors import HoldfastError
 from holdfast.core.lifecycle import SessionState
+from holdfast.runtime.audit_service import AuditService
 from holdfast.runtime.backend import Loaded
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.host import Host
-from holdfast.runtime.manager import Core
 from holdfast.runtime.tee import TeeRuntime, TeeStatus
 
 NO_TEE = TeeRuntime()
 """What a manager without an enclave has: it wants none and starts none."""
 
 
-class TeeService(Core):
+class TeeService(AuditService):
     """Starts, tests and stops the enclave of an installation.
 
     Attributes:
@@ -42,7 +43,17 @@ class TeeService(Core):
         Raises:
             TeeUnavailable: it is required, and not there.
         """
-        return await self.tee_runtime.init()
+        try:
+            status = await self.tee_runtime.init()
+        except HoldfastError as error:
+            self._refused(error.reason)
+            raise
+        if self.tee_runtime.configured and not self.tee_runtime.ready:
+            self._refused("tee_unavailable")
+        return status
+
+    def _refused(self, reason: str) -> None:
+        self.incident(Severity.HIGH, Vector.ENCLAVE, "enclave_refused", reason)
 
     def is_tee_enabled(self) -> bool:
         """Whether an enclave is configured and has passed its self-test."""

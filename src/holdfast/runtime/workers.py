@@ -73,6 +73,8 @@ class Workers:
         self._host_calls: dict[EffectRef, asyncio.Future[Any]] = {}
         self._timer: tuple[int, asyncio.Task[None]] | None = None
         self._destroying = False
+        self._finalising = False
+        self._finalised: int | None = 0 if engine.host.finalise is None else None
         self._looked = False
         self.stopping = False
         last = engine.view.last_turn
@@ -111,6 +113,7 @@ class Workers:
             behind=behind,
             edited=edited_action(self.make, draft, self._engine.bodies, mail.command),
             private=self._engine.host.private,
+            finalised=self._finalised,
         )
         return self.content.facts(facts, view, mail)
 
@@ -155,9 +158,19 @@ class Workers:
         self._stop_below(view)
         self._ask_tools(view)
         self._set_timer(due)
+        if due.start_wipe and self._finalised is None and not self._finalising:
+            self._finalising = True
+            self._spawn(self._finalise())
         if due.destroy_key and not self._destroying:
             self._destroying = True
             self._spawn(self._engine.destroy_key())
+
+    async def _finalise(self) -> None:
+        """Have where the log stands signed; the wipe begins when that is done."""
+        finalise = self._engine.host.finalise
+        assert finalise is not None, "it is waited for"
+        self._finalised = await finalise()
+        self._engine.report(Tick())
 
     def _left_over(self, view: SessionView) -> tuple[EffectRef, ...]:
         """Calls that another engine started: hooks look at them before they are repeated."""

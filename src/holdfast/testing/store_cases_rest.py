@@ -18,6 +18,7 @@ from holdfast.core.errors import (
 )
 from holdfast.ports.store import (
     Filter,
+    Head,
     IndexRow,
     Snapshot,
     Store,
@@ -163,6 +164,32 @@ async def _the_feed_is_complete_and_in_commit_order(harness: Harness, store: Sto
     assert sorted(set(cursors)) == cursors and cursors[-1] == await second.feed_end()
     for stream in streams:
         assert list(range(1, 12)) == [version for _, other, version in seen if other == stream]
+    await second.aclose()
+
+
+@_CASE
+async def _heads_since_names_each_changed_session_once(harness: Harness, store: Store) -> None:
+    second = await harness.open_second()
+    for stream in range(1, 8):
+        await create(store if stream % 2 else second, stream)
+    await asyncio.gather(store.append(append(1, 1, 3)), second.append(append(2, 1, 2)))
+    await store.append(append(1, 4))
+    await store.append(replace(append(3, 1), drop_name=True))
+    mark = await store.feed_end()
+    await asyncio.gather(*(store.append(append(stream, 1)) for stream in (5, 7)))
+    await store.append(append(1, 5, 0))  # no event: nothing moves
+    for cursor in (0, mark, await store.feed_end()):
+        newest = {row.stream: row for row in await store.events_since(cursor)}
+        wanted = sorted(
+            (row.cursor, stream, row.event.version, row.event.hash)
+            for stream, row in newest.items()
+        )
+        found: list[Head] = []
+        while page := await second.heads_since(found[-1].cursor if found else cursor, 2):
+            assert len(page) <= 2
+            found += page
+        assert wanted == [(one.cursor, one.stream, one.version, one.hash) for one in found]
+    assert {5, 7} == {one.stream for one in await store.heads_since(mark)}
     await second.aclose()
 
 

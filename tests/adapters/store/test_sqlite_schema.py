@@ -14,6 +14,7 @@ from holdfast.core.errors import (
     CorruptStore,
     NewerProgram,
 )
+from holdfast.testing.store_kit import append, create
 
 
 def test_every_commit_is_synced_and_deletions_are_overwritten(tmp_path: Path) -> None:
@@ -78,3 +79,31 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     assert sqlite_schema.APPLICATION_ID == connection.pragma("application_id")
     assert len(sqlite_schema.MIGRATIONS) == connection.pragma("user_version")
     connection.close()
+
+
+def test_a_store_of_the_first_schema_knows_where_its_sessions_stand_in_the_feed(
+    tmp_path: Path,
+) -> None:
+    """The second step finds each session's newest event, and new ones go on from there."""
+    path = tmp_path / "store.db"
+
+    async def fill() -> None:
+        async with opened(path) as store:
+            for stream in (1, 2, 3):
+                await create(store, stream)
+            await store.append(append(1, 1, 2))
+
+    async def check() -> None:
+        async with opened(path) as store:
+            found = [(one.stream, one.cursor, one.version) for one in await store.heads_since(0)]
+            assert [(2, 2, 1), (3, 3, 1), (1, 5, 3)] == found
+            lease = await store.lease(2)
+            await store.append(append(2, 1, epoch=lease.epoch))
+            assert [(2, 6)] == [(o.stream, o.cursor) for o in await store.heads_since(5)]
+
+    asyncio.run(fill())
+    connection = apsw.Connection(str(path))
+    connection.execute("DROP INDEX stream_by_newest; ALTER TABLE stream DROP COLUMN newest")
+    connection.pragma("user_version", 1)
+    connection.close()
+    asyncio.run(check())

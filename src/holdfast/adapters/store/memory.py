@@ -34,6 +34,7 @@ from holdfast.ports.store import (
     FeedEvent,
     Filter,
     Grant,
+    Head,
     Health,
     IndexRow,
     Lease,
@@ -151,6 +152,11 @@ class MemoryStore:
         """The newest cursor of the feed."""
         self._open()
         return len(self.disk.feed)
+
+    async def heads_since(self, cursor: int, limit: int = 1000) -> list[Head]:
+        """Where sessions with events after a cursor stand."""
+        self._open()
+        return self.disk.heads_since(cursor, limit)
 
     async def find(self, tenant: str, name: str) -> StreamRow | None:
         """Find a session by its name."""
@@ -513,9 +519,7 @@ class MemoryStore:
         now = self._clock.now_ms()
         for event in append.events:
             stream.events.append(event)
-            disk.feed.append(
-                FeedEvent(cursor=len(disk.feed) + 1, stream=append.stream, event=event)
-            )
+            disk.record(append.stream, event)
         version = append.expected_version + len(append.events)
         for command in append.done:
             stream.commands[command.id] = Done(command.digest, version, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -12,6 +13,7 @@ from holdfast.ports.store import (
     FeedEvent,
     Grant,
     GrantChange,
+    Head,
     PendingKind,
     PendingRow,
     SealedEvent,
@@ -110,6 +112,7 @@ class MemoryDisk:
         self.streams: dict[int, Stream] = {}
         self.names: dict[tuple[str, str], int] = {}
         self.feed: list[FeedEvent] = []
+        self.newest: dict[int, int] = {}
         self.pending: dict[PendingKey, PendingRow] = {}
         self.seq = 0
         self.counters: dict[str, Counter] = {}
@@ -117,6 +120,22 @@ class MemoryDisk:
         self.principals: dict[int, Principal] = {}
         self.pseudonyms: dict[tuple[str, bytes], int] = {}
         self._openings: list[Opening] = []
+
+    def record(self, stream: int, event: SealedEvent) -> None:
+        """Put an event at the feed's end."""
+        self.feed.append(FeedEvent(cursor=len(self.feed) + 1, stream=stream, event=event))
+        self.newest.pop(stream, None)
+        self.newest[stream] = len(self.feed)  # in the order of their newest events
+
+    def heads_since(self, cursor: int, limit: int) -> list[Head]:
+        """Where sessions stand that changed after a cursor, by their newest event."""
+        changed = itertools.takewhile(lambda at: at[1] > cursor, reversed(self.newest.items()))
+        found = [
+            Head(cursor=at, stream=stream, version=row.version, hash=row.head)
+            for stream, at in changed
+            for row in (self.streams[stream].row,)
+        ]
+        return found[::-1][: max(limit, 0)]
 
     def kill(self, node: str) -> None:
         """End processes without a word: their calls fail, their leases are takeable.

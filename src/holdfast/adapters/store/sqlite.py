@@ -37,6 +37,7 @@ from holdfast.ports.store import (
     FeedEvent,
     Filter,
     Grant,
+    Head,
     Health,
     Lease,
     Page,
@@ -151,6 +152,10 @@ class SqliteStore:
     async def feed_end(self) -> int:
         """The newest cursor of the feed."""
         return await self._look_up(reads.feed_end)
+
+    async def heads_since(self, cursor: int, limit: int = 1000) -> list[Head]:
+        """Where sessions with events after a cursor stand."""
+        return await self._read(reads.heads_since, cursor, max(limit, 0))
 
     async def find(self, tenant: str, name: str) -> StreamRow | None:
         """Find a session by its name."""

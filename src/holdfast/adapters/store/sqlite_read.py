@@ -21,6 +21,7 @@ from holdfast.ports.store import (
     FeedEvent,
     Filter,
     Grant,
+    Head,
     IndexRow,
     PendingKind,
     PendingRow,
@@ -184,6 +185,15 @@ def read_feed(connection: apsw.Connection, cursor: int, limit: int) -> list[Feed
 def feed_end(connection: apsw.Connection) -> int:
     """Read the newest cursor of the feed."""
     return int(_first(connection, "SELECT coalesce(max(id), 0) FROM event", ())[0])
+
+
+def heads_since(connection: apsw.Connection, cursor: int, limit: int) -> list[Head]:
+    """Read where sessions stand that changed after a cursor."""
+    sql = (
+        "SELECT newest, stream, version, head FROM stream WHERE newest > ? ORDER BY newest LIMIT ?"
+    )
+    rows = _rows(connection, sql, (cursor, limit))
+    return [Head(cursor=row[0], stream=row[1], version=row[2], hash=row[3]) for row in rows]
 
 
 def _event(row: Any) -> SealedEvent:

@@ -35,7 +35,7 @@ class Bulk:
 
     def __init__(self, width: int, before: str, after: str, single: str) -> None:
         row = f"({', '.join('?' * width)})"
-        self._width = width
+        self.width = width
         self._statements = {size: before + ", ".join([row] * size) + after for size in _SIZES}
         self._statements[1] = single
 
@@ -45,7 +45,7 @@ class Bulk:
         Args:
             values: those of all rows, one row after the other.
         """
-        width = self._width
+        width = self.width
         at, left = 0, len(values) // width
         while left:
             # The largest that is full, and then one that is padded: two statements, mostly.
@@ -73,26 +73,27 @@ COMMANDS: Final = Bulk(
     "INSERT OR REPLACE INTO command(stream, id, digest, version, done_ms) VALUES (?, ?, ?, ?, ?)",
 )
 STREAMS: Final = Bulk(
-    15,
+    16,
     "UPDATE stream SET version = v.column1, head = v.column2, state = v.column3,"
     " sensitivity = v.column4, created_ms = v.column5, updated_ms = v.column6,"
     " last_activity_ms = v.column7, messages = v.column8, turns = v.column9,"
     " tool_calls = v.column10, sealed = v.column11, tokens = v.column12,"
-    " parent = v.column13, hidden = v.column14 FROM (VALUES ",
-    ") AS v WHERE stream.stream = v.column15",
+    " parent = v.column13, hidden = v.column14, newest = v.column15 FROM (VALUES ",
+    ") AS v WHERE stream.stream = v.column16",
     "UPDATE stream SET version = ?, head = ?, state = ?, sensitivity = ?, created_ms = ?,"
     " updated_ms = ?, last_activity_ms = ?, messages = ?, turns = ?, tool_calls = ?,"
-    " sealed = ?, tokens = ?, parent = ?, hidden = ? WHERE stream = ?",
+    " sealed = ?, tokens = ?, parent = ?, hidden = ?, newest = ? WHERE stream = ?",
 )
 
 
 class KeptRows:
     """What the appends of one transaction have still to write."""
 
-    __slots__ = ("_commands", "_done", "_events", "_streams")
+    __slots__ = ("_commands", "_done", "_end", "_events", "_streams")
 
     def __init__(self) -> None:
         self._events: list[Any] = []
+        self._end = -1
         self._streams: dict[int, Values] = {}
         self._commands: list[Any] = []
         self._done: dict[tuple[int, bytes], tuple[int, bytes]] = {}
@@ -101,16 +102,25 @@ class KeptRows:
         """Keep an event's row."""
         self._events += values
 
+    def feed_end(self, connection: apsw.Connection) -> int:
+        """The cursor of the newest event once all that is kept is written.
+
+        There is one writer at a time, so the rows get the ids that follow.
+        """
+        if self._end < 0:
+            self._end = connection.execute("SELECT coalesce(max(id), 0) FROM event").get
+        return self._end + len(self._events) // EVENTS.width
+
     def stream(self, values: Values) -> None:
         """Keep a session's index columns, its stream last; the newest count."""
         self._streams[values[-1]] = values
 
-    def move(self, stream: int, version: int, head: bytes) -> bool:
+    def move(self, stream: int, version: int, head: bytes, newest: int) -> bool:
         """Move a session on whose index columns are kept here; False if they are not."""
         values = self._streams.get(stream)
         if values is None:
             return False
-        self._streams[stream] = (version, head, *values[2:])
+        self._streams[stream] = (version, head, *values[2:-2], newest, stream)
         return True
 
     def command(self, values: Values) -> None:
@@ -135,6 +145,7 @@ class KeptRows:
 
     def forget(self) -> None:
         """Forget what is kept: it was written, or its transaction undone."""
+        self._end = -1
         self._events.clear()
         self._streams.clear()
         self._commands.clear()

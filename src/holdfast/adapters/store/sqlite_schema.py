@@ -153,7 +153,15 @@ CREATE TABLE probe(
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_NEWEST = """
+ALTER TABLE stream ADD COLUMN newest INTEGER NOT NULL DEFAULT 0;
+UPDATE stream SET newest = event.id FROM event
+    WHERE event.stream = stream.stream AND event.version = stream.version;
+CREATE INDEX stream_by_newest ON stream(newest, version, head);
+"""
+"""What changed since a checkpoint: read from the index alone, which holds all that is asked."""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NEWEST)
 """Step n leads from schema version n to n + 1; a released step never changes."""
 
 

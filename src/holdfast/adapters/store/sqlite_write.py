@@ -52,6 +52,7 @@ _SWEEP_ROWS = 2000
 
 _ROWS_KNOWN_MAX = 4096
 
+_ROW = "SELECT epoch, version, head, node, tokens, newest FROM stream WHERE stream = ?"
 _COMMAND = (
     "SELECT version, digest FROM command WHERE stream = ?1 AND id = ?2 AND done_ms >= ?3"
     " UNION ALL SELECT 0, digest FROM pending"
@@ -75,6 +76,7 @@ class _Row:
     head: bytes
     node: str | None
     tokens: bytes = b""
+    newest: int = 0
 
 
 class Transaction:
@@ -179,7 +181,7 @@ class Transaction:
         now = self._now_ms
         self._run(
             "INSERT INTO stream VALUES"
-            " (?, ?, ?, ?, ?, 0, x'', 1, ?, 0, 1, ?, ?, ?, 0, 0, 0, x'', x'', 0, 0)",
+            " (?, ?, ?, ?, ?, 0, x'', 1, ?, 0, 1, ?, ?, ?, 0, 0, 0, x'', x'', 0, 0, 0)",
             (first.stream, tenant, owner, name, folded, self._lease.node, now, now, now),
         )
         self._rows[first.stream] = row
@@ -430,6 +432,7 @@ class Transaction:
             )
         if append.events:
             row.version, row.head = append.events[-1].version, append.events[-1].hash
+            row.newest = kept.feed_end(self._connection)
         self._write_row(append, row)
         for done in append.done:
             kept.command((stream, done.id, done.digest, row.version, self._now_ms))
@@ -454,10 +457,10 @@ class Transaction:
         stream = append.stream
         if append.index is not None:
             self._write_index(stream, append.index, row)
-        elif not self._kept.move(stream, row.version, row.head):
+        elif not self._kept.move(stream, row.version, row.head, row.newest):
             self._run(
-                "UPDATE stream SET version = ?, head = ? WHERE stream = ?",
-                (row.version, row.head, stream),
+                "UPDATE stream SET version = ?, head = ?, newest = ? WHERE stream = ?",
+                (row.version, row.head, row.newest, stream),
             )
         if append.drop_name:
             self._kept.write(self._connection)
@@ -487,6 +490,7 @@ class Transaction:
                 tokens,
                 index.parent,
                 index.hidden,
+                row.newest,
                 stream,
             )
         )
@@ -544,9 +548,7 @@ class Transaction:
     def _find(self, stream: int) -> _Row | None:
         row = self._rows.get(stream)
         if row is None:
-            found = self._one(
-                "SELECT epoch, version, head, node, tokens FROM stream WHERE stream = ?", (stream,)
-            )
+            found = self._one(_ROW, (stream,))
             if found is not None:
                 row = self._rows[stream] = _Row(*found)
         return row

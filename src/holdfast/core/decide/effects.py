@@ -56,7 +56,8 @@ def advance(draft: Draft) -> None:
     while True:
         due = owed(draft.view)
         if due.start_wipe:
-            draft.add(WipeStarted())
+            if draft.facts.finalised is not None:
+                draft.add(WipeStarted(checkpoint=draft.facts.finalised))
             return
         limit = _limit_reached(draft, due.start, due.turn_ends_ms)
         if limit:
