@@ -46,7 +46,7 @@ bench-gate: $(dev_ready) ## the gate: its speed, its oracles, its races; QUICK=1
 bench-content: $(dev_ready) $(dojo_ready) ## content security: detectors, flow guard, AgentDojo; QUICK=1
 	DOJO_VENV=$(dojo_venv) $(bin)/python bench/content.py $(ARGS)
 
-bench-isolation: $(dev_ready) ## isolation: evidence, egress, enclaves, audit; QUICK=1 for a short run
+bench-isolation: $(dev_ready) ## isolation: evidence, egress, sandbox, audit, memory; QUICK=1
 	$(bin)/python bench/isolation.py $(ARGS)
 
 soak: $(user_ready) ## half an hour of kills and failing disks; QUICK=1: short; SIM=N: simulate N seeds

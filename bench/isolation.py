@@ -19,6 +19,7 @@ PARTS = {
     "egress": "isolation_egress",
     "enclave": "isolation_enclave",
     "sandbox": "isolation_sandbox",
+    "memory": "isolation_memory",
 }
 """The script of each part; parts can be named as arguments."""
 

@@ -24,6 +24,7 @@ from holdfast.adapters.models.factory import build_client, check_settings, parse
 from holdfast.adapters.network.firewall import Firewall
 from holdfast.adapters.sandbox.processes import kill_leftovers
 from holdfast.adapters.sandbox.status import detect
+from holdfast.adapters.sealed.host import WorkerLauncher
 from holdfast.adapters.shell.parser import BashParser
 from holdfast.adapters.store.memory import MemoryStore
 from holdfast.adapters.store.sqlite import SqliteStore
@@ -49,10 +50,12 @@ from holdfast.ports.tool import Tool
 from holdfast.runtime.auditbus import AuditBus
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.checkpoint_service import Checkpoints
+from holdfast.runtime.codec import dump
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
+from holdfast.runtime.sealing import SealedSetup
 from holdfast.runtime.service import SessionService
 from holdfast.runtime.tee import TeeConfig, TeeRuntime
 
@@ -77,6 +80,9 @@ __all__ = [
     "tee_facts",
     "tool",
 ]
+
+SEALED_PROGRAM = "holdfast.cli.sealed_worker"
+"""The module whose `main` is the process of a sealed session."""
 
 Model = ModelClient | ModelSettings | str
 Opener = Callable[["SessionManager"], Awaitable[None]]
@@ -130,6 +136,14 @@ class SessionManager(SessionService):
             tee, _machine, lambda config: _enclave(config, used)
         )
         self._default: ModelClient | None = None
+        self._default_settings: ModelSettings | None = None
+        self._own_parts = _own_parts(
+            tool_executor=tool_executor,
+            clock=clock,
+            detectors=detectors,
+            enclave_llm=enclave_llm,
+            tee=tee if tee is not None and tee.enabled else None,
+        )
         self._firewall = Firewall()
         self._model_network = model_network
         self._clients: dict[ModelSettings, ModelClient] = {}
@@ -218,6 +232,11 @@ class SessionManager(SessionService):
             raise InvalidInput("PostgreSQL is not supported by this release")
         key = Path(installation_key) if installation_key else default_installation_key_path()
         manager.private += (os.path.realpath(file), os.path.realpath(key))
+        manager.sealed_setup = SealedSetup(
+            launcher=WorkerLauncher(SEALED_PROGRAM),
+            problem=manager._not_sealable,
+            facts=lambda: manager._sealed_facts(file, key, passphrase),
+        )
 
         async def opener(manager: SessionManager) -> None:
             store = await SqliteStore.open(file, clock=manager.clock, passphrase=passphrase)
@@ -362,15 +381,23 @@ class SessionManager(SessionService):
         """
         if isinstance(client, str):
             client = parse_model(client)
+        settings = client if isinstance(client, ModelSettings) else None
         if isinstance(client, ModelSettings):
             client = self._built(client)
-        self._default = client
+        self._default, self._default_settings = client, settings
+        self._pending_default = None
+
+    def use_default_model(self, settings: ModelSettings) -> None:
+        """Name the default model; its client is built when a call first needs it."""
+        self._default, self._default_settings = None, settings
         self._pending_default = None
 
     def _client_of(self, view: SessionView) -> ModelClient | None:
         """The session's own model, else the default, else None (seed B2)."""
         if view.settings.model is not None:
             return self._built(view.settings.model)
+        if self._default is None and self._default_settings is not None:
+            return self._built(self._default_settings)
         return self._default
 
     def _built(self, settings: ModelSettings) -> ModelClient:
@@ -379,6 +406,35 @@ class SessionManager(SessionService):
             check_settings(settings)
             client = self._clients[settings] = self._build(settings)
         return client
+
+    # --- sealed sessions -----------------------------------------------------------------
+
+    def _not_sealable(self) -> str:
+        """Why a session cannot be sealed: what of this manager no other process can have."""
+        if self._own_parts:
+            return f"{self._own_parts} given as objects cannot be taken to another process"
+        if self._default is not None and self._default_settings is None:
+            return "the model is given as a client; give its settings, or provider:model"
+        return ""
+
+    def _sealed_facts(self, store: Path, key: Path, passphrase: str | None) -> dict[str, object]:
+        """What the process of a sealed session is told to open the same store."""
+        around, limits = self._around, (self.trust.network, self._model_network)
+        network, outgoing = (None if one is None else dump(one).decode() for one in limits)
+        default = self._default_settings
+        return {
+            "store": os.path.abspath(store),
+            "installation_key": os.path.abspath(key),
+            "passphrase": passphrase,
+            "policy": None if self._policy_given is None else os.path.abspath(self._policy_given),
+            "unsandboxed": around.unsandboxed_allowed,
+            "idle_s": around.idle_s,
+            "model": None if default is None else dump(default).decode(),
+            "network": network,
+            "model_network": outgoing,
+            "principal": self.principal,
+            "tenant": self.tenant,
+        }
 
     def _builtin(self, unsandboxed: bool) -> list[Tool]:
         return builtin_tools(unsandboxed=unsandboxed, firewall=self._firewall)
@@ -396,6 +452,11 @@ class SessionManager(SessionService):
     def list_tools(self) -> list[ToolSpec]:
         """All tools this installation offers, sorted by name (seed B12)."""
         return list(self.registry.specs())
+
+
+def _own_parts(**given: object) -> str:
+    """The names of what was given, or ""."""
+    return ", ".join(name for name, value in given.items() if value is not None)
 
 
 def _open_keys(file: Path, installation_key: Path, fresh: bool) -> Keys:

@@ -31,9 +31,10 @@ def main() -> None:
     """Serve orders until the input ends."""
     from crash_child import live  # lazy: a life's imports happen once, here, before any fork
     from crash_pair import act
+    from wipe_child import wipe
 
     warm_up()
-    doing = {"live": live, "act": act}
+    doing = {"live": live, "act": act, "wipe": wipe}
     print("ready", flush=True)
     for line in sys.stdin:
         order = json.loads(line)

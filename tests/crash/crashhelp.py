@@ -20,7 +20,8 @@ class Zygote:
     """A warm process that forks lives."""
 
     def __init__(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])}
+        places = [str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "crash_zygote.py")],
             stdin=subprocess.PIPE,

@@ -18,6 +18,7 @@ from holdfast.runtime.audit import AuditReport, verify_session, verify_store
 from holdfast.runtime.audit_chain import Finding, Kind
 from holdfast.testing.script import say
 from moving_kit import World, flips
+from sessionhelp import echo, memory, run
 
 ALTERED = {
     "state": 2,
@@ -232,3 +233,19 @@ def test_an_edit_of_any_column_of_the_file_is_found(tmp_path: Path) -> None:
                 path.with_name(path.name + side).unlink(missing_ok=True)
             path.write_bytes(whole)
     assert [] == missed
+
+
+def test_a_child_stands_below_its_parent() -> None:
+    """Its row names the session above it, as its log does; nothing is wrong with that."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            await sessions.create_session("one")
+            child = await sessions.create_child_session("one", "below")
+            fork = await sessions.fork_session("below", "fork")
+            for session in (child, fork):
+                row = await session.where.backend.store.stream_row(session.where.stream)
+                assert row is not None and row.index.parent
+            assert [] == [*(await verify_store(sessions)).findings]
+
+    run(work())

@@ -103,6 +103,7 @@ __all__ = [
     "QuestionNotFound",
     "SessionExists",
     "SessionNotFound",
+    "SessionSealed",
     "Stale",
     "StoreBusy",
     "StoreClosed",
@@ -318,6 +319,12 @@ class Interrupted(NotNow):
     """The turn ended without an answer (limit, pause, termination)."""
 
     reason = "interrupted"
+
+
+class SessionSealed(NotNow):
+    """The session is sealed: only the process that hosts it has its key."""
+
+    reason = "session_sealed"
 
 
 class LeaseHeld(NotNow):

@@ -145,6 +145,7 @@ class Settings:
         confirmation: how people are asked.
         budget: limits of what the session may spend.
         security: how content is looked at and where it may go.
+        sealed: its content is only ever in a process of its own.
     """
 
     name: str = ""
@@ -167,6 +168,7 @@ class Settings:
     confirmation: ConfirmationPolicy = field(default_factory=ConfirmationPolicy)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     security: Security = field(default_factory=Security)
+    sealed: bool = False
 
     @property
     def context_tokens(self) -> int:

@@ -9,6 +9,9 @@ Contract
 - `destroy_session` is idempotent; afterwards `session_key` raises
   `KeyDestroyed`. An unknown stream raises `KeyMissing` in both.
 - Every caller of `session_key` owns its buffer; a stream gets a key only once.
+- The key of a sealed session is given only to an object that hosts it: the one that
+  created it, or was told so by `host`. Anywhere else `session_key` raises
+  `SessionSealed` and `session_keys` leaves it out.
 - `rotate` makes every older copy of the key store useless: all living keys are
   wrapped anew below a new epoch of the installation key, the tenant and user
   keys are drawn afresh, and the old epoch is destroyed. It is resumable.
@@ -63,8 +66,18 @@ class Keys(Protocol):
         """The installation's random 16-byte id."""
         ...
 
-    def create_session_key(self, *, tenant: str, user: str, stream: int) -> DataKey:
+    def create_session_key(
+        self, *, tenant: str, user: str, stream: int, sealed: bool = False
+    ) -> DataKey:
         """Draw, wrap and durably keep a session's first data key."""
+        ...
+
+    def is_sealed(self, stream: int) -> bool:
+        """Whether there is a key, and it is a sealed session's."""
+        ...
+
+    def host(self, stream: int) -> None:
+        """Give a sealed session's key to callers of this object from now on."""
         ...
 
     def session_key(self, stream: int, key_id: int = 1) -> DataKey:
@@ -73,6 +86,7 @@ class Keys(Protocol):
         Raises:
             KeyDestroyed: the session was wiped.
             KeyMissing: there never was such a key here.
+            SessionSealed: it is a sealed session's, which is hosted elsewhere.
         """
         ...
 

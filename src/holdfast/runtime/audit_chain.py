@@ -20,6 +20,7 @@ from holdfast.core.errors import (
     KeyDestroyed,
     KeyMissing,
     NewerProgram,
+    SessionSealed,
     Unreadable,
 )
 from holdfast.core.events import (
@@ -71,6 +72,7 @@ class Kind(StrEnum):
     STREAM = "stream"
     UNPROVED = "unproved"
     CHECKPOINT = "checkpoint"
+    SEALED = "sealed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +171,9 @@ def _journal(walk: Walk) -> Journal:
         crypto = Crypto(key, backend.clock.random_bytes)
     except KeyMissing as error:
         walk.key_error = error
+    except SessionSealed:
+        text = "it is sealed: its chain and signatures are verified, its content is not opened"
+        walk.find(Kind.SEALED, text, note=True)
     return Journal(
         store=backend.store,
         keys=backend.keys,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from holdfast.core.errors import HoldfastError
+from holdfast.core.errors import HoldfastError, SessionSealed
 from holdfast.core.events import Answered, Event, Granted
 from holdfast.core.grants import Grant
 from holdfast.core.rules import RuleEffect
@@ -116,7 +116,13 @@ async def _problem(walk: Walk, grant: Grant) -> str:
         text = f"grant {grant.id}: session {name!r}, which authorised it, is gone; not provable"
         walk.find(Kind.UNPROVED, text, note=True)
         return ""
-    journal = walk.backend.journal(row)
+    try:
+        journal = walk.backend.journal(row)
+    except SessionSealed:
+        name = grant.session
+        text = f"grant {grant.id}: session {name!r}, which authorised it, is sealed; not looked at"
+        walk.find(Kind.UNPROVED, text, note=True)
+        return ""
     try:
         event: Event = (await journal.event_at(grant.version)).event
     except HoldfastError:

@@ -45,7 +45,8 @@ async def compare(walk: Walk) -> None:
 
 def _compare_row(walk: Walk, crypto: Crypto) -> None:
     row, view = walk.row, walk.view
-    parent = view.origin.stream if view.origin else 0
+    above = view.lineage[-1].stream if view.lineage else 0  # a child's; a fork has an origin
+    parent = view.origin.stream if view.origin else above
     key = walk.backend.keys.blind_key(view.tenant)
     expected = Indexer(row.stream, crypto, key, parent).row(view)
     for name in _PLAIN:
@@ -54,7 +55,7 @@ def _compare_row(walk: Walk, crypto: Crypto) -> None:
             walk.find(Kind.INDEX, f"index column {name} is {there}, the log says {due}")
     if view.origin and row.index.parent != parent:
         walk.find(Kind.INDEX, "index column parent is not the log's origin")
-    elif not view.origin and row.index.parent:
+    elif not view.origin and row.index.parent != parent:
         walk.find(Kind.INDEX, "index column parent names a session the log does not")
     if row.index.tokens != expected.tokens:
         walk.find(Kind.INDEX, "the blind tokens it is found by are not those of the log")

@@ -99,7 +99,12 @@ class Backend:
         if await self.store.find(opened.tenant, opened.session_id) is not None:
             raise SessionExists(f"there is a session {opened.session_id!r} already")
         stream = self.random_number()
-        key = self.keys.create_session_key(tenant=opened.tenant, user=opened.user_id, stream=stream)
+        key = self.keys.create_session_key(
+            tenant=opened.tenant,
+            user=opened.user_id,
+            stream=stream,
+            sealed=opened.settings.sealed,
+        )
         crypto = Crypto(key, self.clock.random_bytes)
         journal = Journal(
             store=self.store,

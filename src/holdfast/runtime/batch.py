@@ -11,7 +11,7 @@ from holdfast.core.authority import Authority
 from holdfast.core.context import Entry
 from holdfast.core.decide import Decision
 from holdfast.core.errors import HoldfastError
-from holdfast.core.events import Admitted, Configured, EffectEnded, Event, Refused
+from holdfast.core.events import Admitted, Configured, EffectEnded, Event, Refused, WipeStarted
 from holdfast.core.messages import Message
 from holdfast.core.session import evolve
 from holdfast.core.view import Question, Recorded, SessionView
@@ -33,6 +33,9 @@ class Brought(Protocol):
         self, view: SessionView, events: Sequence[Event], now_ms: int
     ) -> tuple[GrantChange, ...]:
         """The rows to write and to remove."""
+
+    async def forget(self) -> None:
+        """Overwrite the values that are followed."""
 
 
 @dataclass(slots=True)
@@ -120,10 +123,22 @@ class Batch:
         if mail.seq:
             self.settled.append((PendingKind.COMMAND, mail.id))
 
-    def extras(
+    async def extras(
         self, authority: AuthorityReader, index: IndexRow, journal: Journal, content: Brought
     ) -> Extras:
-        """What goes with the append beside the events."""
+        """What goes with the append beside the events.
+
+        Where the wipe begins, the session's values are erased first: they go before that
+        is on record, and before the key.
+        """
+        found = self._extras(authority, index, journal, content)
+        if any(isinstance(event, WipeStarted) for event, _ in self.events):
+            await content.forget()
+        return found
+
+    def _extras(
+        self, authority: AuthorityReader, index: IndexRow, journal: Journal, content: Brought
+    ) -> Extras:
         events = [event for event, _ in self.events]
         gone = {one.id for one in self._asked} - {one.id for one in self.view.questions}
         return Extras(

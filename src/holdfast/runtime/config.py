@@ -58,6 +58,8 @@ class SessionConfig:
         parent_id: the session it is to stand below (`create_child_session`).
         security_config: how content is looked at and where it may go; None means as
             the installation says. It tightens that and never loosens it.
+        sealed: its content is only ever in a process of its own, which ends with the
+            wipe; needs a store file and what can be told to another process.
         hook_engine: hooks of its own; the session goes on only where an engine of
             that name is registered.
         extra: unknown fields, kept as they are.
@@ -86,6 +88,7 @@ class SessionConfig:
     queue_policy: QueuePolicy | str = QueuePolicy.ENQUEUE
     limits: Limits = field(default_factory=Limits)
     budget: Budget | None = None
+    sealed: bool = False
     extra: Mapping[str, object] = field(default_factory=dict)
 
     def with_workspace(self, path: str) -> SessionConfig:
@@ -111,6 +114,8 @@ class SessionConfig:
                 raise NotYetSupported(f"{name} is not supported yet")
         if not isinstance(self.hook_engine, HookEngine | None):
             raise InvalidInput("hook_engine is a HookEngine")
+        if not isinstance(self.sealed, bool):
+            raise InvalidInput("sealed is True or False")
         if self.model is not None:
             check_model(self.model)
         try:
@@ -141,6 +146,7 @@ class SessionConfig:
             extra=extra,
             permission=policy_of(self.permission_policy),
             security=security_of(self.security_config),
+            sealed=self.sealed,
         )
         check_settings(settings)
         return settings

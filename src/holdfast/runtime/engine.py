@@ -327,7 +327,7 @@ class Engine:
             return
         index = self._indexer.row(draft.view) if self._indexer else cleared(draft.view)
         authority, content = self.workers.authority, self.workers.content
-        extras = draft.extras(authority, index, self.journal, content)
+        extras = await draft.extras(authority, index, self.journal, content)
         await self.journal.append(draft.events, now_ms=draft.now_ms, extras=extras)
         authority.written(draft.accounts)
         content.written([event for event, _ in draft.events])

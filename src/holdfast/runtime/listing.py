@@ -6,10 +6,7 @@ import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
-from holdfast.core.errors import (
-    HoldfastError,
-    InvalidInput,
-)
+from holdfast.core.errors import HoldfastError, InvalidInput, SessionSealed
 from holdfast.core.lifecycle import SessionState, decode_state
 from holdfast.core.settings import StorageType
 from holdfast.ports.keys import DataKey, Keys
@@ -24,7 +21,11 @@ PAGE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedSession:
-    """One row of a listing; times are epoch seconds."""
+    """One row of a listing; times are epoch seconds.
+
+    Args:
+        sealed: its details are only with its own process, and are not shown.
+    """
 
     id: str
     state: str
@@ -43,6 +44,7 @@ class ListedSession:
     workspace: str = ""
     model: str = ""
     damaged: str = ""
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +143,15 @@ def _keys_of(keys: Keys, rows: Iterable[StreamRow]) -> dict[int, DataKey]:
 
 def _listed(keys: Keys, row: StreamRow, key: DataKey | None) -> ListedSession:
     index = row.index
-    damaged = ""
+    damaged, hidden = "", False
     listed = Listed("", (), "", "", "", "", "")
     if index.sealed:
         try:
             key = key or keys.session_key(row.stream)
             listed = open_listed(row.stream, key, index.sealed)
             key.wipe()
+        except SessionSealed:
+            hidden = True
         except HoldfastError as error:
             damaged = error.reason
     return ListedSession(
@@ -168,6 +172,7 @@ def _listed(keys: Keys, row: StreamRow, key: DataKey | None) -> ListedSession:
         workspace=listed.workspace,
         model=listed.model,
         damaged=damaged,
+        sealed=hidden,
     )
 
 

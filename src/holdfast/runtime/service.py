@@ -14,7 +14,6 @@ from holdfast.runtime.approving import ApprovalService
 from holdfast.runtime.audit import AuditReport, rotate_keys, verify_store
 from holdfast.runtime.children import Children
 from holdfast.runtime.config import AgentResult, ContextUsage
-from holdfast.runtime.endings import Endings
 from holdfast.runtime.exporting import export_session, export_text
 from holdfast.runtime.grants_service import AllowanceService
 from holdfast.runtime.importing import import_file, import_session, restore_from_data
@@ -22,6 +21,7 @@ from holdfast.runtime.installed import Installed
 from holdfast.runtime.isolation import SessionIsolation
 from holdfast.runtime.permissions import PermissionService
 from holdfast.runtime.proxies import GatedExecutor, GatedModel
+from holdfast.runtime.sealing import Sealing
 from holdfast.runtime.seeddata import SessionData
 from holdfast.runtime.seeds import to_serializable, to_session_data
 from holdfast.runtime.seedserial import SerializableSession
@@ -31,7 +31,7 @@ from holdfast.runtime.teeservice import TeeService
 
 
 class SessionService(
-    AllowanceService, PermissionService, ApprovalService, Children, Installed, Endings, TeeService
+    AllowanceService, PermissionService, ApprovalService, Children, Installed, Sealing, TeeService
 ):
     """Sessions by id, as the seeds spell it; each method is one of `Session`'s."""
 

@@ -21,6 +21,7 @@ from holdfast.core.errors import (
     HoldfastError,
     KeyDestroyed,
     KeyMissing,
+    SessionSealed,
     StoreClosed,
 )
 from holdfast.ports.keys import DestroyReceipt, Keys
@@ -205,6 +206,32 @@ def check_rotation_by_another_is_followed(open_keys: Open) -> None:
         assert first == two.session_key(1).secret
 
 
+def check_sealed_is_given_to_its_host_only(open_keys: Open) -> None:
+    """Whoever made it has it; others only once they host it; a rotation and an end reach it."""
+    with _opened(open_keys) as one, _opened(open_keys) as two:
+        made = one.create_session_key(tenant="acme", user="ada", stream=1, sealed=True)
+        secret, plain = bytes(made.secret), _create(one, 2)
+        assert [two.is_sealed(stream) for stream in (1, 2, 3)] == [True, False, False]
+        with _refused(SessionSealed):
+            two.session_key(1)
+        assert {2: plain} == {s: bytes(k.secret) for s, k in two.session_keys((1, 2)).items()}
+        assert secret == one.session_key(1).secret == one.session_keys((1,))[1].secret
+        with _refused(AlreadyThere):
+            _create(two, 1)
+        two.rotate(now_ms=5)
+        with _refused(SessionSealed):
+            two.session_key(1)
+        two.host(1)
+        assert secret == two.session_key(1).secret == two.session_keys((1,))[1].secret
+        assert frozenset({1, 2}) == two.living_streams()
+        assert two.destroy_session(1, now_ms=6).epoch == 2
+        assert not one.is_sealed(1)
+        for keys in (one, two):
+            with _refused(KeyDestroyed):
+                keys.session_key(1)
+        assert frozenset({2}) == one.living_streams()
+
+
 def check_closed_refuses(open_keys: Open) -> None:
     """After `close`, which may be called twice, everything is `StoreClosed`."""
     keys = open_keys()
@@ -221,6 +248,7 @@ def check_closed_refuses(open_keys: Open) -> None:
         lambda: keys.sign(b"x"),
         lambda: keys.rotate(now_ms=5),
         keys.living_streams,
+        lambda: keys.is_sealed(1),
     )
     for use in uses:
         with _refused(StoreClosed):
@@ -238,5 +266,6 @@ CHECKS: tuple[Check, ...] = (
     check_audit_key_signs,
     check_rotation_keeps_all_that_lives,
     check_rotation_by_another_is_followed,
+    check_sealed_is_given_to_its_host_only,
     check_closed_refuses,
 )

@@ -40,7 +40,7 @@ from holdfast.adapters.keys.installation import (
     private_directory,
 )
 from holdfast.adapters.keys.locks import file_lock
-from holdfast.adapters.keys.wraps import Kind, Random, Wrap
+from holdfast.adapters.keys.wraps import DATA, Kind, Random, Wrap
 from holdfast.core.errors import (
     CorruptStore,
     HoldfastError,
@@ -295,8 +295,8 @@ class SqliteShelf:
 
     def streams(self) -> frozenset[int]:
         """Streams that have a data key."""
-        sql = "SELECT DISTINCT scope FROM wraps WHERE kind = ?"
-        rows = self._db.execute(sql, (Kind.SESSION.value,))
+        sql = "SELECT DISTINCT scope FROM wraps WHERE kind IN (?, ?)"
+        rows = self._db.execute(sql, tuple(kind.value for kind in DATA))
         return frozenset(int.from_bytes(scope, "big") for (scope,) in rows)
 
 

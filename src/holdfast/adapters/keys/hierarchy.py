@@ -12,6 +12,8 @@ Rules
   shelf alone opens nothing.
 - A user's name is not kept: the user's scope is a keyed digest under the
   tenant's blind key.
+- A sealed session's key is of a kind of its own, so that every older reader of this
+  shelf finds none: it is given to the object that made it or was told to host it.
 - Destroying a session erases its wraps and leaves a receipt, in one transaction.
 - Rotation: the new epoch is durable in the vault before any wrap names it; one
   transaction draws tenant and user keys afresh and wraps everything that lives
@@ -34,6 +36,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.adapters.keys.wraps import (
     ABOVE,
+    DATA,
     NONCE_BYTES,
     SECRET_BYTES,
     KeyCache,
@@ -50,6 +53,7 @@ from holdfast.core.errors import (
     CorruptStore,
     KeyDestroyed,
     KeyMissing,
+    SessionSealed,
     StoreClosed,
     WrongKey,
 )
@@ -185,6 +189,7 @@ class HierarchyKeys:
         self._random = random
         self._fail_point = fail_point
         self._cache = KeyCache(monotonic)
+        self._hosted: set[int] = set()
         self._lock = threading.RLock()
         self._closed = False
         self._public = self._check_key()
@@ -197,8 +202,13 @@ class HierarchyKeys:
         """The installation's random 16-byte id."""
         return self._vault.installation
 
-    def create_session_key(self, *, tenant: str, user: str, stream: int) -> DataKey:
+    def create_session_key(
+        self, *, tenant: str, user: str, stream: int, sealed: bool = False
+    ) -> DataKey:
         """Draw, wrap and durably keep a session's first data key.
+
+        Args:
+            sealed: it is given to nobody but this object, and those that `host` is said to.
 
         Raises:
             AlreadyThere: the stream has a key.
@@ -208,13 +218,15 @@ class HierarchyKeys:
         with self._writing():
             if self._shelf.receipt(stream) is not None:
                 raise KeyDestroyed(f"the key of stream {stream} has been destroyed")
-            if self._shelf.find(Kind.SESSION, scope) is not None:
+            if any(self._shelf.find(kind, scope) is not None for kind in DATA):
                 raise AlreadyThere(f"stream {stream} has a key already")
             owner = self._user(tenant, user)
             secret = bytearray(self._random(SECRET_BYTES))
-            wrap = self._make(Kind.SESSION, scope, owner, secret)
+            wrap = self._make(Kind.SEALED if sealed else Kind.SESSION, scope, owner, secret)
         with self._lock:
             self._cache.put(wrap, secret)
+            if sealed:
+                self._hosted.add(stream)
         return DataKey(key_id=wrap.key_id, secret=secret)
 
     def session_key(self, stream: int, key_id: int = 1) -> DataKey:
@@ -223,16 +235,42 @@ class HierarchyKeys:
         Raises:
             KeyDestroyed: the session was wiped, here or by another process.
             KeyMissing: there never was such a key here.
+            SessionSealed: it is a sealed session's, which is hosted elsewhere.
         """
         scope = stream_scope(stream)
         with self._reading():
-            wrap = self._shelf.find(Kind.SESSION, scope, key_id)
+            wrap = self._data_wrap(stream, key_id)
+            if wrap is not None and not self._given(wrap, stream):
+                raise SessionSealed("a sealed session's key is only with the process it lives in")
             if wrap is not None:
                 return DataKey(key_id=key_id, secret=self._secret(wrap))
             if self._shelf.receipt(stream) is None:
                 raise KeyMissing(f"stream {stream} has no key {key_id} here")
-            self._cache.forget(Kind.SESSION, scope)
+            self._forget(scope)
             raise KeyDestroyed(f"the key of stream {stream} has been destroyed")
+
+    def _data_wrap(self, stream: int, key_id: int | None = None) -> Wrap | None:
+        scope = stream_scope(stream)
+        return self._shelf.find(Kind.SESSION, scope, key_id) or self._shelf.find(
+            Kind.SEALED, scope, key_id
+        )
+
+    def _given(self, wrap: Wrap, stream: int) -> bool:
+        return wrap.kind is Kind.SESSION or stream in self._hosted
+
+    def _forget(self, scope: bytes) -> None:
+        for kind in DATA:
+            self._cache.forget(kind, scope)
+
+    def is_sealed(self, stream: int) -> bool:
+        """Whether there is a key, and it is a sealed session's."""
+        with self._reading():
+            return self._shelf.find(Kind.SEALED, stream_scope(stream)) is not None
+
+    def host(self, stream: int) -> None:
+        """Give a sealed session's key to callers of this object from now on."""
+        with self._lock:
+            self._hosted.add(stream)
 
     def session_keys(self, streams: Iterable[int]) -> dict[int, DataKey]:
         """Unwrap the first data keys of several sessions in one read of the shelf.
@@ -242,8 +280,8 @@ class HierarchyKeys:
         keys: dict[int, DataKey] = {}
         with self._reading():
             for stream in streams:
-                wrap = self._shelf.find(Kind.SESSION, stream_scope(stream), 1)
-                if wrap is not None:
+                wrap = self._data_wrap(stream, 1)
+                if wrap is not None and self._given(wrap, stream):
                     with suppress(CorruptStore):
                         keys[stream] = DataKey(key_id=1, secret=self._secret(wrap))
         return keys
@@ -258,13 +296,14 @@ class HierarchyKeys:
         with self._writing():
             receipt = self._shelf.receipt(stream)
             if receipt is None:
-                wrap = self._shelf.find(Kind.SESSION, scope)
+                wrap = self._data_wrap(stream)
                 if wrap is None:
                     raise KeyMissing(f"stream {stream} has no key here")
                 receipt = DestroyReceipt(stream=stream, destroyed_at_ms=now_ms, epoch=wrap.epoch)
-                self._shelf.erase(Kind.SESSION, scope)
+                for kind in DATA:
+                    self._shelf.erase(kind, scope)
                 self._shelf.put_receipt(receipt)
-            self._cache.forget(Kind.SESSION, scope)
+            self._forget(scope)
         return receipt
 
     def receipt(self, stream: int) -> DestroyReceipt | None:
@@ -381,7 +420,7 @@ class HierarchyKeys:
             for user in self._shelf.under(Kind.USER, scope):
                 with _lent(self._open(user, old)) as old_user, _lent(self._fresh()) as new_user:
                     user_id = self._renew(user, new_user, new, parent_id=tenant_id, epoch=epoch)
-                    for wrap in self._shelf.under(Kind.SESSION, user.scope):
+                    for wrap in (w for kind in DATA for w in self._shelf.under(kind, user.scope)):
                         self._rewrap(wrap, old_user, new_user, parent_id=user_id, epoch=epoch)
 
     def _renew(

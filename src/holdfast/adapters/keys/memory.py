@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from holdfast.adapters.keys.hierarchy import FailPoint, HierarchyKeys, found, no_fail_point
-from holdfast.adapters.keys.wraps import SECRET_BYTES, Kind, Random, Wrap, wipe
+from holdfast.adapters.keys.wraps import DATA, SECRET_BYTES, Kind, Random, Wrap, wipe
 from holdfast.core.errors import WrongKey
 from holdfast.ports.keys import DestroyReceipt
 
@@ -146,9 +146,8 @@ class MemoryShelf:
 
     def streams(self) -> frozenset[int]:
         """Streams that have a data key."""
-        session = Kind.SESSION
         return frozenset(
-            int.from_bytes(scope, "big") for kind, scope in self._wraps if kind is session
+            int.from_bytes(scope, "big") for kind, scope in self._wraps if kind in DATA
         )
 
     def close(self) -> None:

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     OWN = "own"
     USER = "user"
     SESSION = "session"
+    SEALED = "sealed"
 
 
 ABOVE: dict[Kind, Kind | None] = {
@@ -47,8 +48,12 @@ ABOVE: dict[Kind, Kind | None] = {
     Kind.OWN: Kind.TENANT,
     Kind.USER: Kind.TENANT,
     Kind.SESSION: Kind.USER,
+    Kind.SEALED: Kind.USER,
 }
 """Which kind of key wraps a kind; None is the installation key."""
+
+DATA = (Kind.SESSION, Kind.SEALED)
+"""Kinds of the data keys of sessions; a session has one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
