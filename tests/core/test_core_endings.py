@@ -10,7 +10,7 @@ from holdfast.core.endings import Ended, Wiped, WipeStarted
 from holdfast.core.events import IN_CLEAR, KIND_OF, Event
 from holdfast.runtime.codec import decode_event, encode_event
 
-FIELDS = {WipeStarted: "", Wiped: "destroyed_at_ms key_epoch", Ended: "tombstone"}
+FIELDS = {WipeStarted: "checkpoint", Wiped: "destroyed_at_ms key_epoch", Ended: "tombstone"}
 
 
 def test_fields_are_never_removed_or_reordered() -> None:
