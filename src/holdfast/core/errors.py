@@ -9,6 +9,7 @@ unlucky world is one of these. The two are never mixed.
 
     HoldfastError
     ├── InvalidInput          what you sent is malformed
+    ├── TokenInvalid          who you are is not known here
     ├── NotFound              no such thing (or not yours)
     ├── AlreadyThere          it exists and is never replaced
     ├── NotNow                legal request, illegal moment
@@ -101,6 +102,7 @@ __all__ = [
     "ProviderFailed",
     "ProviderTimeout",
     "QuestionNotFound",
+    "ScopeDenied",
     "SessionExists",
     "SessionNotFound",
     "Stale",
@@ -110,6 +112,7 @@ __all__ = [
     "StoreNotRegistered",
     "StoreReadOnly",
     "TeeUnavailable",
+    "TokenInvalid",
     "TooLarge",
     "Unavailable",
     "UnknownDecision",
@@ -213,6 +216,17 @@ class PolicyFileRefused(InvalidInput):
         self.problem = problem
         self.key = key
         self.line = line
+
+
+class TokenInvalid(HoldfastError):
+    """The token is not valid."""
+
+    reason = "token_invalid"
+    status = 401
+    exit_code = 5
+
+    def __init__(self) -> None:
+        super().__init__()  # whatever is wrong with it, the answer is the same
 
 
 class NotFound(HoldfastError):
@@ -332,6 +346,12 @@ class Denied(HoldfastError):
     reason = "denied"
     status = 403
     exit_code = 5
+
+
+class ScopeDenied(Denied):
+    """The token does not permit this."""
+
+    reason = "scope_denied"
 
 
 class ApproverRefused(Denied):
