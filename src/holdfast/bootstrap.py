@@ -49,8 +49,8 @@ from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
-from holdfast.runtime.service import SessionService
 from holdfast.runtime.tee import TeeConfig, TeeRuntime
+from holdfast.runtime.tenancy import Tenancy
 
 if TYPE_CHECKING:
     from holdfast.runtime.probing import Probed
@@ -77,7 +77,7 @@ Model = ModelClient | ModelSettings | str
 Opener = Callable[["SessionManager"], Awaitable[None]]
 
 
-class SessionManager(SessionService):
+class SessionManager(Tenancy):
     """Manages sessions: opens them, runs their turns, keeps them (seed B1).
 
     Made directly it keeps nothing: sessions live in memory and are gone with it.
@@ -120,11 +120,10 @@ class SessionManager(SessionService):
         self.tee_runtime = enclave = TeeRuntime(
             tee, _machine, lambda config: _enclave(config, used)
         )
-        self._default: ModelClient | None = None
+        self._models = _Models(llm_client)
         self._firewall = Firewall()
         self._model_network = model_network
         self._clients: dict[ModelSettings, ModelClient] = {}
-        self._pending_default = llm_client
         tools = None if tool_executor else self._builtin(unsandboxed)
         super().__init__(
             Surroundings(
@@ -303,6 +302,9 @@ class SessionManager(SessionService):
 
     async def ready(self) -> None:
         """Open the stores, once; every method does this by itself."""
+        if self._root is not self:  # a view: what it shows is the manager's
+            await self._root.ready()
+            return
         if self._opening is None:
             self._opening = asyncio.create_task(self._open_all())
         await asyncio.shield(self._opening)
@@ -314,8 +316,8 @@ class SessionManager(SessionService):
             for opener in self._openers[:1]:
                 await opener(self)
             await self._share_limits()
-            if self._pending_default is not None:
-                await self.set_default_llm(self._pending_default)
+            if self._models.pending is not None:
+                await self.set_default_llm(self._models.pending)
             for opener in self._openers[1:]:
                 await opener(self)
         except BaseException:
@@ -326,7 +328,7 @@ class SessionManager(SessionService):
     async def close(self) -> None:
         """Stop leading sessions and close the stores; no session is ended."""
         await super().close()
-        for client in (self._default, *self._clients.values()):
+        for client in (self._models.default, *self._clients.values()):
             if client is not None:
                 await client.aclose()
         self._clients.clear()
@@ -344,14 +346,14 @@ class SessionManager(SessionService):
             client = parse_model(client)
         if isinstance(client, ModelSettings):
             client = self._built(client)
-        self._default = client
-        self._pending_default = None
+        self._models.default = client
+        self._models.pending = None
 
     def _client_of(self, view: SessionView) -> ModelClient | None:
         """The session's own model, else the default, else None (seed B2)."""
         if view.settings.model is not None:
             return self._built(view.settings.model)
-        return self._default
+        return self._models.default
 
     def _built(self, settings: ModelSettings) -> ModelClient:
         client = self._clients.get(settings)
@@ -376,6 +378,14 @@ class SessionManager(SessionService):
     def list_tools(self) -> list[ToolSpec]:
         """All tools this installation offers, sorted by name (seed B12)."""
         return list(self.registry.specs())
+
+
+class _Models:
+    """The default model, as all views of a manager share it."""
+
+    def __init__(self, pending: Model | None) -> None:
+        self.pending = pending
+        self.default: ModelClient | None = None
 
 
 def _open_keys(file: Path, installation_key: Path, fresh: bool) -> Keys:
