@@ -46,13 +46,11 @@ class TokenMaking:
     Args:
         core: the manager, or a view of it: what it makes is in its workspace.
         settings: how long tokens live, and which roles there are.
-        signed: write tokens in the signed form.
     """
 
-    def __init__(self, core: Sessions, settings: TokenSettings, *, signed: bool = False) -> None:
+    def __init__(self, core: Sessions, settings: TokenSettings) -> None:
         self.settings = settings
         self._core = core
-        self._signed = signed
         self._book: TokenBook | None = None
 
     async def create(
@@ -233,8 +231,6 @@ class TokenMaking:
     ) -> tuple[TokenRow, str]:
         """Give a row its text; returns the row with its digest, and the text."""
         text = token_text(self._core.clock.random_bytes(SECRET_BYTES))
-        if self._signed:
-            text = book.signed(row, permitted)
         return book.sealed(row, permitted, text), text
 
     async def _issued(
