@@ -17,6 +17,7 @@ from holdfast.server.auth import Tokens
 from holdfast.server.metrics import Metrics
 from holdfast.server.problems import MEDIA_TYPE, Problem, Wrong
 from holdfast.server.routes import ROUTERS
+from holdfast.server.routes.content import SelfTest
 from holdfast.server.settings import ServerSettings
 from holdfast.server.shield import PUBLIC, Shield
 
@@ -68,6 +69,7 @@ def create_app(
     api.state.settings = chosen
     api.state.metrics = metrics
     api.state.draining = False
+    api.state.self_test = SelfTest()
     problems.install(api)
     for router in ROUTERS.values():
         api.include_router(router)

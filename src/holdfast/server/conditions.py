@@ -1,0 +1,76 @@
+"""Entity tags: a session's version, and requests that hold only for it (RFC 9110)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+from weakref import WeakValueDictionary
+
+from fastapi import Depends, Header, Response
+
+from holdfast.core.errors import InvalidInput, VersionMismatch
+from holdfast.runtime.handle import Session
+
+_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+
+def tagged(response: Response, version: int) -> None:
+    """Give a response the tag of a version."""
+    response.headers["ETag"] = f'"{version}"'
+
+
+class Condition:
+    """What a request asks of the version that it changes.
+
+    Args:
+        version: the one it was made for; None is any.
+    """
+
+    def __init__(self, version: int | None) -> None:
+        self._version = version
+
+    @asynccontextmanager
+    async def held(self, session: Session) -> AsyncIterator[None]:
+        """Change a session under the condition.
+
+        Of several conditional requests of this process one goes on at a time, so that
+        only the first for a version is carried out.
+
+        Raises:
+            VersionMismatch: the session has another version.
+        """
+        if self._version is None:
+            yield
+            return
+        lock = _locks.setdefault(session.where.stream, asyncio.Lock())
+        async with lock:
+            if await session.version() != self._version:
+                raise VersionMismatch
+            yield
+
+
+async def expected(
+    if_match: Annotated[
+        str | None,
+        Header(alias="If-Match", max_length=64, description="The entity tag it is to have."),
+    ] = None,
+) -> Condition:
+    """The condition of a request.
+
+    Raises:
+        InvalidInput: it is no tag of ours.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return Condition(None)
+    text = if_match.strip()
+    number = text[1:-1]
+    if len(text) < 3 or text[0] + text[-1] != '""' or not number.isascii():
+        raise InvalidInput('If-Match is an entity tag such as "12"')
+    if not number.isdecimal() or len(number) > 18:
+        raise InvalidInput('If-Match is an entity tag such as "12"')
+    return Condition(int(number))
+
+
+Expected = Annotated[Condition, Depends(expected)]
