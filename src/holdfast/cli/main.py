@@ -27,6 +27,7 @@ from holdfast.cli import (
     labels,
     policy,
     privacy,
+    serve,
     sessions,
     talk,
     transfer,
@@ -124,6 +125,7 @@ app.add_typer(of_taint, name="taint")
 app.add_typer(of_audit, name="audit")
 app.add_typer(of_enclave, name="enclave")
 app.add_typer(of_keys, name="keys")
+app.command("serve")(serve.serve)
 app.command("doctor")(upkeep.doctor)
 app.command("demo")(upkeep.demo)
 of_sessions.command("list")(sessions.list_sessions)

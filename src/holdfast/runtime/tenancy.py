@@ -47,7 +47,6 @@ class Tenancy(SessionService):
     """Views of a manager; see the module."""
 
     _acts: Principal | None = None
-    _bound: Located | None = None
 
     def acting_as(
         self, principal: Principal, *, workspace: str = "", commands: Commands | None = None
@@ -72,7 +71,6 @@ class Tenancy(SessionService):
         view.principal = principal.id
         view.commands = commands
         view._acts = principal
-        view._bound = None
         return view
 
     async def born(
@@ -128,9 +126,7 @@ class Tenancy(SessionService):
 
     async def _home(self) -> Located:
         """Where the session is kept that the principal is bound to."""
-        if self._bound is None:
-            self._bound = await super().locate(self._session_only())
-        return self._bound
+        return await super().locate(self._session_only())
 
     async def locate(self, session_id: str) -> Located:
         """Find a session by its id, of those that the principal sees.

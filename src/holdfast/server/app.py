@@ -71,6 +71,7 @@ def create_app(
     api.state.draining = False
     api.state.self_test = SelfTest()
     problems.install(api)
+    api.state.routes = [route for router in ROUTERS.values() for route in router.routes]
     for router in ROUTERS.values():
         api.include_router(router)
     api.openapi = lambda: _described(api)  # type: ignore[method-assign]  # as FastAPI documents it

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from fastapi import Depends, Header, Response
 
-from holdfast.core.errors import InvalidInput, VersionMismatch
+from holdfast.core.errors import VersionMismatch
 from holdfast.runtime.handle import Session
 
 _locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -54,23 +54,17 @@ class Condition:
 async def expected(
     if_match: Annotated[
         str | None,
-        Header(alias="If-Match", max_length=64, description="The entity tag it is to have."),
+        Header(
+            alias="If-Match",
+            pattern=r'^("[0-9]{1,18}"|\*)$',
+            description="The entity tag that it is to have.",
+        ),
     ] = None,
 ) -> Condition:
-    """The condition of a request.
-
-    Raises:
-        InvalidInput: it is no tag of ours.
-    """
-    if if_match is None or if_match.strip() == "*":
+    """The condition of a request."""
+    if if_match is None or if_match == "*":
         return Condition(None)
-    text = if_match.strip()
-    number = text[1:-1]
-    if len(text) < 3 or text[0] + text[-1] != '""' or not number.isascii():
-        raise InvalidInput('If-Match is an entity tag such as "12"')
-    if not number.isdecimal() or len(number) > 18:
-        raise InvalidInput('If-Match is an entity tag such as "12"')
-    return Condition(int(number))
+    return Condition(int(if_match.strip('"')))
 
 
 Expected = Annotated[Condition, Depends(expected)]

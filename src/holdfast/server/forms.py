@@ -30,6 +30,9 @@ class Form(BaseModel):
 Name = Annotated[str, StringConstraints(max_length=NAME_CHARS_MAX)]
 Body = Annotated[str, StringConstraints(max_length=TEXT_CHARS_MAX)]
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARS_MAX)]
+NewId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$")]
+Money = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$")]
+Positive = Annotated[int, Field(ge=1, le=2**53)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Level = Literal["Public", "Normal", "Sensitive", "HighlySensitive", "Critical"]
 State = Literal[
@@ -53,14 +56,14 @@ class Done(Form):
 class ModelForm(Form):
     """A model; where its key is found is an administrator's to say."""
 
-    provider: Name
-    model: Name
+    provider: Name = Field(min_length=1)
+    model: Name = Field(min_length=1)
     base_url: Name | None = None
     key: Name | None = Field(
         default=None, description="A reference such as env:NAME; never the key itself."
     )
-    input_usd: Name | None = None
-    output_usd: Name | None = None
+    input_usd: Money | None = None
+    output_usd: Money | None = None
 
     def settings(self, sessions: SessionManager) -> ModelSettings:
         """The model's settings.
@@ -77,19 +80,19 @@ class ModelForm(Form):
 class LimitsForm(Form):
     """Limits of one turn."""
 
-    max_rounds: Count = 50
-    turn_s: Count = 3600
-    tool_s: Count = 600
-    parallel_tools: Count = 8
+    max_rounds: Positive = 50
+    turn_s: Positive = 3600
+    tool_s: Positive = 600
+    parallel_tools: Positive = 8
 
 
 class BudgetForm(Form):
     """Limits of what may be spent; money as decimal text in USD."""
 
-    usd: Name | None = None
-    day_usd: Name | None = None
-    run_usd: Name | None = None
-    action_usd: Name | None = None
+    usd: Money | None = None
+    day_usd: Money | None = None
+    run_usd: Money | None = None
+    action_usd: Money | None = None
     tokens: Count | None = None
     day_tokens: Count | None = None
     run_tokens: Count | None = None
@@ -99,7 +102,7 @@ class BudgetForm(Form):
     wall_s: Count | None = None
     day_wall_s: Count | None = None
     run_wall_s: Count | None = None
-    warn_percent: Count | None = None
+    warn_percent: Annotated[int, Field(ge=1, le=100)] | None = None
 
     def budget(self) -> Budget:
         """The same as the library has it."""
@@ -135,7 +138,7 @@ class ConfigForm(Form):
     )
     system_prompt: Body | None = None
     max_context_length: Count = 0
-    parent_id: Name | None = None
+    parent_id: NewId | None = None
     permission_policy: Name | dict[str, Any] | None = None
     confirmation_policy: dict[str, Any] | None = None
     security_config: SecurityForm | None = None

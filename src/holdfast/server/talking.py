@@ -38,9 +38,15 @@ async def converse(
             async for event in events:
                 if event.type == "confirmation_required":
                     number = event.data.get("question")
-                    return Said(question=number if isinstance(number, int) else 0)
+                    if isinstance(number, int) and await _open(session, number):
+                        return Said(question=number)
     except TimeoutError:
         return Said()
     finally:
         await events.aclose()  # type: ignore[attr-defined]  # an async generator has it
     return Said(result=await session.generate(content, command_id=id, policy=policy))
+
+
+async def _open(session: Session, number: int) -> bool:
+    """Whether a question waits; a run that is read again may tell of one that does not."""
+    return any(one.id == number for one in await session.questions())

@@ -300,7 +300,7 @@ class StepForm(Form):
 class PlanForm(Form):
     """A plan to be fixed."""
 
-    steps: list[StepForm] = Field(max_length=64)
+    steps: list[StepForm] = Field(min_length=1, max_length=64)
 
 
 @router.put(

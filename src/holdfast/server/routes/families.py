@@ -13,7 +13,7 @@ from holdfast.runtime.config import SessionInfo
 from holdfast.runtime.handle import Session
 from holdfast.runtime.takeover import ImportedSession
 from holdfast.server.auth import Acting, Commanded, Commanding, Shown, require
-from holdfast.server.forms import ConfigForm, Count, Form, Name
+from holdfast.server.forms import ConfigForm, Form, Name, NewId, Positive
 from holdfast.server.routes.sessions import told
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["families"])
@@ -23,9 +23,9 @@ FORMATS = Literal["jsonl", "session_data", "serializable_session"]
 class Fork(Form):
     """How a fork is to be."""
 
-    new_id: Name | None = None
+    new_id: NewId | None = None
     name: Name | None = None
-    at_version: Count | None = None
+    at_version: Positive | None = None
 
 
 @router.post(
@@ -72,7 +72,7 @@ async def children(sessions: Acting, session: Shown) -> Family:
 class NewChild(Form):
     """A child to be opened; it can do no more than its parent."""
 
-    id: Name | None = None
+    id: NewId | None = None
     config: ConfigForm | None = None
 
 
@@ -122,7 +122,9 @@ async def export(
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
         }
     },
 )

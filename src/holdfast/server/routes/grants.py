@@ -11,7 +11,7 @@ from holdfast.runtime.allowances import Allowance
 from holdfast.runtime.budgets import AccountInfo
 from holdfast.server.auth import Acting, Commanded, Shown, require
 from holdfast.server.conditions import Expected
-from holdfast.server.forms import BudgetForm, Count, Done, Form, Name
+from holdfast.server.forms import BudgetForm, Done, Form, Name, Positive
 
 router = APIRouter(prefix="/api/v1", tags=["grants"])
 
@@ -30,12 +30,12 @@ async def allowances(session: Shown) -> list[Allowance]:
 class GrantForm(Form):
     """What is allowed in advance."""
 
-    rule: Name
+    rule: Name = Field(min_length=1)
     scope: Literal["session", "workspace", "always"] = "session"
     literal: bool = False
     permissions: list[Name] = Field(default=[], max_length=16)
-    expires_in_s: Count | None = None
-    max_uses: Count | None = None
+    expires_in_s: Positive | None = None
+    max_uses: Positive | None = None
 
 
 @router.post(

@@ -13,7 +13,7 @@ from holdfast.core.settings import ConfirmationPolicy
 from holdfast.runtime.asking import Approval
 from holdfast.server.auth import Acting, Commanded, Commanding, Shown, require
 from holdfast.server.conditions import Expected
-from holdfast.server.forms import Count, Done, Form, Name
+from holdfast.server.forms import Count, Done, Form, Name, Positive
 
 router = APIRouter(prefix="/api/v1", tags=["policies"])
 READS, WRITES = [require("policy:read")], [require("policy:write")]
@@ -59,7 +59,7 @@ class RuleForm(Form):
     """One rule."""
 
     effect: Literal["allow", "deny", "ask"]
-    rule: Name
+    rule: Name = Field(min_length=1)
     always: bool = False
     literal: bool = False
 
@@ -198,8 +198,8 @@ class AnswerForm(Form):
     note: Name = ""
     pattern: Name = ""
     arguments: dict[str, Any] | None = None
-    expires_in_s: Count | None = None
-    max_uses: Count | None = None
+    expires_in_s: Positive | None = None
+    max_uses: Positive | None = None
     amount: Count = 0
 
 

@@ -23,6 +23,8 @@ from holdfast.server.forms import (
     Level,
     ModelForm,
     Name,
+    NewId,
+    Positive,
     State,
 )
 
@@ -32,7 +34,7 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
 class NewSession(Form):
     """A session to be created."""
 
-    id: Name | None = None
+    id: NewId | None = None
     user_id: Name | None = None
     channel_id: Name = ""
     chat_id: Name = ""
@@ -253,7 +255,7 @@ async def clear(session: Commanded, response: Response) -> SessionInfo:
 class Back(Form):
     """Where to go back to."""
 
-    to_version: Count
+    to_version: Positive
 
 
 @router.post(
