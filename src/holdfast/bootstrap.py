@@ -33,6 +33,7 @@ from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
 from holdfast.core.errors import InvalidInput, KeyMissing, NotFound
 from holdfast.core.network import NetworkPolicy
 from holdfast.core.settings import ModelSettings, StorageType
+from holdfast.core.tokens import TokenSettings
 from holdfast.core.tools import ToolSpec
 from holdfast.core.view import SessionView
 from holdfast.ports.attestation import AttestationVerifier
@@ -97,6 +98,7 @@ class SessionManager(Tenancy):
         model_network: the same for the clients that are built for model providers;
             None does not restrict them.
         tee: the enclave that is reached over an attested channel; excludes `enclave_llm`.
+        tokens: how long tokens live, and the roles of the installation.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class SessionManager(Tenancy):
         network: NetworkPolicy | None = None,
         model_network: NetworkPolicy | None = None,
         tee: TeeConfig | None = None,
+        tokens: TokenSettings | None = None,
     ) -> None:
         if enclave_llm is not None and tee is not None and tee.enabled:
             raise InvalidInput("an enclave is given as enclave_llm or as tee, not both")
@@ -138,6 +141,7 @@ class SessionManager(Tenancy):
                 idle_s=idle_s,
                 detectors=default_detectors() if detectors is None else detectors,
                 enclave_client=lambda view: enclave_llm or enclave.client_for(view.session_id),
+                tokens=tokens or TokenSettings(),
             )
         )
         self.trust.network = network
@@ -168,6 +172,7 @@ class SessionManager(Tenancy):
         network: NetworkPolicy | None = None,
         model_network: NetworkPolicy | None = None,
         tee: TeeConfig | None = None,
+        tokens: TokenSettings | None = None,
     ) -> Self:
         """Open a store file, created if there is none; use with `async with` or `await`.
 
@@ -195,6 +200,7 @@ class SessionManager(Tenancy):
             network=network,
             model_network=model_network,
             tee=tee,
+            tokens=tokens,
         )
         file = Path(path)
         manager._policy_store = file

@@ -25,6 +25,7 @@ from holdfast.runtime.index import Indexer
 from holdfast.runtime.journal import Journal, check_commitment
 from holdfast.runtime.snapshot import load_readable, load_state
 from holdfast.runtime.tainting import inherited
+from holdfast.runtime.tokenbook import TokenBook
 from holdfast.runtime.window import Bodies
 
 
@@ -47,6 +48,8 @@ class Backend:
         self.store = store
         self.keys = keys
         self.clock = clock
+        self.book = TokenBook(store, keys, clock)
+        self.token_epoch = 0
         self._actors: dict[tuple[str, str], int] = {}
 
     # --- people --------------------------------------------------------------------

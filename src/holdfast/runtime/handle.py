@@ -79,7 +79,7 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
         check_command_id(command_id)
         await self._core.check_model_for(self._where)
         id = command_id or self._core.command_id()
-        command = Send(message=user(clean(prompt)), policy=chosen)
+        command = Send(message=user(clean(prompt)), policy=chosen, bearer=self._core.bearer)
         return await self._core.submit(self._where, command, id=id, by=by)
 
     async def _finished(self, handled: Handled) -> tuple[FinishedTurn, Bodies | None]:

@@ -24,6 +24,7 @@ from holdfast.core.errors import (
 from holdfast.core.gitstate import GitState
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.settings import StorageType
+from holdfast.core.tokens import TokenSettings
 from holdfast.core.view import SessionView
 from holdfast.ports.clock import Clock
 from holdfast.ports.model import ModelClient
@@ -69,6 +70,7 @@ class Surroundings:
     idle_s: float = IDLE_S
     detectors: Detectors = field(default_factory=Detectors)
     enclave_client: Callable[[SessionView], ModelClient | None] = no_enclave
+    tokens: TokenSettings = field(default_factory=TokenSettings)
 
 
 class Core(Sweeping):

@@ -28,6 +28,7 @@ from holdfast.runtime.seedserial import SerializableSession
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.takeover import ImportedSession
 from holdfast.runtime.teeservice import TeeService
+from holdfast.runtime.tokens import SessionTokens
 
 
 class SessionService(
@@ -39,6 +40,11 @@ class SessionService(
     def isolation(self) -> SessionIsolation:
         """Each session by itself: its registry of values, its wipe (seed A9)."""
         return SessionIsolation(self)
+
+    @property
+    def tokens(self) -> SessionTokens:
+        """Tokens of those who may touch sessions (seed C1 to C7)."""
+        return SessionTokens(self, self._around.tokens)
 
     async def generate(self, session_id: str, prompt: str) -> AgentResult:
         """Send a message and wait for the answer (seed B8); see `Session.generate`."""

@@ -69,6 +69,7 @@ class Tenancy(SessionService):
         view = copy.copy(self)
         view.tenant = validate_id(wanted)
         view.principal = principal.id
+        view.bearer = principal.bearer
         view.commands = commands
         view._acts = principal
         return view
