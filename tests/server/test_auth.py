@@ -64,7 +64,7 @@ def test_what_only_administrators_may_ask_for() -> None:
 
     async def work() -> None:
         async with served() as made:
-            agent = made.tokens.add("bot", "agent")
+            agent = await made.token("bot", "agent")
             model = {"provider": "openai", "model": "m", "key": "env:HOME"}
             for config, reason in (
                 ({"model": model}, "scope_denied"),

@@ -13,7 +13,6 @@ from starlette.types import Receive, Scope, Send
 import holdfast
 from holdfast.bootstrap import SessionManager
 from holdfast.server import problems
-from holdfast.server.auth import Tokens
 from holdfast.server.metrics import Metrics
 from holdfast.server.problems import MEDIA_TYPE, Problem, Wrong
 from holdfast.server.routes import ROUTERS
@@ -40,18 +39,12 @@ class Application:
         self.api.state.draining = True
 
 
-def create_app(
-    manager: SessionManager,
-    settings: ServerSettings | None = None,
-    *,
-    tokens: Tokens,
-) -> Application:
+def create_app(manager: SessionManager, settings: ServerSettings | None = None) -> Application:
     """Make the application of a manager; whoever opened the manager closes it.
 
     Args:
         manager: whose sessions are served; it is opened when the application starts.
         settings: default: loopback, and no page of another origin.
-        tokens: who validates bearer tokens.
     """
     chosen = settings or ServerSettings()
     metrics = Metrics()
@@ -78,7 +71,7 @@ def create_app(
     shield = Shield(
         api,
         settings=chosen,
-        validate=tokens.validate,
+        validate=manager.tokens.validate,
         metrics=metrics,
         public=PUBLIC | {DESCRIPTION},
     )

@@ -34,7 +34,7 @@ def test_figures() -> None:
             text = (await made.call("GET", "/metrics")).text
             assert 'route="/api/v1/sessions/{session_id}",status="200"} 1' in text
             assert "holdfast_sessions_led 1" in text
-            viewer = made.tokens.add("eve", "viewer")
+            viewer = await made.token("user:eve", "viewer")
             assert 403 == (await made.call("GET", "/metrics", by=viewer)).status_code
 
     run(work())

@@ -14,6 +14,7 @@ from holdfast.server.routes import (
     messages,
     policies,
     sessions,
+    tokens,
 )
 
 ROUTERS: dict[str, APIRouter] = {
@@ -26,5 +27,6 @@ ROUTERS: dict[str, APIRouter] = {
     "grants": grants.router,
     "content": content.router,
     "audit": audit.router,
+    "tokens": tokens.router,
 }
 """Every router by the name of what it offers."""
