@@ -32,6 +32,7 @@ from holdfast.adapters.tools.gitstate import capture
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
 from holdfast.core.errors import InvalidInput, KeyMissing, NotFound
 from holdfast.core.network import NetworkPolicy
+from holdfast.core.passphrases import check_passphrase
 from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.core.tokens import TokenSettings
 from holdfast.core.tools import ToolSpec
@@ -179,7 +180,7 @@ class SessionManager(Tenancy):
         Args:
             path: the SQLite file; its keys stand beside it in `<path>.keys`.
             installation_key: default: `default_installation_key_path()`.
-            passphrase: encrypts the whole file besides.
+            passphrase: encrypts the whole file besides; at least 12 characters.
             policy: the policy file; default: `$HOLDFAST_POLICY`, `holdfast.toml`
                 beside the store, or in the configuration directory.
             network, model_network: what tools and model clients may reach.
@@ -202,6 +203,8 @@ class SessionManager(Tenancy):
             tee=tee,
             tokens=tokens,
         )
+        if passphrase is not None:
+            check_passphrase(passphrase)
         file = Path(path)
         manager._policy_store = file
         if str(path).startswith(("postgres://", "postgresql://")):

@@ -30,6 +30,7 @@ from holdfast.cli import (
     serve,
     sessions,
     talk,
+    tokens,
     transfer,
     upkeep,
 )
@@ -63,6 +64,7 @@ of_audit = typer.Typer(no_args_is_help=True, help="Check that nothing was altere
 of_enclave = typer.Typer(
     no_args_is_help=True, help="Enclaves: proof of what they are, and a model in one."
 )
+of_tokens = typer.Typer(no_args_is_help=True, help="Who may do what: tokens and their roles.")
 of_keys = typer.Typer(no_args_is_help=True, help="The keys that sessions are encrypted with.")
 
 
@@ -124,8 +126,10 @@ app.add_typer(of_privacy, name="privacy")
 app.add_typer(of_taint, name="taint")
 app.add_typer(of_audit, name="audit")
 app.add_typer(of_enclave, name="enclave")
+app.add_typer(of_tokens, name="tokens")
 app.add_typer(of_keys, name="keys")
 app.command("serve")(serve.serve)
+app.command("init")(tokens.init)
 app.command("doctor")(upkeep.doctor)
 app.command("demo")(upkeep.demo)
 of_sessions.command("list")(sessions.list_sessions)
@@ -165,6 +169,10 @@ of_audit.command("verify")(auditing.verify)
 of_audit.command("checkpoint")(auditing.checkpoint)
 of_audit.command("export")(auditing.export)
 of_audit.command("key")(auditing.key)
+of_tokens.command("create")(tokens.create)
+of_tokens.command("list")(tokens.list_tokens)
+of_tokens.command("refresh")(tokens.refresh)
+of_tokens.command("revoke")(tokens.revoke)
 of_keys.command("rotate")(upkeep.rotate)
 of_enclave.command("serve")(enclave_serve.serve)
 

@@ -102,5 +102,5 @@ async def require_administrator(manager: SessionManager) -> None:
     Raises:
         Unavailable: there is no administrator's credential.
     """
-    if await manager.tokens.active_count() == 0:
-        raise Unavailable("no token is valid here: `holdfast init` makes an administrator's")
+    if not await manager.tokens.has_administrator():
+        raise Unavailable("there is no administrator's token: `holdfast init` makes one")

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 
 from holdfast.core.errors import (
+    AlreadyThere,
     InvalidInput,
     ScopeDenied,
     SessionNotFound,
@@ -18,7 +19,7 @@ from holdfast.core.errors import (
     TokenInvalid,
 )
 from holdfast.core.minting import REVOKE
-from holdfast.core.principals import DEFAULT_TASK_TYPE, Principal
+from holdfast.core.principals import DEFAULT_TASK_TYPE, EVERY_WORKSPACE, Principal
 from holdfast.core.tokens import (
     IssuedToken,
     SessionContext,
@@ -38,6 +39,7 @@ from holdfast.ports.tokens import (
 from holdfast.runtime.tokenbook import TokenBook
 from holdfast.runtime.tokenmaking import ANCESTORS_MAX, TokenMaking, end_of
 
+ADMINISTRATOR = "user:admin"
 PAGE = 1000
 NEWS_S = 0.25
 
@@ -55,6 +57,28 @@ class SessionTokens(TokenMaking):
         """
         book = self._book or await self._opened()
         return await book.validate(token)
+
+    async def bootstrap(self, *, again: bool = False) -> IssuedToken:
+        """Make the installation's administrator, who may everything everywhere.
+
+        Its token lives as long as any can; all others are made with it.
+
+        Args:
+            again: also where there has been one before.
+
+        Raises:
+            AlreadyThere: there has been one.
+        """
+        store = (self._book or await self._opened()).store
+        after = 0
+        while not again and (page := await store.token_events(after, PAGE)):
+            if any(one.tenant == EVERY_WORKSPACE for one in page):
+                raise AlreadyThere("this installation has an administrator already")
+            after = page[-1].seq
+        life_s = self.settings.life_s
+        settings = replace(self.settings, expires_in_s=life_s, expires_in_s_max=life_s)
+        making = TokenMaking(self._core, settings, signed=self._signed)
+        return await making.create(ADMINISTRATOR, "admin", session="", workspace=EVERY_WORKSPACE)
 
     async def refresh(self, token: str) -> IssuedToken:
         """Put another text in a token's place; the one before is not valid any more (seed C4).
@@ -185,6 +209,13 @@ class SessionTokens(TokenMaking):
         book = self._book or await self._opened()
         now_ms = self._core.clock.now_ms()
         return await book.store.token_count(TokenFilter(tenant=self._core.tenant, live_ms=now_ms))
+
+    async def has_administrator(self) -> bool:
+        """Whether a token of the installation's administrator is live."""
+        book = self._book or await self._opened()
+        now_ms = self._core.clock.now_ms()
+        wanted = TokenFilter(tenant=EVERY_WORKSPACE, live_ms=now_ms)
+        return await book.store.token_count(wanted) > 0
 
     async def list(
         self,
