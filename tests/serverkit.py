@@ -12,8 +12,6 @@ import httpx2
 import uvicorn
 
 from holdfast.bootstrap import SessionManager
-from holdfast.core.errors import TokenInvalid
-from holdfast.core.principals import ROLES, Principal
 from holdfast.ports.model import ModelClient
 from holdfast.server.app import Application, create_app
 from holdfast.server.settings import ServerSettings
@@ -22,48 +20,32 @@ from sessionhelp import echo, memory
 BASE = "http://127.0.0.1:18790"
 
 
-class SomeTokens:
-    """Principals by token; what `SessionManager.tokens` is asked for by the server."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, Principal] = {}
-        self.asked = 0
-
-    def add(
-        self, name: str, role: str = "operator", workspace: str = "default", session: str = ""
-    ) -> Mapping[str, str]:
-        """Make a principal; returns the header that shows its token."""
-        token = f"hf_{name}"
-        self.known[token] = Principal(
-            id=f"user:{name}",
-            workspace=workspace,
-            session=session,
-            role=role,
-            scopes=ROLES[role],
-            token=f"{len(self.known):032x}",
-        )
-        return {"Authorization": f"Bearer {token}"}
-
-    async def validate(self, token: str) -> Principal:
-        self.asked += 1
-        if token not in self.known:
-            raise TokenInvalid
-        return self.known[token]
-
-
 class Served:
     """An application and who may call it."""
 
-    def __init__(self, app: Application, sessions: SessionManager, tokens: SomeTokens) -> None:
+    ann: Mapping[str, str]
+    bob: Mapping[str, str]
+    admin: Mapping[str, str]
+
+    def __init__(self, app: Application, sessions: SessionManager) -> None:
         self.app = app
         self.sessions = sessions
-        self.tokens = tokens
         self.http = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=app, raise_app_exceptions=False), base_url=BASE
         )
-        self.admin = tokens.add("root", "admin", "*")
-        self.ann = tokens.add("ann")
-        self.bob = tokens.add("bob", workspace="other")
+
+    async def token(
+        self, name: str, role: str = "operator", workspace: str = "default", session: str = ""
+    ) -> Mapping[str, str]:
+        """Make a token; returns the header that shows it."""
+        issued = await self.sessions.tokens.create(name, role, session=session, workspace=workspace)
+        return {"Authorization": f"Bearer {issued.guard_token}"}
+
+    async def ready(self) -> None:
+        """Make the tokens of an administrator and of two operators in two workspaces."""
+        self.admin = await self.token("user:root", "admin", "*")
+        self.ann = await self.token("user:ann")
+        self.bob = await self.token("user:bob", workspace="other")
 
     async def call(
         self,
@@ -94,9 +76,9 @@ async def served(
     sessions: SessionManager | None = None,
 ) -> AsyncIterator[Served]:
     """An application over sessions in memory."""
-    tokens = SomeTokens()
     async with sessions or memory(model or echo()) as manager:
-        made = Served(create_app(manager, settings, tokens=tokens), manager, tokens)
+        made = Served(create_app(manager, settings), manager)
+        await made.ready()
         async with made.http:
             yield made
 

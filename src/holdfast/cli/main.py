@@ -27,6 +27,7 @@ from holdfast.cli import (
     labels,
     policy,
     privacy,
+    serve,
     sessions,
     talk,
     tokens,
@@ -127,6 +128,7 @@ app.add_typer(of_audit, name="audit")
 app.add_typer(of_enclave, name="enclave")
 app.add_typer(of_tokens, name="tokens")
 app.add_typer(of_keys, name="keys")
+app.command("serve")(serve.serve)
 app.command("init")(tokens.init)
 app.command("doctor")(upkeep.doctor)
 app.command("demo")(upkeep.demo)

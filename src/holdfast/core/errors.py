@@ -118,6 +118,7 @@ __all__ = [
     "UnknownDecision",
     "Unreadable",
     "UnsupportedFileSystem",
+    "VersionMismatch",
     "WriteRefused",
     "WrongKey",
     "WrongSession",
@@ -308,6 +309,13 @@ class IllegalTransition(NotNow):
     """The lifecycle table has no such edge."""
 
     reason = "illegal_transition"
+
+
+class VersionMismatch(NotNow):
+    """The session has changed since the version that the request was made for."""
+
+    reason = "version_mismatch"
+    status = 412
 
 
 class Busy(NotNow):

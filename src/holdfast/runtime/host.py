@@ -145,6 +145,10 @@ class Commands:
         self._seed = seed
         self._count = 0
 
+    def named(self, name: bytes) -> bytes:
+        """An id of the request that does not depend on how many commands it has, 16 bytes."""
+        return sha256(self._seed + name).digest()[:16]
+
     def next(self) -> bytes:
         """The id of the next command, 16 bytes."""
         self._count += 1

@@ -12,12 +12,19 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Self
 
-from holdfast.core.errors import HoldfastError, InvalidInput, ScopeDenied, SessionNotFound
+from holdfast.core.errors import (
+    CommandMismatch,
+    HoldfastError,
+    InvalidInput,
+    ScopeDenied,
+    SessionExists,
+    SessionNotFound,
+)
 from holdfast.core.events import Opened
 from holdfast.core.ids import validate_id
 from holdfast.core.lifecycle import SessionState
@@ -40,7 +47,6 @@ class Tenancy(SessionService):
     """Views of a manager; see the module."""
 
     _acts: Principal | None = None
-    _bound: Located | None = None
 
     def acting_as(
         self, principal: Principal, *, workspace: str = "", commands: Commands | None = None
@@ -66,8 +72,34 @@ class Tenancy(SessionService):
         view.bearer = principal.bearer
         view.commands = commands
         view._acts = principal
-        view._bound = None
         return view
+
+    async def born(
+        self, id: str | None, make: Callable[[str | None], Awaitable[Session]]
+    ) -> Session:
+        """Have a session made; a request that is repeated gets the one that it made.
+
+        Args:
+            id: as the caller wishes; None draws one.
+
+        Raises:
+            SessionExists: the id is taken, by something else.
+            CommandMismatch: the request's key was used with another body.
+        """
+        if self.commands is None:
+            return await make(id)
+        name = id or f"sess-{self.commands.named(b'session').hex()}"
+        try:
+            return await make(name)
+        except SessionExists:
+            session = await self.get_session(name)
+            where = session.where
+            known = await where.backend.store.command(where.stream, self.commands.named(b"birth"))
+            if known is None:
+                raise
+            if known[1] != self._digest(where, self.commands.body):
+                raise CommandMismatch("this key was used before with another body") from None
+            return session
 
     @property
     def acts(self) -> Principal | None:
@@ -84,15 +116,18 @@ class Tenancy(SessionService):
     def _session_only(self) -> str:
         return self._acts.session if self._acts is not None else ""
 
-    def _unbound(self, what: str) -> None:
+    def unbound(self, what: str) -> None:
+        """Check that the principal is not bound to one session.
+
+        Raises:
+            ScopeDenied: it is.
+        """
         if self._session_only():
             raise ScopeDenied(f"a token of one session cannot {what}")
 
     async def _home(self) -> Located:
         """Where the session is kept that the principal is bound to."""
-        if self._bound is None:
-            self._bound = await super().locate(self._session_only())
-        return self._bound
+        return await super().locate(self._session_only())
 
     async def locate(self, session_id: str) -> Located:
         """Find a session by its id, of those that the principal sees.
@@ -214,7 +249,7 @@ class Tenancy(SessionService):
         config: SessionConfig | None = None,
     ) -> Session:
         """The session of a user in a chat of a channel (seed A4)."""
-        self._unbound("open sessions of users")
+        self.unbound("open sessions of users")
         return await super().get_or_create_session(user_id, channel_id, chat_id, config)
 
     async def fork_session(
@@ -226,26 +261,26 @@ class Tenancy(SessionService):
         at_version: int | None = None,
     ) -> Session:
         """Open a new session with another's visible conversation (seed B14)."""
-        self._unbound("fork")
+        self.unbound("fork")
         return await super().fork_session(source, new_id, name=name, at_version=at_version)
 
     async def import_session(
         self, path: str | os.PathLike[str], new_id: str | None = None
     ) -> ImportedSession:
         """Take in an export of ours as a new session."""
-        self._unbound("import")
+        self.unbound("import")
         return await super().import_session(path, new_id)
 
     async def import_file(
         self, path: str | os.PathLike[str], new_id: str | None = None
     ) -> ImportedSession:
         """Take in a session file of any known form."""
-        self._unbound("import")
+        self.unbound("import")
         return await super().import_file(path, new_id)
 
     async def restore_from_data(self, data: SessionData) -> ImportedSession:
         """Make a session from seed D15's record (seed B5)."""
-        self._unbound("import")
+        self.unbound("import")
         return await super().restore_from_data(data)
 
     async def _terminate(

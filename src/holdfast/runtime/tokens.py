@@ -210,6 +210,13 @@ class SessionTokens(TokenMaking):
         now_ms = self._core.clock.now_ms()
         return await book.store.token_count(TokenFilter(tenant=self._core.tenant, live_ms=now_ms))
 
+    async def has_administrator(self) -> bool:
+        """Whether a token of the installation's administrator is live."""
+        book = self._book or await self._opened()
+        now_ms = self._core.clock.now_ms()
+        wanted = TokenFilter(tenant=EVERY_WORKSPACE, live_ms=now_ms)
+        return await book.store.token_count(wanted) > 0
+
     async def list(
         self,
         *,

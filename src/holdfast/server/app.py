@@ -13,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 import holdfast
 from holdfast.bootstrap import SessionManager
 from holdfast.server import problems
-from holdfast.server.auth import Tokens
 from holdfast.server.metrics import Metrics
 from holdfast.server.problems import MEDIA_TYPE, Problem, Wrong
 from holdfast.server.routes import ROUTERS
+from holdfast.server.routes.content import SelfTest
 from holdfast.server.settings import ServerSettings
 from holdfast.server.shield import PUBLIC, Shield
 
@@ -39,18 +39,12 @@ class Application:
         self.api.state.draining = True
 
 
-def create_app(
-    manager: SessionManager,
-    settings: ServerSettings | None = None,
-    *,
-    tokens: Tokens,
-) -> Application:
+def create_app(manager: SessionManager, settings: ServerSettings | None = None) -> Application:
     """Make the application of a manager; whoever opened the manager closes it.
 
     Args:
         manager: whose sessions are served; it is opened when the application starts.
         settings: default: loopback, and no page of another origin.
-        tokens: who validates bearer tokens.
     """
     chosen = settings or ServerSettings()
     metrics = Metrics()
@@ -68,14 +62,16 @@ def create_app(
     api.state.settings = chosen
     api.state.metrics = metrics
     api.state.draining = False
+    api.state.self_test = SelfTest()
     problems.install(api)
+    api.state.routes = [route for router in ROUTERS.values() for route in router.routes]
     for router in ROUTERS.values():
         api.include_router(router)
     api.openapi = lambda: _described(api)  # type: ignore[method-assign]  # as FastAPI documents it
     shield = Shield(
         api,
         settings=chosen,
-        validate=tokens.validate,
+        validate=manager.tokens.validate,
         metrics=metrics,
         public=PUBLIC | {DESCRIPTION},
     )

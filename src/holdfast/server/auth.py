@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Request
 
@@ -22,17 +22,6 @@ from holdfast.runtime.host import Commands
 PRINCIPAL = "holdfast.principal"
 TOKEN_CHARS_MAX = 4096
 KEY_CHARS_MAX = 255
-
-
-class Tokens(Protocol):
-    """What the server needs of `SessionManager.tokens`."""
-
-    async def validate(self, token: str) -> Principal:
-        """Who a token is of.
-
-        Raises:
-            TokenInvalid: whatever is wrong with it.
-        """
 
 
 def bearer_of(headers: list[tuple[bytes, bytes]]) -> str:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
+from starlette._utils import get_route_path
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from holdfast.core.errors import HoldfastError
 from holdfast.runtime.placing import place_of
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-    from fastapi.exceptions import RequestValidationError
-    from starlette.exceptions import HTTPException
-    from starlette.requests import Request
 
 _log = logging.getLogger("holdfast.server")
 
@@ -108,13 +107,10 @@ def internal(error: BaseException) -> Response:
 
 def install(app: FastAPI) -> None:
     """Have the application answer every error with a problem."""
-    # lazy: FastAPI is an optional part.
-    from fastapi.exceptions import RequestValidationError
-    from starlette.exceptions import HTTPException
-
     app.add_exception_handler(HoldfastError, _domain)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _bug)
 
 
 async def _domain(request: Request, error: Exception) -> Response:
@@ -122,17 +118,33 @@ async def _domain(request: Request, error: Exception) -> Response:
     return problem_of(error)
 
 
-async def _http(request: Request, error: HTTPException | Exception) -> Response:
+async def _bug(request: Request, error: Exception) -> Response:
+    return internal(error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
     detail = str(getattr(error, "detail", ""))
     headers = getattr(error, "headers", None)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(allowed(request))}
     reason = REASONS.get(status, "http_error")
     return problem(status, reason, detail or HTTPStatus(status).phrase, headers=headers)
 
 
-async def _invalid(request: Request, error: RequestValidationError | Exception) -> Response:
+def allowed(request: Request) -> list[str]:
+    """The methods of all routes of a path; each route knows only its own."""
+    path = get_route_path(request.scope)
+    found: set[str] = set()
+    for route in request.app.state.routes:
+        if route.path_regex.match(path):
+            found |= route.methods
+    return sorted(found)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
     """What is wrong where; never what was sent, which may be a secret."""
-    found = getattr(error, "errors", list)()
+    found: Sequence[Any] = error.errors() if isinstance(error, RequestValidationError) else []
     wrong = [
         {"where": ".".join(map(str, one["loc"])), "what": str(one["msg"])}
         for one in found[:FIELDS_MAX]

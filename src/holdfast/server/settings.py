@@ -22,6 +22,8 @@ class ServerSettings:
         allowed_hosts: names it answers to beside those of this machine; with a port, or
             without one for any port.
         cors_origins: origins whose pages may call it; none by default.
+        workspace_roots: directories; sessions of a workspace may work in those below
+            `<root>/<workspace>`, and in no others.
         body_bytes_max: the largest body of a request, in bytes.
         requests_per_minute: of one principal; bursts of as many as a quarter of it.
         strangers_per_minute: requests of one address whose token is not valid, or that
@@ -38,6 +40,7 @@ class ServerSettings:
     trusted_proxies: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    workspace_roots: tuple[str, ...] = ()
     body_bytes_max: int = 8 * 1024 * 1024
     requests_per_minute: int = 6000
     strangers_per_minute: int = 120

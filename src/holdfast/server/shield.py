@@ -98,13 +98,13 @@ class Shield:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started, status = self._now(), 0
+        started, status, whole = self._now(), 0, False
         headers = Headers(scope=scope)
         origin = headers.get("origin", "")
         shared = origin in self._settings.cors_origins
 
         async def sending(message: Message) -> None:
-            nonlocal status
+            nonlocal status, whole
             if message["type"] == "http.response.start":
                 status = message["status"]
                 told = MutableHeaders(scope=message)
@@ -114,6 +114,8 @@ class Shield:
                     told["Access-Control-Allow-Origin"] = origin
                     told["Access-Control-Expose-Headers"] = CORS_EXPOSED
                     told.add_vary_header("Origin")
+            else:
+                whole = not message.get("more_body", False)
             await send(message)
 
         try:
@@ -123,7 +125,9 @@ class Shield:
             else:
                 await self._app(scope, self._limited(receive), sending)
         except Exception as error:  # the last boundary: a bug is one line in the log
-            if status:
+            if whole:
+                pass  # it was answered, and the log has its place
+            elif status:
                 _log.error("a response was cut off: %s", place_of(error))
             else:
                 await internal(error)(scope, receive, sending)
