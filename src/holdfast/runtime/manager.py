@@ -341,7 +341,7 @@ class Core(Sweeping):
         return Mail(command=command, future=future, id=chosen, actor=actor, digest=digest)
 
     async def _submit_elsewhere(
-        self, where: Located, command: External, id: bytes | None, actor: int, digest: bytes
+        self, where: Located, command: External, id: bytes | None, actor: int, digest: bytes = b""
     ) -> Handled:
         mail = self._mail(command, id, actor, digest)
         journal = where.backend.journal(where.row)
