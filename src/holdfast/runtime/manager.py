@@ -70,7 +70,7 @@ class Surroundings:
     idle_s: float = IDLE_S
     detectors: Detectors = field(default_factory=Detectors)
     enclave_client: Callable[[SessionView], ModelClient | None] = no_enclave
-    tokens: TokenSettings = field(default_factory=TokenSettings)
+    tokens: TokenSettings | None = None
 
 
 class Core(Sweeping):
