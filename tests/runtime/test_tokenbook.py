@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from holdfast.core.errors import TokenInvalid
-from holdfast.ports.tokens import Revocation
+from holdfast.ports.tokens import Revocation, token_scope
 from holdfast.runtime import tokenbook
-from sessionhelp import echo, memory, run
+from sessionhelp import echo, memory, on_file, run
 
 
 def test_what_was_read_is_used_until_the_epoch_moves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,5 +77,25 @@ def test_a_wiped_session_has_no_name_in_its_tokens() -> None:
             await sessions.terminate_session("one")
             who = await sessions.tokens.validate(made.guard_token)
             assert f"stream-{stream:016x}" == who.session
+
+    run(work())
+
+
+def test_a_revocation_reaches_the_other_stores(tmp_path: Path) -> None:
+    """By whatever way: sessions in memory beside a file assert it where they are."""
+
+    async def work() -> None:
+        async with on_file(tmp_path, echo()) as sessions:
+            (_, first), (_, second) = sessions.distinct_backends()
+            assert first.book.store is first.store
+            made = await sessions.tokens.create("ann", session="")
+            await sessions.tokens.refresh(made.guard_token)
+            with pytest.raises(TokenInvalid):
+                await sessions.tokens.validate(made.guard_token)
+            for store in (first.store, second.store):
+                assert 1 == (await store.grants(token_scope(made.id)))[0]
+            with pytest.raises(TokenInvalid):  # nothing is revoked twice
+                await sessions.tokens.validate(made.guard_token)
+            assert 1 == (await second.store.grants(token_scope(made.id)))[0]
 
     run(work())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from holdfast.core.errors import TokenInvalid, Unreadable
@@ -27,7 +28,7 @@ from holdfast.core.tokens import (
 from holdfast.ports.clock import Clock
 from holdfast.ports.keys import Keys
 from holdfast.ports.store import Store
-from holdfast.ports.tokens import Doing, Revocation, TokenRow, Why
+from holdfast.ports.tokens import Doing, Revocation, TokenRow, TokenState, Why, token_scope
 from holdfast.runtime.boxes import NONCE_BYTES, BoxCipher, BoxId, derive
 from holdfast.runtime.codec import dump, load
 
@@ -60,6 +61,8 @@ class TokenBook:
         self._epoch = -1
         self._known: OrderedDict[bytes, Known] = OrderedDict()
         self._boxes: dict[str, BoxCipher] = {}
+        self._others: Callable[[], Iterable[Store]] = tuple
+        self._stop: Callable[[], None] = _nothing
 
     # --- who it is -------------------------------------------------------------------
 
@@ -110,7 +113,8 @@ class TokenBook:
             raise TokenInvalid
         row, generation = found
         if generation != row.generation or row.digest != digest:
-            await self.revoke(Revocation(id=row.id, why=Why.REUSED), actor=0)
+            if row.state is TokenState.LIVE:  # else all that was made with it is gone, too
+                await self.revoke(Revocation(id=row.id, why=Why.REUSED), actor=0)
             raise TokenInvalid
         now_ms = self._clock.now_ms()
         if not row.live(now_ms) or now_ms < row.created_ms - _SKEW_MS:
@@ -207,8 +211,26 @@ class TokenBook:
         return Doing(now_ms=self._clock.now_ms(), actor=actor, key=self.chain_key)
 
     async def revoke(self, revocation: Revocation, *, actor: int) -> list[bytes]:
-        """Revoke tokens that are live, with all that were made with them."""
-        return await self.store.token_revoke(revocation, self.doing(actor))
+        """Revoke tokens that are live, with all that were made with them.
+
+        What runs for them is stopped; what runs in other stores asserts it there.
+        """
+        revoked = await self.store.token_revoke(revocation, self.doing(actor))
+        for store in self._others():
+            for id in revoked:
+                await store.drop_grant(token_scope(id.hex()), b"")
+        if revoked:
+            self._stop()
+        return revoked
+
+    def serve(self, others: Callable[[], Iterable[Store]], stop: Callable[[], None]) -> None:
+        """Say what a revocation reaches beside this store.
+
+        Args:
+            others: the other stores whose sessions tokens of this one act in.
+            stop: has turns look whether their token was revoked.
+        """
+        self._others, self._stop = others, stop
 
     async def sweep(self) -> int:
         """Note which tokens have expired; returns how many."""
@@ -218,6 +240,10 @@ class TokenBook:
             count += found
             if found < page:
                 return count
+
+
+def _nothing() -> None:
+    """Nobody runs for a token here."""
 
 
 def _place_of(row: TokenRow) -> tuple[BoxId, ...]:

@@ -263,7 +263,11 @@ class TokenMaking:
 
     async def _opened(self) -> TokenBook:
         await self._core.ready()
-        self._book = self._core.distinct_backends()[0][1].book
+        core = self._core
+        self._book = core.distinct_backends()[0][1].book
+        self._book.serve(
+            lambda: [one.store for _, one in core.distinct_backends()[1:]], core.stop_revoked
+        )
         return self._book
 
     async def _actor(self, tenant: str, principal: str) -> int:

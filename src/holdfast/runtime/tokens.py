@@ -34,7 +34,6 @@ from holdfast.ports.tokens import (
     TokenFilter,
     TokenRow,
     Why,
-    token_scope,
 )
 from holdfast.runtime.tokenbook import TokenBook
 from holdfast.runtime.tokenmaking import ANCESTORS_MAX, TokenMaking, end_of
@@ -169,14 +168,7 @@ class SessionTokens(TokenMaking):
     async def _revoke(
         self, book: TokenBook, revocation: Revocation, by: Principal | None
     ) -> list[bytes]:
-        revoked = await book.revoke(revocation, actor=await self._by(by))
-        for _, backend in self._core.distinct_backends():
-            if backend.book is not book:  # what runs in other stores asserts it there
-                for id in revoked:
-                    await backend.store.drop_grant(token_scope(id.hex()), b"")
-        if revoked:
-            self._core.stop_revoked()
-        return revoked
+        return await book.revoke(revocation, actor=await self._by(by))
 
     async def revoke_all_for_agent(self, agent_id: str, *, by: Principal | None = None) -> int:
         """Revoke all tokens of an agent, those that are being made too (seed C5).
