@@ -20,11 +20,11 @@ def test_a_file_from_before_tokens_gets_their_tables(tmp_path: Path) -> None:
     """The step adds tables and changes none."""
     path = tmp_path / "old.db"
     connection = apsw.Connection(str(path))
-    sqlite_schema.migrate(connection, sqlite_schema.MIGRATIONS[:1])
+    sqlite_schema.migrate(connection, sqlite_schema.MIGRATIONS[:-1])
     connection.close()
     made(path)
     connection = apsw.Connection(str(path))
-    assert 2 == connection.pragma("user_version")
+    assert len(sqlite_schema.MIGRATIONS) == connection.pragma("user_version")
     assert 0 == connection.execute("SELECT epoch FROM bearer_epoch").get
     connection.close()
 
