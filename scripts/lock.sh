@@ -16,6 +16,8 @@ narrow=("${common[@]}" --constraints requirements/dev.txt)
 "$uv" "${narrow[@]}" pyproject.toml --output-file requirements/base.txt
 "$uv" "${narrow[@]}" --extra llm pyproject.toml --output-file requirements/llm.txt
 "$uv" "${narrow[@]}" --extra tee pyproject.toml --output-file requirements/tee.txt
+"$uv" "${narrow[@]}" --extra server --extra client --extra jwt --extra otel pyproject.toml \
+  --output-file requirements/server.txt
 "$uv" "${narrow[@]}" requirements/build.in --output-file requirements/build.txt
 # What the benchmarks compare with has an environment, and versions, of its own.
 "$uv" "${common[@]}" requirements/bench-peers.in --output-file requirements/bench-peers.txt

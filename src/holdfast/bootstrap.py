@@ -34,7 +34,9 @@ from holdfast.adapters.tools.gitstate import capture
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
 from holdfast.core.errors import InvalidInput, KeyMissing, NotFound
 from holdfast.core.network import NetworkPolicy
+from holdfast.core.passphrases import check_passphrase
 from holdfast.core.settings import ModelSettings, StorageType
+from holdfast.core.tokens import TokenSettings
 from holdfast.core.tools import ToolSpec
 from holdfast.core.view import SessionView
 from holdfast.ports.attestation import AttestationVerifier
@@ -56,8 +58,8 @@ from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
 from holdfast.runtime.sealing import SealedSetup
-from holdfast.runtime.service import SessionService
 from holdfast.runtime.tee import TeeConfig, TeeRuntime
+from holdfast.runtime.tenancy import Tenancy
 
 if TYPE_CHECKING:
     from holdfast.runtime.probing import Probed
@@ -88,7 +90,7 @@ Model = ModelClient | ModelSettings | str
 Opener = Callable[["SessionManager"], Awaitable[None]]
 
 
-class SessionManager(SessionService):
+class SessionManager(Tenancy):
     """Manages sessions: opens them, runs their turns, keeps them (seed B1).
 
     Made directly it keeps nothing: sessions live in memory and are gone with it.
@@ -110,6 +112,8 @@ class SessionManager(SessionService):
         tee: the enclave that is reached over an attested channel; excludes `enclave_llm`.
         checkpoints: where and when checkpoints of the log are made.
         audit: watches the log and alerts.
+        tokens: how long tokens live, and the roles there are; default: as the policy
+            file and the environment say.
     """
 
     def __init__(
@@ -128,6 +132,7 @@ class SessionManager(SessionService):
         tee: TeeConfig | None = None,
         checkpoints: Checkpoints | None = None,
         audit: AuditBus | None = None,
+        tokens: TokenSettings | None = None,
     ) -> None:
         if enclave_llm is not None and tee is not None and tee.enabled:
             raise InvalidInput("an enclave is given as enclave_llm or as tee, not both")
@@ -135,8 +140,7 @@ class SessionManager(SessionService):
         self.tee_runtime = enclave = TeeRuntime(
             tee, _machine, lambda config: _enclave(config, used)
         )
-        self._default: ModelClient | None = None
-        self._default_settings: ModelSettings | None = None
+        self._models = _Models(llm_client)
         self._own_parts = _own_parts(
             tool_executor=tool_executor,
             clock=clock,
@@ -147,7 +151,6 @@ class SessionManager(SessionService):
         self._firewall = Firewall()
         self._model_network = model_network
         self._clients: dict[ModelSettings, ModelClient] = {}
-        self._pending_default = llm_client
         tools = None if tool_executor else self._builtin(unsandboxed)
         super().__init__(
             Surroundings(
@@ -162,6 +165,7 @@ class SessionManager(SessionService):
                 idle_s=idle_s,
                 detectors=default_detectors() if detectors is None else detectors,
                 enclave_client=lambda view: enclave_llm or enclave.client_for(view.session_id),
+                tokens=tokens,
             )
         )
         self.trust.network = network
@@ -196,13 +200,14 @@ class SessionManager(SessionService):
         tee: TeeConfig | None = None,
         checkpoints: Checkpoints | None = None,
         audit: AuditBus | None = None,
+        tokens: TokenSettings | None = None,
     ) -> Self:
         """Open a store file, created if there is none; use with `async with` or `await`.
 
         Args:
             path: the SQLite file; its keys stand beside it in `<path>.keys`.
             installation_key: default: `default_installation_key_path()`.
-            passphrase: encrypts the whole file besides.
+            passphrase: encrypts the whole file besides; at least 12 characters.
             policy: the policy file; default: `$HOLDFAST_POLICY`, `holdfast.toml`
                 beside the store, or in the configuration directory.
             network, model_network: what tools and model clients may reach.
@@ -225,7 +230,10 @@ class SessionManager(SessionService):
             tee=tee,
             checkpoints=checkpoints,
             audit=audit,
+            tokens=tokens,
         )
+        if passphrase is not None:
+            check_passphrase(passphrase)
         file = Path(path)
         manager._policy_store = file
         if str(path).startswith(("postgres://", "postgresql://")):
@@ -342,6 +350,9 @@ class SessionManager(SessionService):
 
     async def ready(self) -> None:
         """Open the stores, once; every method does this by itself."""
+        if self._root is not self:  # a view: what it shows is the manager's
+            await self._root.ready()
+            return
         if self._opening is None:
             self._opening = asyncio.create_task(self._open_all())
         await asyncio.shield(self._opening)
@@ -353,8 +364,8 @@ class SessionManager(SessionService):
             for opener in self._openers[:1]:
                 await opener(self)
             await self._share_limits()
-            if self._pending_default is not None:
-                await self.set_default_llm(self._pending_default)
+            if self._models.pending is not None:
+                await self.set_default_llm(self._models.pending)
             for opener in self._openers[1:]:
                 await opener(self)
         except BaseException:
@@ -365,7 +376,7 @@ class SessionManager(SessionService):
     async def close(self) -> None:
         """Stop leading sessions and close the stores; no session is ended."""
         await super().close()
-        for client in (self._default, *self._clients.values()):
+        for client in (self._models.default, *self._clients.values()):
             if client is not None:
                 await client.aclose()
         self._clients.clear()
@@ -384,21 +395,21 @@ class SessionManager(SessionService):
         settings = client if isinstance(client, ModelSettings) else None
         if isinstance(client, ModelSettings):
             client = self._built(client)
-        self._default, self._default_settings = client, settings
-        self._pending_default = None
+        self._models.default, self._models.settings = client, settings
+        self._models.pending = None
 
     def use_default_model(self, settings: ModelSettings) -> None:
         """Name the default model; its client is built when a call first needs it."""
-        self._default, self._default_settings = None, settings
-        self._pending_default = None
+        self._models.default, self._models.settings = None, settings
+        self._models.pending = None
 
     def _client_of(self, view: SessionView) -> ModelClient | None:
         """The session's own model, else the default, else None (seed B2)."""
         if view.settings.model is not None:
             return self._built(view.settings.model)
-        if self._default is None and self._default_settings is not None:
-            return self._built(self._default_settings)
-        return self._default
+        if self._models.default is None and self._models.settings is not None:
+            return self._built(self._models.settings)
+        return self._models.default
 
     def _built(self, settings: ModelSettings) -> ModelClient:
         client = self._clients.get(settings)
@@ -413,7 +424,7 @@ class SessionManager(SessionService):
         """Why a session cannot be sealed: what of this manager no other process can have."""
         if self._own_parts:
             return f"{self._own_parts} given as objects cannot be taken to another process"
-        if self._default is not None and self._default_settings is None:
+        if self._models.default is not None and self._models.settings is None:
             return "the model is given as a client; give its settings, or provider:model"
         return ""
 
@@ -421,7 +432,7 @@ class SessionManager(SessionService):
         """What the process of a sealed session is told to open the same store."""
         around, limits = self._around, (self.trust.network, self._model_network)
         network, outgoing = (None if one is None else dump(one).decode() for one in limits)
-        default = self._default_settings
+        default = self._models.settings
         return {
             "store": os.path.abspath(store),
             "installation_key": os.path.abspath(key),
@@ -457,6 +468,15 @@ class SessionManager(SessionService):
 def _own_parts(**given: object) -> str:
     """The names of what was given, or ""."""
     return ", ".join(name for name, value in given.items() if value is not None)
+
+
+class _Models:
+    """The default model, as all views of a manager share it."""
+
+    def __init__(self, pending: Model | None) -> None:
+        self.pending = pending
+        self.default: ModelClient | None = None
+        self.settings: ModelSettings | None = None
 
 
 def _open_keys(file: Path, installation_key: Path, fresh: bool) -> Keys:

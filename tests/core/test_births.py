@@ -45,7 +45,7 @@ FIELDS = {
     " channel_id chat_id git origin messages tokens totals label lineage exposure risk",
     Configured: "settings system_prompt details git git_checked touched limits raise_to",
     Imported: "source head messages tokens totals records created_ms updated_ms inert found",
-    Admitted: "message tokens turn command found",
+    Admitted: "message tokens turn command found bearer",
     Refused: "action guard reason command",
 }
 

@@ -21,6 +21,7 @@ ALL = sorted(set(_all()), key=lambda kind: kind.__name__)
 EXIT_CODES = {
     "InvalidInput": 2,
     "NotFound": 3,
+    "TokenInvalid": 5,
     "AlreadyThere": 4,
     "NotNow": 4,
     "Denied": 5,
@@ -47,7 +48,7 @@ def test_each_error_has_its_branchs_exit_code(kind: type[HoldfastError]) -> None
 
 
 def test_branches_are_all_there() -> None:
-    """The tree has nine branches, and each has its exit code."""
+    """The tree has ten branches, and each has its exit code."""
     assert set(EXIT_CODES) == {kind.__name__ for kind in HoldfastError.__subclasses__()}
 
 

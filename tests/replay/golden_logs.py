@@ -76,6 +76,7 @@ from holdfast.core.messages import (
     tool_result,
     user,
 )
+from holdfast.core.principals import Bearer
 from holdfast.core.quantities import Usage
 from holdfast.core.risk import Exposure, Risk
 from holdfast.core.rules import Policy, PolicyMode, parse_rule
@@ -548,10 +549,24 @@ def audit() -> list[tuple[int, Event]]:
     return [(recorded.time_ms, recorded.event) for recorded in talk.log]
 
 
+def bearers() -> list[tuple[int, Event]]:
+    """Turns that tokens began, and one that another token's message joined."""
+    ann = Bearer(token="0a" * 16, role="agent", task_type="review")
+    events: list[Event] = [
+        opened(SETTINGS),
+        Admitted(message=user("go"), tokens=3, bearer=ann),
+        CancelAsked(why="token_revoked"),
+        Admitted(message=user("again"), tokens=3),
+        Admitted(message=user("more"), tokens=3, bearer=Bearer(token="0b" * 16, role="operator")),
+    ]
+    return [(1_000 + place, event) for place, event in enumerate(events)]
+
+
 LOGS: dict[str, Callable[[], list[tuple[int, Event]]]] = {
     "v1_every_field": every_field,
     "v1_life": life,
     "v2_gate": gate,
     "v3_content": content,
     "v4_audit": audit,
+    "v4_bearers": bearers,
 }

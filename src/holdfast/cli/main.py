@@ -29,8 +29,10 @@ from holdfast.cli import (
     labels,
     policy,
     privacy,
+    serve,
     sessions,
     talk,
+    tokens,
     transfer,
     upkeep,
 )
@@ -64,6 +66,7 @@ of_audit = typer.Typer(no_args_is_help=True, help="Check that nothing was altere
 of_enclave = typer.Typer(
     no_args_is_help=True, help="Enclaves: proof of what they are, and a model in one."
 )
+of_tokens = typer.Typer(no_args_is_help=True, help="Who may do what: tokens and their roles.")
 of_config = typer.Typer(no_args_is_help=True, help="The settings of the installation.")
 of_keys = typer.Typer(no_args_is_help=True, help="The keys that sessions are encrypted with.")
 
@@ -126,7 +129,10 @@ app.add_typer(of_privacy, name="privacy")
 app.add_typer(of_taint, name="taint")
 app.add_typer(of_audit, name="audit")
 app.add_typer(of_enclave, name="enclave")
+app.add_typer(of_tokens, name="tokens")
 app.add_typer(of_keys, name="keys")
+app.command("serve")(serve.serve)
+app.command("init")(tokens.init)
 app.add_typer(of_config, name="config")
 app.command("doctor")(upkeep.doctor)
 app.command("demo")(upkeep.demo)
@@ -170,6 +176,10 @@ of_audit.command("export")(auditing.export)
 of_audit.command("key")(auditing.key)
 of_audit.command("list")(auditlist.list_events)
 of_audit.command("alerts")(auditlist.alerts)
+of_tokens.command("create")(tokens.create)
+of_tokens.command("list")(tokens.list_tokens)
+of_tokens.command("refresh")(tokens.refresh)
+of_tokens.command("revoke")(tokens.revoke)
 of_keys.command("rotate")(upkeep.rotate)
 of_enclave.command("serve")(enclave_serve.serve)
 

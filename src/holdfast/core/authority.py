@@ -68,6 +68,7 @@ class Authority:
             one without a holder cannot be granted here.
         uses_left: of each grant with a limited number of uses, how many are left.
         read_at: the session's version when this was read.
+        revoked: ids of tokens that were revoked, of those that act in the session.
     """
 
     policies: tuple[ScopedPolicy, ...] = ()
@@ -84,6 +85,7 @@ class Authority:
     holders: Mapping[GrantScope, str] = field(default_factory=dict)
     uses_left: Mapping[str, int] = field(default_factory=dict)
     read_at: int = 0
+    revoked: frozenset[str] = frozenset()
 
     def usable(self, grant: Grant, view: SessionView, now_ms: int) -> bool:
         """Whether a grant has not ended and has a use left.

@@ -12,6 +12,7 @@ from holdfast.core.gitstate import GitState
 from holdfast.core.inspection import Inspected
 from holdfast.core.labels import TRUSTED, Label, Sensitivity
 from holdfast.core.messages import Message
+from holdfast.core.principals import Bearer
 from holdfast.core.quantities import Usage
 from holdfast.core.risk import NO_RISK, UNEXPOSED, Exposure, Risk
 from holdfast.core.settings import Settings
@@ -164,6 +165,7 @@ class Admitted:
         command: id of the command that brought it, hex, or "".
         turn: it starts a turn or steers the one that runs.
         found: what detectors made of it.
+        bearer: by whose token it came; None is the installation's own program.
     """
 
     message: Message
@@ -171,6 +173,7 @@ class Admitted:
     turn: bool = True
     command: str = ""
     found: Inspected | None = None
+    bearer: Bearer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from holdfast.core.ids import EffectRef
 from holdfast.core.inspection import Inspected
 from holdfast.core.labels import Integrity, Sensitivity
 from holdfast.core.messages import Message
+from holdfast.core.principals import Bearer
 from holdfast.core.quantities import Usage
 from holdfast.core.rules import Policy, Rule
 from holdfast.core.security import Security
@@ -24,10 +25,15 @@ from holdfast.core.settings import ConfirmationPolicy, ModelSettings, QueuePolic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """A user's message that wants an answer."""
+    """A user's message that wants an answer.
+
+    Args:
+        bearer: by whose token; None is the installation's own program.
+    """
 
     message: Message
     policy: QueuePolicy | None = None
+    bearer: Bearer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ unlucky world is one of these. The two are never mixed.
 
     HoldfastError
     ├── InvalidInput          what you sent is malformed
+    ├── TokenInvalid          who you are is not known here
     ├── NotFound              no such thing (or not yours)
     ├── AlreadyThere          it exists and is never replaced
     ├── NotNow                legal request, illegal moment
@@ -101,6 +102,7 @@ __all__ = [
     "ProviderFailed",
     "ProviderTimeout",
     "QuestionNotFound",
+    "ScopeDenied",
     "SessionExists",
     "SessionNotFound",
     "SessionSealed",
@@ -111,11 +113,13 @@ __all__ = [
     "StoreNotRegistered",
     "StoreReadOnly",
     "TeeUnavailable",
+    "TokenInvalid",
     "TooLarge",
     "Unavailable",
     "UnknownDecision",
     "Unreadable",
     "UnsupportedFileSystem",
+    "VersionMismatch",
     "WriteRefused",
     "WrongKey",
     "WrongSession",
@@ -216,6 +220,17 @@ class PolicyFileRefused(InvalidInput):
         self.line = line
 
 
+class TokenInvalid(HoldfastError):
+    """The token is not valid."""
+
+    reason = "token_invalid"
+    status = 401
+    exit_code = 5
+
+    def __init__(self) -> None:
+        super().__init__()  # whatever is wrong with it, the answer is the same
+
+
 class NotFound(HoldfastError):
     """There is no such thing."""
 
@@ -297,6 +312,13 @@ class IllegalTransition(NotNow):
     reason = "illegal_transition"
 
 
+class VersionMismatch(NotNow):
+    """The session has changed since the version that the request was made for."""
+
+    reason = "version_mismatch"
+    status = 412
+
+
 class Busy(NotNow):
     """A turn is running and the queue policy is `reject`."""
 
@@ -339,6 +361,12 @@ class Denied(HoldfastError):
     reason = "denied"
     status = 403
     exit_code = 5
+
+
+class ScopeDenied(Denied):
+    """The token does not permit this."""
+
+    reason = "scope_denied"
 
 
 class ApproverRefused(Denied):

@@ -14,6 +14,7 @@ from holdfast.core.authority import NO_AUTHORITY, Authority
 from holdfast.core.ids import EffectRef
 from holdfast.core.inspection import Inspected
 from holdfast.core.messages import Message
+from holdfast.core.principals import DEFAULT_TASK_TYPE, Bearer
 from holdfast.core.provenance import Examined
 from holdfast.core.risk import NO_RISK, Risk
 from holdfast.core.security import Security
@@ -90,6 +91,22 @@ class Facts:
     def binding(self, own: Security) -> Security:
         """The settings that hold: the session's own where nothing was joined in."""
         return self.security or own
+
+    def acting(self, bearer: Bearer | None) -> Facts:
+        """The same facts with the role and task type of whoever acts.
+
+        The installation's own program has neither.
+        """
+        authority = self.authority
+        found = ("", DEFAULT_TASK_TYPE) if bearer is None else (bearer.role, bearer.task_type)
+        if found == (authority.role, authority.task_type):
+            return self
+        role, task_type = found
+        return replace(self, authority=replace(authority, role=role, task_type=task_type))
+
+    def revoked(self, bearer: Bearer | None) -> bool:
+        """Whether the token by which something is asked was revoked."""
+        return bearer is not None and bearer.token in self.authority.revoked
 
     def about(self, ref: EffectRef) -> Facts:
         """The same facts with what hooks said of this one call only.

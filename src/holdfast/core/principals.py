@@ -188,6 +188,20 @@ def common(one: Iterable[str], other: Iterable[str]) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bearer:
+    """By whose token something is asked: what the log keeps of it.
+
+    Args:
+        token: id of the token's row, 32 hex digits.
+        role, task_type: of the token; rules may be bound to them.
+    """
+
+    token: str
+    role: str
+    task_type: str = DEFAULT_TASK_TYPE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """Who acts, as a validated token says.
 
@@ -221,3 +235,10 @@ class Principal:
     def of(self, workspace: str) -> bool:
         """Whether it belongs to a workspace."""
         return self.workspace in (EVERY_WORKSPACE, workspace)
+
+    @property
+    def bearer(self) -> Bearer | None:
+        """What the log keeps of it; None if it has no token."""
+        if not self.token:
+            return None
+        return Bearer(token=self.token, role=self.role, task_type=self.task_type)

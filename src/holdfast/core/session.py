@@ -185,8 +185,10 @@ def _admitted(view: SessionView, recorded: Recorded) -> SessionView:
     if not event.turn:
         return view
     if view.turn is not None:
-        return put(view, turn=changed(view.turn, cause=recorded.version))
-    turn = Turn(id=recorded.version, cause=recorded.version, clock_ms=recorded.time_ms)
+        bearer = view.turn.bearer or event.bearer
+        return put(view, turn=changed(view.turn, cause=recorded.version, bearer=bearer))
+    at = recorded.version
+    turn = Turn(id=at, cause=at, clock_ms=recorded.time_ms, bearer=event.bearer)
     state = SessionState.PROCESSING if view.state is SessionState.ACTIVE else view.state
     return put(view, turn=turn, state=state)
 

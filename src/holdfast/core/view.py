@@ -14,6 +14,7 @@ from holdfast.core.gitstate import GitState
 from holdfast.core.ids import EffectRef
 from holdfast.core.labels import TRUSTED, Label
 from holdfast.core.lifecycle import SessionState
+from holdfast.core.principals import Bearer
 from holdfast.core.quantities import Usage
 from holdfast.core.risk import NO_RISK, UNEXPOSED, Exposure, Risk
 from holdfast.core.settings import Settings
@@ -140,6 +141,7 @@ class Turn:
         answer: version of the answer whose calls are being carried out.
         clock_ms: when its wall clock last started.
         cancel: why it is to end, or "".
+        bearer: by whose token it came to run; None is the installation's own program.
     """
 
     id: int
@@ -150,6 +152,7 @@ class Turn:
     tool_calls: int = 0
     usage: Usage = field(default_factory=Usage)
     cancel: str = ""
+    bearer: Bearer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

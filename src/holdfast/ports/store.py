@@ -39,6 +39,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from holdfast.ports.tokens import TokenStore
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedEvent:
@@ -388,7 +390,7 @@ class Health:
     facts: dict[str, str] = field(default_factory=dict)
 
 
-class Store(Protocol):
+class Store(TokenStore, Protocol):
     """One store; see the module's contract."""
 
     @property

@@ -19,6 +19,7 @@ from holdfast.ports.store import Filter, StreamRow
 from holdfast.runtime.audit_chain import Finding, Kind, Walk, walk_session
 from holdfast.runtime.audit_grants import Ledger, check_grants, compare_uses
 from holdfast.runtime.audit_index import compare
+from holdfast.runtime.audit_tokens import check_tokens
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.manager import Core
 
@@ -153,6 +154,7 @@ async def _verify_backend(backend: Backend, tally: _Tally) -> None:
         else:
             known.add(tally.add(await _walked(backend, row, ledger)))
     tally.findings += await compare_uses(backend, ledger)
+    tally.findings += await check_tokens(backend)
     for stream in sorted(backend.keys.living_streams() - known):
         if await backend.store.stream_row(stream) is None:
             text = "a key without a session: its creation was cut off, or it was removed"

@@ -68,6 +68,7 @@ class Kind(StrEnum):
     NAME = "name"
     PENDING = "pending"
     GRANT = "grant"
+    BEARER = "bearer"
     FEED = "feed"
     STREAM = "stream"
     UNPROVED = "unproved"

@@ -18,13 +18,14 @@ from holdfast.core.session import evolve
 from holdfast.core.view import Recorded, SessionView
 from holdfast.ports.clock import Clock
 from holdfast.ports.keys import Keys
-from holdfast.ports.store import Append, Lease, Store, StreamRow
+from holdfast.ports.store import Append, CommandDone, Lease, Store, StreamRow
 from holdfast.ports.taints import Taint
 from holdfast.runtime.envelope import Crypto, keyed_digest, seal_box
 from holdfast.runtime.index import Indexer
 from holdfast.runtime.journal import Journal, check_commitment
 from holdfast.runtime.snapshot import load_readable, load_state
 from holdfast.runtime.tainting import inherited
+from holdfast.runtime.tokenbook import TokenBook
 from holdfast.runtime.window import Bodies
 
 
@@ -47,6 +48,8 @@ class Backend:
         self.store = store
         self.keys = keys
         self.clock = clock
+        self.book = TokenBook(store, keys, clock)
+        self.token_epoch = 0
         self._actors: dict[tuple[str, str], int] = {}
 
     # --- people --------------------------------------------------------------------
@@ -85,6 +88,7 @@ class Backend:
         actor: int,
         parent: int = 0,
         taints: Sequence[Taint] = (),
+        birth: tuple[bytes, bytes] | None = None,
     ) -> Loaded:
         """Create a session with its first events; it is leased to this node.
 
@@ -92,6 +96,7 @@ class Backend:
             opened: without installation and commitment; they are filled in.
             further: events of the same append.
             taints: registered values of where it comes from; they are wiped.
+            birth: id and body of the command that it is born of, if that has an id.
 
         Raises:
             SessionExists: the id is taken; nothing of the attempt remains.
@@ -133,6 +138,7 @@ class Backend:
                 events=rows,
                 index=indexer.row(view),
                 grants=inherited(taints, crypto, stream),
+                done=_done(birth, crypto),
             )
             lease = await self.store.create_stream(
                 name=opened.session_id, tenant=opened.tenant, owner=actor, first=request
@@ -240,6 +246,13 @@ class Backend:
         if not isinstance(first.event, Opened):
             raise ChainBroken("event 1 is not the session's birth")
         check_commitment(first.event, journal.crypto, self.keys.installation)
+
+
+def _done(birth: tuple[bytes, bytes] | None, crypto: Crypto) -> tuple[CommandDone, ...]:
+    if birth is None:
+        return ()
+    id, body = birth
+    return (CommandDone(id=id, digest=crypto.digest(b"command", body)),)
 
 
 class Follower:

@@ -18,6 +18,7 @@ from holdfast.core.view import Question, Recorded, SessionView
 from holdfast.ports.store import CommandDone, GrantChange, IndexRow, PendingKind
 from holdfast.runtime import questions
 from holdfast.runtime.authority import AuthorityReader
+from holdfast.runtime.bearers import asserted
 from holdfast.runtime.host import Handled, Mail
 from holdfast.runtime.journal import Extras, Journal
 from holdfast.runtime.window import edit_of, messages_of
@@ -145,7 +146,7 @@ class Batch:
             done=tuple(self.done),
             settled=(*self.settled, *questions.settled(gone)),
             pending=questions.rows(journal, self.view, events, self.now_ms),
-            asserts=authority.asserts(events),
+            asserts=(*authority.asserts(events), *asserted(self.events, self.views)),
             takes=authority.takes(events, self.accounts or ()),
             settles=authority.settles(events, self.accounts or ()),
             limits=authority.limits(events),

@@ -164,7 +164,11 @@ class Children(Sessions):
         cursor = ""
         while True:
             wanted = Filter(
-                tenant=self.tenant, parent=where.stream, states=states, cursor=cursor, limit=PAGE
+                tenant=where.row.tenant,
+                parent=where.stream,
+                states=states,
+                cursor=cursor,
+                limit=PAGE,
             )
             page = await where.backend.store.list_streams(wanted)
             named = [row for row in page.rows if row.name is not None]

@@ -246,7 +246,7 @@ class Controls:
         found = user(message) if isinstance(message, str) else message
         parts = tuple(Text(clean(p.text)) if isinstance(p, Text) else p for p in found.parts)
         command = AddMessage(message=Message(Role(found.role), parts, found.label))
-        await self.submit(command, id=self._core.clock.random_bytes(16))
+        await self.submit(command, id=self._core.command_id())
 
     async def clear(self) -> None:
         """Clear what the model sees; nothing else changes (seed B9)."""

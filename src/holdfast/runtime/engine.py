@@ -262,7 +262,7 @@ class Engine:
         self._wake.set()
 
     async def _decide_and_append(self, batch: list[Mail]) -> None:
-        await self.workers.authority.refresh(self.view)
+        await self.workers.read_authority(batch)
         draft = Batch(self.view, max(self.host.clock.now_ms(), self.view.updated_ms))
         for mail in await self.workers.content.inspected(self.workers.hooking.hold(batch)):
             if not await self._answer_known(mail):

@@ -78,8 +78,8 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
             raise InvalidInput("a prompt and a principal are text")
         check_command_id(command_id)
         await self._core.check_model_for(self._where)
-        id = self._core.clock.random_bytes(16) if command_id is None else command_id
-        command = Send(message=user(clean(prompt)), policy=chosen)
+        id = command_id or self._core.command_id()
+        command = Send(message=user(clean(prompt)), policy=chosen, bearer=self._core.bearer)
         return await self._core.submit(self._where, command, id=id, by=by)
 
     async def _finished(self, handled: Handled) -> tuple[FinishedTurn, Bodies | None]:
@@ -153,7 +153,7 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
             HoldfastError: the message was refused.
         """
         check_command_id(command_id)
-        id = self._core.clock.random_bytes(16) if command_id is None else command_id
+        id = command_id or self._core.command_id()
         feed = Feed(self._core, self._where, answers=answers)
         try:
             # First the feed: one that starts after the message would not show the run's start.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from holdfast.core.commands import Command
@@ -130,6 +131,31 @@ class Mail:
         if not self.future.done():
             self.future.set_exception(error)
             self.future.exception()  # nobody may be waiting; that is no warning
+
+
+class Commands:
+    """The ids of the commands that one request causes, in their order (contract 1.11).
+
+    Whoever repeats the request gets the same ids, and so the first outcomes.
+
+    Args:
+        seed: 32 bytes that only this principal's request with this key has.
+        body: what the request asks for; another body under the same ids is refused.
+    """
+
+    def __init__(self, seed: bytes, body: bytes) -> None:
+        self.body = body
+        self._seed = seed
+        self._count = 0
+
+    def named(self, name: bytes) -> bytes:
+        """An id of the request that does not depend on how many commands it has, 16 bytes."""
+        return sha256(self._seed + name).digest()[:16]
+
+    def next(self) -> bytes:
+        """The id of the next command, 16 bytes."""
+        self._count += 1
+        return sha256(self._seed + self._count.to_bytes(4)).digest()[:16]
 
 
 def fail_all(batch: Iterable[Mail], error: HoldfastError) -> None:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from holdfast.core.errors import HoldfastError, InvalidInput, SessionSealed
+from holdfast.core.labels import Sensitivity
 from holdfast.core.lifecycle import SessionState, decode_state
 from holdfast.core.settings import StorageType
 from holdfast.ports.keys import DataKey, Keys
 from holdfast.ports.store import Filter, StreamRow
 from holdfast.runtime.host import expect
-from holdfast.runtime.index import Listed, blind, open_listed, tag_tokens, title_tokens
+from holdfast.runtime.index import (
+    Listed,
+    blind,
+    fold_text,
+    open_listed,
+    tag_tokens,
+    title_tokens,
+)
 from holdfast.runtime.infos import sensitivity_name
 from holdfast.runtime.manager import Core, Located
 
@@ -131,6 +139,43 @@ class Listing(Core):
     async def session_count(self) -> int:
         """How many sessions there are (seed B6)."""
         return sum([1 async for _ in self.rows()])
+
+
+def listed_rows(rows: Iterable[Located]) -> list[ListedSession]:
+    """Rows of a listing for sessions that are known one by one."""
+    return [_listed(one.backend.keys, one.row, None) for one in rows]
+
+
+def passes(
+    *,
+    states: Iterable[SessionState | str],
+    user_id: str | None,
+    title: str | None,
+    tags: Sequence[str],
+    workspace: str | None,
+    min_sensitivity: int,
+) -> Callable[[ListedSession], bool]:
+    """What `list_sessions` asks the store for, as a test of one row.
+
+    Raises:
+        InvalidInput: there is no such state or workspace.
+    """
+    names = {SessionState(_state_code(state)).title for state in states}
+    words = set(fold_text(title or "").split())
+    real = None if workspace is None else resolve_workspace(workspace)
+    levels = [sensitivity_name(level) for level in Sensitivity]
+
+    def test(one: ListedSession) -> bool:
+        return (
+            (not names or one.state in names)
+            and user_id in (None, one.user_id)
+            and words <= set(fold_text(one.title).split())
+            and set(tags) <= set(one.tags)
+            and real in (None, one.workspace)
+            and levels.index(one.sensitivity_level) >= min_sensitivity
+        )
+
+    return test
 
 
 def _keys_of(keys: Keys, rows: Iterable[StreamRow]) -> dict[int, DataKey]:

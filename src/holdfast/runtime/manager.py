@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from holdfast.core.commands import External, Send, Terminate
+from holdfast.core.commands import External, Send
 from holdfast.core.errors import (
     DuplicateCommand,
     LeaseHeld,
@@ -24,6 +24,7 @@ from holdfast.core.errors import (
 from holdfast.core.gitstate import GitState
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.settings import StorageType
+from holdfast.core.tokens import TokenSettings
 from holdfast.core.view import SessionView
 from holdfast.ports.clock import Clock
 from holdfast.ports.model import ModelClient
@@ -37,11 +38,11 @@ from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.hooks import Hooks
-from holdfast.runtime.host import Handled, Host, Mail, check_command_id, no_enclave
+from holdfast.runtime.host import Commands, Handled, Host, Mail, check_command_id, no_enclave
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import seal_command
 from holdfast.runtime.located import Located
-from holdfast.runtime.outcomes import outcome_of
+from holdfast.runtime.outcomes import left_no_trace, outcome_of
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.sweep import WATCH_S, Sweeping
 from holdfast.runtime.waiting import waits
@@ -69,6 +70,7 @@ class Surroundings:
     idle_s: float = IDLE_S
     detectors: Detectors = field(default_factory=Detectors)
     enclave_client: Callable[[SessionView], ModelClient | None] = no_enclave
+    tokens: TokenSettings | None = None
 
 
 class Core(Sweeping):
@@ -85,6 +87,8 @@ class Core(Sweeping):
         self.private: tuple[str, ...] = ()
         self.tenant = DEFAULT_TENANT
         self.principal = DEFAULT_USER
+        self.commands: Commands | None = None
+        self._root: Core = self
         self._engines: dict[int, Engine] = {}
         self._hubs: dict[int, Hub] = {}
         self._locks: dict[int, asyncio.Lock] = {}
@@ -201,7 +205,7 @@ class Core(Sweeping):
             LeaseHeld: another live process leads the session.
         """
         async with self._lock(where.stream):
-            if self._closing:
+            if self._root._closing:
                 raise Unavailable("the manager is closing")
             engine = self.live(where.stream)
             if engine is None:
@@ -279,10 +283,13 @@ class Core(Sweeping):
             HoldfastError: it was refused.
         """
         check_command_id(id)
-        actor = await where.backend.actor(self.tenant, by or self.principal)
+        actor = await where.backend.actor(where.row.tenant, by or self.principal)
+        body = self.commands.body if self.commands else b""
+        if id is None and self.commands is not None:
+            id = self.commands.next()
         digest = b""
         if id is not None:
-            digest = self._digest(where, command)
+            digest = self._digest(where, body or encode_command(command))
         for _ in range(3):
             try:
                 if not lead and self.live(where.stream) is None:
@@ -295,21 +302,25 @@ class Core(Sweeping):
             except LeaseHeld:
                 if self.live(where.stream) is None:
                     break
-        return await self._submit_elsewhere(where, command, id, actor)
+        return await self._submit_elsewhere(where, command, id, actor, digest)
 
-    def _digest(self, where: Located, command: External) -> bytes:
+    def command_id(self) -> bytes:
+        """The id of a command that is to have one, 16 bytes."""
+        return self.commands.next() if self.commands else self.clock.random_bytes(16)
+
+    def _digest(self, where: Located, body: bytes) -> bytes:
         engine = self.live(where.stream)
         crypto = engine.journal.crypto if engine else None
         if crypto is None:
             crypto = Crypto(where.backend.keys.session_key(where.stream), self.clock.random_bytes)
-        return crypto.digest(b"command", encode_command(command))
+        return crypto.digest(b"command", body)
 
     async def queue(
         self, where: Located, command: External, *, id: bytes | None = None, by: str | None = None
     ) -> bytes:
         """Only submit a command; returns its id. Whoever leads carries it out."""
         check_command_id(id)
-        actor = await where.backend.actor(self.tenant, by or self.principal)
+        actor = await where.backend.actor(where.row.tenant, by or self.principal)
         mail = self._mail(command, id, actor)
         journal = where.backend.journal(where.row)
         try:
@@ -324,15 +335,15 @@ class Core(Sweeping):
         assert mail.id is not None
         return mail.id
 
-    def _mail(self, command: External, id: bytes | None, actor: int) -> Mail:
+    def _mail(self, command: External, id: bytes | None, actor: int, digest: bytes = b"") -> Mail:
         future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
         chosen = id or self.clock.random_bytes(16)
-        return Mail(command=command, future=future, id=chosen, actor=actor)
+        return Mail(command=command, future=future, id=chosen, actor=actor, digest=digest)
 
     async def _submit_elsewhere(
-        self, where: Located, command: External, id: bytes | None, actor: int
+        self, where: Located, command: External, id: bytes | None, actor: int, digest: bytes = b""
     ) -> Handled:
-        mail = self._mail(command, id, actor)
+        mail = self._mail(command, id, actor, digest)
         journal = where.backend.journal(where.row)
         store = where.backend.store
         assert mail.id is not None
@@ -351,25 +362,10 @@ class Core(Sweeping):
             if not await waits(store, where.stream, PendingKind.COMMAND, mail.id):
                 again = await store.command(where.stream, mail.id)
                 if again is None:
-                    return await self._left_no_trace(where, command)
+                    return await left_no_trace(journal, command)
                 continue
             await self.lead_if_free(where)
             await store.changed(WATCH_S / 4)
-
-    async def _left_no_trace(self, where: Located, command: External) -> Handled:
-        """What became of a command that is neither on record nor waiting: it changed nothing.
-
-        Raises:
-            SessionNotFound, NotNow: the wipe of the session took it along.
-        """
-        row = await where.backend.store.stream_row(where.stream)
-        if isinstance(command, Terminate):
-            return Handled(0, 0)  # somebody else was first
-        if row is None or row.name is None:
-            raise SessionNotFound("the session has been terminated")
-        if row.index.state == int(SessionState.TERMINATING):
-            raise NotNow("the session is Terminating")
-        return Handled(0, 0)
 
     async def _known_command(self, where: Located, id: bytes) -> bool:
         """Whether a command was carried out, or waits durably, whoever was told of it."""

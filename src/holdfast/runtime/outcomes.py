@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from holdfast.core import errors
-from holdfast.core.errors import Denied, HoldfastError
+from holdfast.core.commands import External, Terminate
+from holdfast.core.errors import Denied, HoldfastError, NotNow, SessionNotFound
 from holdfast.core.events import Admitted, Refused
+from holdfast.core.lifecycle import SessionState
 from holdfast.runtime.host import Handled
 from holdfast.runtime.journal import Journal
 
@@ -36,6 +38,22 @@ async def outcome_of(journal: Journal, id: bytes, version: int) -> Handled:
         searched += len(rows)
         row_version = rows[-1].version if rows else 0
     return Handled(version, version, duplicate=True)
+
+
+async def left_no_trace(journal: Journal, command: External) -> Handled:
+    """What became of a command that is neither on record nor waiting: it changed nothing.
+
+    Raises:
+        SessionNotFound, NotNow: the wipe of the session took it along.
+    """
+    row = await journal.store.stream_row(journal.stream)
+    if isinstance(command, Terminate):
+        return Handled(0, 0)  # somebody else was first
+    if row is None or row.name is None:
+        raise SessionNotFound("the session has been terminated")
+    if row.index.state == int(SessionState.TERMINATING):
+        raise NotNow("the session is Terminating")
+    return Handled(0, 0)
 
 
 def error_of(reason: str) -> HoldfastError:

@@ -150,7 +150,10 @@ class Sessions(Listing, CheckpointService):
         taints: list[Taint] = []
         if parent and (row := await backend.store.stream_row(parent)) is not None:
             taints += await stored_taints(backend.journal(row))
-        loaded = await backend.create(opened, further, actor=actor, parent=parent, taints=taints)
+        birth = (self.commands.named(b"birth"), self.commands.body) if self.commands else None
+        loaded = await backend.create(
+            opened, further, actor=actor, parent=parent, taints=taints, birth=birth
+        )
         self.adopt(loaded)
         return self._handle(await self.locate(opened.session_id), opened.session_id)
 

@@ -13,8 +13,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from typing import Any
 
+from holdfast.core.commands import Tick
 from holdfast.core.errors import HoldfastError, Unavailable
 from holdfast.core.lifecycle import SessionState
+from holdfast.core.principals import Bearer
 from holdfast.ports.clock import Clock
 from holdfast.ports.store import PendingKind, StreamRow
 from holdfast.runtime.authority import Trust
@@ -36,6 +38,7 @@ class Sweeping(ABC):
     clock: Clock
     idle_s: float
     trust: Trust
+    bearer: Bearer | None = None  # by whose token messages are sent; None is the program itself
     _closing: bool
     _engines: dict[int, Engine]
     _hubs: dict[int, Hub]
@@ -80,6 +83,7 @@ class Sweeping(ABC):
                 # Others in this process wait for news as well, and who comes first takes
                 # it: so this looks after each wait, whatever it was told.
                 await self._look_at_inboxes(backend)
+                await self._look_at_tokens(backend)
                 await self.sweep_due(backend)
             except Unavailable:
                 await self.clock.sleep(WATCH_S)
@@ -96,6 +100,22 @@ class Sweeping(ABC):
                 engine.look_at_inbox()
             elif stream in self._known or stream in parked:
                 await self._lead(backend, stream)
+
+    async def _look_at_tokens(self, backend: Backend) -> None:
+        """Stop the turns whose token was revoked, by whatever process (contract 2.13)."""
+        await backend.book.sweep()
+        epoch = await backend.store.token_epoch()
+        if backend.token_epoch != epoch:
+            backend.token_epoch = epoch
+            self.stop_revoked()
+
+    def stop_revoked(self) -> None:
+        """Have every turn that runs for a token look whether it may go on."""
+        self.trust.ring()
+        for engine in tuple(self._engines.values()):
+            turn = engine.view.turn
+            if engine.lost is None and turn is not None and turn.bearer is not None:
+                engine.report(Tick())
 
     async def sweep_due(self, backend: Backend) -> None:
         """Lead the sessions in which a question's time has run out.

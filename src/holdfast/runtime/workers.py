@@ -29,6 +29,7 @@ from holdfast.ports.tool import ReconcilableTool
 from holdfast.runtime.acting import actions_of, edited_action
 from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.batch import Batch
+from holdfast.runtime.bearers import Bearers
 from holdfast.runtime.content import Content
 from holdfast.runtime.finding import found_of
 from holdfast.runtime.hooking import Hooking
@@ -57,6 +58,7 @@ class Workers:
 
     def __init__(self, engine: Led) -> None:
         self.authority = AuthorityReader(engine.journal, engine.host.trust)
+        self.bearers = Bearers(engine.journal.store)
         self.make = Maker(engine)
         self.hooking = self.make.hooking = Hooking(
             engine, engine.host.hooks, self.authority, self.make, self._spawn
@@ -88,6 +90,12 @@ class Workers:
 
     # --- facts -------------------------------------------------------------------
 
+    async def read_authority(self, batch: list[Mail]) -> None:
+        """Read what holds above the session anew, if it may have changed."""
+        view = self._engine.view
+        await self.bearers.read(view, batch, anew=self.authority.dirty)
+        await self.authority.refresh(view)
+
     def facts(self, draft: Batch, mail: Mail, *, kept: tuple[int, int], behind: bool) -> Facts:
         """Read what deciding the next of a batch needs beside the fold; see `Facts`."""
         view = draft.view
@@ -97,6 +105,8 @@ class Workers:
         attended = self._engine.hub.attended
         if attended != authority.attended:
             authority = replace(authority, attended=attended)
+        if self.bearers.revoked:
+            authority = replace(authority, revoked=self.bearers.revoked)
         facts = Facts(
             now_ms=draft.now_ms,
             engine=self._engine.id,

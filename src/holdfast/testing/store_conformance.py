@@ -12,6 +12,7 @@ from __future__ import annotations
 from holdfast.testing.store_cases_accounts import account_cases
 from holdfast.testing.store_cases_append import append_cases
 from holdfast.testing.store_cases_rest import other_cases
+from holdfast.testing.store_cases_tokens import token_cases
 from holdfast.testing.store_kit import Case, Harness
 
 __all__ = ["Case", "Harness", "conformance_cases"]
@@ -19,4 +20,4 @@ __all__ = ["Case", "Harness", "conformance_cases"]
 
 def conformance_cases() -> list[Case]:
     """Return every case, in a fixed order."""
-    return [*append_cases(), *account_cases(), *other_cases()]
+    return [*append_cases(), *account_cases(), *other_cases(), *token_cases()]

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.adapters.store import store_common as common
 from holdfast.adapters.store.memory_disk import Done, MemoryDisk, Principal, Scope, Stream
+from holdfast.adapters.store.memory_tokens import MemoryTokens
 from holdfast.core.errors import (
     AlreadyThere,
     BlobNotFound,
@@ -49,7 +50,7 @@ from holdfast.ports.store import (
 __all__ = ["MemoryDisk", "MemoryStore"]
 
 
-class MemoryStore:
+class MemoryStore(MemoryTokens):
     """One opening of a `MemoryDisk`; see the store port for its contract.
 
     Args:
@@ -484,6 +485,9 @@ class MemoryStore:
         self.disk.offered.extend(
             (append.stream, event.key_id, event.body) for event in append.events if event.key_id
         )
+
+    def _told(self) -> None:
+        self.disk.committed(self)
 
     def _stream(self, stream: int) -> Stream:
         found = self.disk.streams.get(stream)

@@ -119,6 +119,7 @@ class MemoryDisk:
         self.scopes: dict[str, Scope] = {}
         self.principals: dict[int, Principal] = {}
         self.pseudonyms: dict[tuple[str, bytes], int] = {}
+        self.tokens: object = None  # made by `memory_tokens` when the first is kept
         self._openings: list[Opening] = []
 
     def record(self, stream: int, event: SealedEvent) -> None:

@@ -27,6 +27,7 @@ from holdfast.adapters.store import sqlite_read as reads
 from holdfast.adapters.store import store_common as common
 from holdfast.adapters.store.sqlite_files import typed_errors
 from holdfast.adapters.store.sqlite_open import Parts, Settings, open_parts
+from holdfast.adapters.store.sqlite_tokens import SqliteTokens
 from holdfast.adapters.store.sqlite_write import Transaction, read_counter, read_counters
 from holdfast.adapters.store.sqlite_writer import Job
 from holdfast.core.errors import BlobNotFound, HoldfastError, StoreBusy, StoreClosed
@@ -60,7 +61,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SqliteStore:
+class SqliteStore(SqliteTokens):
     """One opening of a SQLite store; see the store port for its contract.
 
     Use `SqliteStore.open`.

@@ -161,7 +161,64 @@ CREATE INDEX stream_by_newest ON stream(newest, version, head);
 """
 """What changed since a checkpoint: read from the index alone, which holds all that is asked."""
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _NEWEST)
+_TOKENS = """
+CREATE TABLE bearer(
+    id BLOB PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    agent INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    ends_ms INTEGER NOT NULL,
+    span_ms INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    stream INTEGER NOT NULL,
+    parent BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    agent_epoch INTEGER NOT NULL,
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX bearer_by_agent ON bearer(tenant, agent);
+CREATE INDEX bearer_by_stream ON bearer(stream) WHERE stream <> 0;
+CREATE INDEX bearer_by_parent ON bearer(parent) WHERE parent <> x'';
+CREATE INDEX bearer_by_expiry ON bearer(expires_ms) WHERE state = 0;
+CREATE INDEX bearer_by_end ON bearer(ends_ms) WHERE state <> 0;
+
+CREATE TABLE bearer_digest(
+    digest BLOB PRIMARY KEY,
+    id BLOB NOT NULL,
+    generation INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX bearer_digest_by_id ON bearer_digest(id);
+
+CREATE TABLE bearer_agent(
+    tenant TEXT NOT NULL,
+    agent INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    PRIMARY KEY (tenant, agent)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bearer_event(
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    time_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    actor INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    hash BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE bearer_epoch(
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch INTEGER NOT NULL
+) STRICT;
+INSERT INTO bearer_epoch VALUES (1, 0);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _NEWEST, _TOKENS)
 """Step n leads from schema version n to n + 1; a released step never changes."""
 
 

@@ -89,7 +89,7 @@ class Transaction:
     """
 
     def __init__(self, connection: apsw.Connection, lease: NodeLease, clock: Clock) -> None:
-        self._connection = connection
+        self._connection = self.connection = connection
         self._lease = lease
         self._clock = clock
         self._counters: dict[str, Counter] = {}

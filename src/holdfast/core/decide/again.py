@@ -26,7 +26,7 @@ def started_again(draft: Draft, effect: OpenEffect, command: ModelEnded) -> bool
     view, turn, action = draft.view, draft.view.turn, draft.facts.model
     if turn is None or turn.cancel or view.state not in WORKING or parked(view):
         return False
-    if action is None or draft.facts.stopping or effect.attempt >= ATTEMPTS_MAX:
+    if draft.revoked or action is None or draft.facts.stopping or effect.attempt >= ATTEMPTS_MAX:
         return False
     intent = EffectStarted(
         cause=effect.ref.cause,

@@ -32,6 +32,18 @@ class Draft:
         self.events: list[Event] = []
         self.views: list[SessionView] = []
         self.error: HoldfastError | None = None
+        self.act()
+
+    def act(self) -> None:
+        """Decide from here on as whoever the turn runs for: rules may be bound to a role."""
+        turn = self.view.turn
+        self.facts = self.facts.acting(turn.bearer if turn is not None else None)
+
+    @property
+    def revoked(self) -> bool:
+        """Whether a turn runs whose token was revoked; it causes no new effect (2.13)."""
+        turn = self.view.turn
+        return turn is not None and self.facts.revoked(turn.bearer)
 
     def add(self, event: Event) -> int:
         """Take one more event, with what it settles; returns its version."""

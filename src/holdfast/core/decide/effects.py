@@ -34,12 +34,16 @@ from holdfast.core.hooks import HookEvent
 from holdfast.core.ids import EffectRef
 from holdfast.core.inspection import NOTHING
 from holdfast.core.judge import judge
+from holdfast.core.lifecycle import WORKING
 from holdfast.core.messages import Message, ToolUse, estimate_tokens, tool_result
 from holdfast.core.owed import owed
 from holdfast.core.provenance import to_be_examined
 from holdfast.core.tools import Nature
 from holdfast.core.verdicts import Ask, Deny
 from holdfast.core.view import CALLS_MAX
+
+REVOKED = "token_revoked"
+"""Why a turn ends whose token was revoked."""
 
 ANSWER_CALLS_MAX = 512
 CALL_ID_BYTES_MAX = 64
@@ -50,6 +54,9 @@ def advance(draft: Draft) -> None:
     """Bring the draft to where nothing more can be decided now."""
     if draft.facts.stopping:
         return
+    draft.act()
+    if draft.revoked and draft.view.state in WORKING:
+        cancel_turn(draft, REVOKED)  # contract 2.13: it causes no new effect
     lose_host_calls(draft)
     lapse_due(draft)
     settle_doubts(draft, start_effect, served)
@@ -141,7 +148,7 @@ def _limit_reached(draft: Draft, start: tuple[EffectRef, ...], turn_ends_ms: int
 
 def start_effect(draft: Draft, ref: EffectRef, attempt: int) -> None:
     """Judge an effect and append its intent, its refusal or a question."""
-    if parked(draft.view):
+    if parked(draft.view) or draft.revoked:
         return
     action = draft.facts.model if ref.ordinal == 0 else draft.facts.actions.get(ref)
     verdict = judge(draft.view, draft.facts.about(ref), action, draft.guards)

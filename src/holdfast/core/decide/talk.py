@@ -15,6 +15,7 @@ from holdfast.core.judge import judge
 from holdfast.core.labels import UNTRUSTED, Label
 from holdfast.core.lifecycle import ENDED, WORKING, SessionState
 from holdfast.core.messages import Message, Role, Text, estimate_tokens
+from holdfast.core.principals import Bearer
 from holdfast.core.settings import QueuePolicy
 from holdfast.core.verdicts import Allow, Ask
 
@@ -26,11 +27,14 @@ def send(draft: Draft, command: Send, command_id: str) -> None:
     """Admit a user's message, or leave it queued, as the queue policy says.
 
     Raises:
+        Denied: the token that it came by was revoked.
         Busy: a turn runs and the policy is `reject`.
         NotNow: the session's state takes no messages.
         InvalidInput: not a user's message, or empty.
     """
     _check_message(command.message, (Role.USER,))
+    if draft.facts.revoked(command.bearer):
+        raise Denied("the token that the message came by was revoked")
     view = draft.view
     if view.state is SessionState.PAUSED and draft.facts.queued:
         raise Later
@@ -46,9 +50,16 @@ def send(draft: Draft, command: Send, command_id: str) -> None:
             raise Later
     if draft.view.turn is not None and draft.view.turn.cancel:
         raise Later
+    if draft.view.turn is not None and _others(draft.view.turn.bearer, command.bearer):
+        raise Later  # what one token began is not led on by another
     if draft.facts.behind and policy is QueuePolicy.ENQUEUE:
         raise Later
-    _admit(draft, command.message, command_id, turn=True)
+    _admit(draft, command.message, command_id, turn=True, bearer=command.bearer)
+
+
+def _others(of_turn: Bearer | None, of_command: Bearer | None) -> bool:
+    """Whether a turn runs for one token and a message came by another."""
+    return None not in (of_turn, of_command) and of_turn != of_command
 
 
 def add_message(draft: Draft, command: AddMessage, command_id: str) -> None:
@@ -83,11 +94,13 @@ def _check_message(message: Message, roles: tuple[Role, ...]) -> None:
         raise InvalidInput(f"the message is longer than {MESSAGE_BYTES_MAX} characters")
 
 
-def _admit(draft: Draft, message: Message, command_id: str, *, turn: bool) -> None:
+def _admit(
+    draft: Draft, message: Message, command_id: str, *, turn: bool, bearer: Bearer | None = None
+) -> None:
     found = draft.facts.inspected
     model = draft.facts.model
     action = replace(ADMIT, found=found, to=model.to if model is not None else None)
-    verdict = judge(draft.view, draft.facts, action, draft.guards)
+    verdict = judge(draft.view, draft.facts.acting(bearer), action, draft.guards)
     if isinstance(verdict, Allow):
         if found is not None:
             label = message.label.join(Label(sensitivity=found.level))
@@ -95,7 +108,14 @@ def _admit(draft: Draft, message: Message, command_id: str, *, turn: bool) -> No
         tokens = estimate_tokens(message)
         noted = None if found == NOTHING else found
         draft.add(
-            Admitted(message=message, tokens=tokens, turn=turn, command=command_id, found=noted)
+            Admitted(
+                message=message,
+                tokens=tokens,
+                turn=turn,
+                command=command_id,
+                found=noted,
+                bearer=bearer,
+            )
         )
         return
     detail = verdict.question if isinstance(verdict, Ask) else verdict.detail

@@ -1,0 +1,106 @@
+"""`holdfast serve`: the sessions of a store over HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.output import note, print_json
+from holdfast.cli.world import Options, make_runner, options_of, require_store
+from holdfast.core.errors import MissingExtra, Unavailable
+
+if TYPE_CHECKING:
+    from holdfast.bootstrap import SessionManager
+    from holdfast.server.settings import ServerSettings
+
+
+def serve(
+    context: typer.Context,
+    *,
+    host: Annotated[
+        str, typer.Option("--host", help="Where to listen; elsewhere than here needs TLS.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="0 is any free one.")] = 18790,
+    tls_cert: Annotated[str, typer.Option("--tls-cert", help="Certificates, a PEM file.")] = "",
+    tls_key: Annotated[str, typer.Option("--tls-key", help="Their key, a PEM file.")] = "",
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option("--trusted-proxy", help="Address or network of the proxy in front."),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option("--allowed-host", help="A name that it is reached by.")
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option("--cors-origin", help="An origin whose pages may call it; none by default."),
+    ] = None,
+    workspace_root: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--workspace-root",
+            help="Sessions may work in directories below ROOT/WORKSPACE; none by default.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="The default model, provider:name.")
+    ] = None,
+    unsandboxed: Annotated[
+        bool, typer.Option("--unsandboxed", help="Let bash run where no sandbox exists.")
+    ] = False,
+) -> None:
+    """Serve sessions over HTTP until a signal says to stop."""
+    # lazy: help needs neither a server nor an event loop.
+    import asyncio
+
+    try:
+        # lazy: the server is an optional part.
+        from holdfast.server.settings import ServerSettings
+    except ImportError:
+        raise MissingExtra("the server", "server") from None
+    settings = ServerSettings(
+        host=host,
+        port=port,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        trusted_proxies=tuple(trusted_proxy or ()),
+        allowed_hosts=tuple(allowed_host or ()),
+        cors_origins=tuple(cors_origin or ()),
+        workspace_roots=tuple(workspace_root or ()),
+    )
+    settings.check_binding()
+    options = options_of(context)
+    require_store(options)
+    asyncio.run(_serve(options, settings, model, unsandboxed=unsandboxed))
+
+
+async def _serve(
+    options: Options, settings: ServerSettings, model: str | None, *, unsandboxed: bool
+) -> None:
+    try:
+        # lazy: the server is an optional part.
+        from holdfast.server.app import create_app
+        from holdfast.server.serving import serve as serving
+    except ImportError:
+        raise MissingExtra("the server", "server") from None
+
+    def tell(url: str) -> None:
+        if options.json:
+            print_json({"url": url})
+        else:
+            note(f"listening on {url}")
+
+    async with make_runner(options, model, unsandboxed=unsandboxed) as manager:
+        await require_administrator(manager)
+        await manager.resume_interrupted()
+        await serving(create_app(manager, settings), settings, tell)
+
+
+async def require_administrator(manager: SessionManager) -> None:
+    """Refuse to serve what nobody could ever use.
+
+    Raises:
+        Unavailable: there is no administrator's credential.
+    """
+    if not await manager.tokens.has_administrator():
+        raise Unavailable("there is no administrator's token: `holdfast init` makes one")

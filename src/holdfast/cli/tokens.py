@@ -1,0 +1,246 @@
+"""`holdfast init` and `holdfast tokens create|list|refresh|revoke`.
+
+The text of a token is printed once, on stdout, by what makes it. It is read from
+HOLDFAST_TOKEN, a file descriptor or stdin, and never from the command line, which
+every user of the machine can read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli.output import note, print_json, table
+from holdfast.cli.world import Options, make_runner, opened, options_of
+from holdfast.core.errors import InvalidInput
+from holdfast.core.tokens import TEXT_CHARS_MAX
+
+if TYPE_CHECKING:
+    from holdfast.core.tokens import IssuedToken, TokenInfo
+
+TOKEN_VARIABLE = "HOLDFAST_TOKEN"  # noqa: S105  # the name of a variable, no secret
+
+WorkspaceOption = Annotated[
+    str, typer.Option("--workspace", help="The workspace whose tokens are meant.")
+]
+
+
+def init(
+    context: typer.Context,
+    *,
+    new_admin: Annotated[
+        bool,
+        typer.Option("--new-admin", help="Make another administrator where there was one."),
+    ] = False,
+) -> None:
+    """Make the store and its keys if there are none, and the administrator's token.
+
+    The token is printed once; only its digest is kept. It is valid for as long as any
+    token can be, and everything else is made with it.
+    """
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+
+    async def work() -> IssuedToken:
+        async with make_runner(options) as manager:
+            return await manager.tokens.bootstrap(again=new_admin)
+
+    _show(options, asyncio.run(work()))
+    note("this is the administrator's token; it is shown only now")
+    note("back up the installation key: without it no session can be read")
+
+
+def create(
+    context: typer.Context,
+    agent: Annotated[
+        str, typer.Argument(metavar="AGENT", help='A name, or "user:NAME" for a person.')
+    ],
+    *,
+    role: Annotated[str, typer.Option("--role", help="See docs/reference/tokens.md.")] = "agent",
+    scope: Annotated[
+        list[str] | None, typer.Option("--scope", help="Of the role's scopes; may be repeated.")
+    ] = None,
+    task_type: Annotated[str, typer.Option("--task-type", help="It takes scopes away.")] = "",
+    expires_in: Annotated[
+        float | None, typer.Option("--expires-in", help="Seconds; default: 3600.")
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", help="The session it is for; default: a new one."),
+    ] = None,
+    all_sessions: Annotated[
+        bool, typer.Option("--all-sessions", help="For all sessions of the workspace.")
+    ] = False,
+    workspace: WorkspaceOption = "default",
+) -> None:
+    """Make a token; its text is printed once."""
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+    if all_sessions and session is not None:
+        raise InvalidInput("a token is for one session or for all, not both")
+
+    async def work() -> IssuedToken:
+        async with opened(options, lead=True) as manager:
+            manager.tenant = workspace
+            return await manager.tokens.create(
+                agent,
+                role,
+                scope or None,
+                task_type or None,
+                expires_in,
+                session="" if all_sessions else session,
+            )
+
+    _show(options, asyncio.run(work()))
+
+
+def list_tokens(
+    context: typer.Context,
+    *,
+    agent: Annotated[str | None, typer.Option("--agent", help="Only this agent's.")] = None,
+    session: Annotated[str | None, typer.Option("--session", help="Only this session's.")] = None,
+    workspace: WorkspaceOption = "default",
+) -> None:
+    """List the tokens that are live, without their texts."""
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+
+    async def work() -> list[TokenInfo]:
+        found: list[TokenInfo] = []
+        async with opened(options) as manager:
+            manager.tenant = workspace
+            cursor = ""
+            while True:
+                page = await manager.tokens.list(agent_id=agent, session=session, cursor=cursor)
+                found += page.tokens
+                cursor = page.cursor
+                if not cursor:
+                    return found
+
+    rows = asyncio.run(work())
+    if options.json:
+        print_json([_plain(asdict(one)) for one in rows])
+    elif not rows:
+        note("no token is live")
+    else:
+        table(
+            ("id", "agent", "role", "session", "generation", "expires"),
+            [
+                (one.id, one.agent_id, one.role, one.session_id or "(all)", one.generation,
+                 _time(one.expires_at))
+                for one in rows
+            ],
+        )  # fmt: skip
+
+
+def refresh(
+    context: typer.Context,
+    *,
+    token_fd: Annotated[
+        int | None,
+        typer.Option("--token-fd", help="Read the token from this file descriptor."),
+    ] = None,
+) -> None:
+    """Put another text in a token's place; the old one is read, the new one printed.
+
+    It is read from --token-fd, else from HOLDFAST_TOKEN, else from stdin.
+    """
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+    text = read_token(token_fd)
+
+    async def work() -> IssuedToken:
+        async with opened(options) as manager:
+            return await manager.tokens.refresh(text)
+
+    _show(options, asyncio.run(work()))
+
+
+def revoke(
+    context: typer.Context,
+    id: Annotated[
+        str, typer.Argument(metavar="ID", help="Of a token or a session; with --agent a name.")
+    ],
+    *,
+    agent: Annotated[bool, typer.Option("--agent", help="All tokens of an agent.")] = False,
+    workspace: WorkspaceOption = "default",
+) -> None:
+    """Revoke a token, all of a session or all of an agent, with what was made with them.
+
+    Sessions go on; a turn that runs for one of these tokens stops.
+    """
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+
+    async def work() -> int | None:
+        async with opened(options) as manager:
+            manager.tenant = workspace
+            if agent:
+                return await manager.tokens.revoke_all_for_agent(id)
+            await manager.tokens.revoke(id)
+            return None
+
+    count = asyncio.run(work())
+    if options.json:
+        print_json({"revoked": id} if count is None else {"revoked": id, "count": count})
+    else:
+        note(f"{id}: revoked" if count is None else f"{id}: {count} revoked")
+
+
+def read_token(fd: int | None) -> str:
+    """Read a token from a descriptor, else from HOLDFAST_TOKEN, else from stdin.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if fd is not None:
+        try:
+            with os.fdopen(fd, "rb", closefd=False) as file:
+                text = file.read(TEXT_CHARS_MAX + 2).decode("ascii", "replace")
+        except OSError:
+            raise InvalidInput(f"no token can be read from file descriptor {fd}") from None
+    else:
+        text = os.environ.get(TOKEN_VARIABLE) or sys.stdin.read(TEXT_CHARS_MAX + 2)
+    if not text.strip():
+        raise InvalidInput(f"a token is wanted in {TOKEN_VARIABLE}, --token-fd or on stdin")
+    return text.strip()
+
+
+def _show(options: Options, made: IssuedToken) -> None:
+    if not options.json:
+        print(made.guard_token, flush=True)
+        where = made.session_id or "all sessions"
+        note(f"{made.id}: {made.role} for {where}, until {_time(made.expires_at)}")
+        return
+    fields = ("id", "session_id", "agent_id", "workspace_id", "role", "scopes", "task_type")
+    shown = {name: getattr(made, name) for name in (*fields, "generation")}
+    times = {"created_at": made.created_at, "expires_at": made.expires_at}
+    print_json({**shown, **_plain(times), "token": made.guard_token})
+
+
+def _plain(values: Mapping[str, object]) -> dict[str, object]:
+    """With times as RFC 3339."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")

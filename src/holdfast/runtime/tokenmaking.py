@@ -1,0 +1,321 @@
+"""Making tokens: what is given away, to whom, and for which session (seed C2).
+
+`core.minting` decides what a token gets; here its session is found or opened and its
+row is written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+
+from holdfast.core.errors import (
+    InvalidInput,
+    ScopeDenied,
+    SessionExists,
+    SessionNotFound,
+    Stale,
+    TokenInvalid,
+)
+from holdfast.core.ids import validate_id
+from holdfast.core.minting import Wanted, minted
+from holdfast.core.principals import EVERY_WORKSPACE, Principal, Roles
+from holdfast.core.tokens import (
+    METADATA_CHARS_MAX,
+    SECRET_BYTES,
+    IssuedToken,
+    Permitted,
+    TokenSettings,
+    check_agent,
+    check_workspace,
+    moment,
+    token_text,
+)
+from holdfast.ports.tokens import TokenRow
+from holdfast.runtime.configuration import Serving, effective, section
+from holdfast.runtime.located import Located
+from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.tokenbook import TokenBook
+
+ANCESTORS_MAX = 64
+DAY_S = 24 * 3600
+_ID_BYTES = 16
+
+
+class TokenMaking:
+    """What makes tokens; `SessionTokens` adds the rest.
+
+    Args:
+        core: the manager, or a view of it: what it makes is in its workspace.
+        settings: tells how long tokens live and which roles there are, once it is open.
+    """
+
+    def __init__(self, core: Sessions, settings: Callable[[], TokenSettings]) -> None:
+        self._settings = settings
+        self._core = core
+        self._book: TokenBook | None = None
+
+    @property
+    def settings(self) -> TokenSettings:
+        """How long tokens live, and which roles there are."""
+        return self._settings()
+
+    async def create(
+        self,
+        agent_id: str,
+        role: str = "agent",
+        scopes: Iterable[str] | None = None,
+        task_type: str | None = None,
+        expires_in: float | None = None,
+        *,
+        session: str | None = None,
+        workspace: str | None = None,
+        metadata: Mapping[str, object] | None = None,
+        by: Principal | None = None,
+    ) -> IssuedToken:
+        """Make a token, and the session it is for if there is none with that id (seed C2).
+
+        Args:
+            agent_id: who bears it: a name, or "user:<name>" for a person.
+            scopes: None is all of the role's.
+            expires_in: seconds; None is as the settings say.
+            session: its id; None opens a new one, or means that of `by`; "" is all of
+                the workspace's.
+            workspace: the tenant; default: the manager's.
+            by: whose token it is made with; it gives no more than it has.
+
+        Raises:
+            InvalidInput: a role, scope or task type is not known, or a value is no such.
+            ScopeDenied: it is more than `by` has.
+            SessionNotFound: the session is not one that `by` may touch.
+            TokenInvalid: `by`'s own token holds no more, or the agent's tokens were all
+                revoked while this one was made.
+        """
+        book = self._book or await self._opened()
+        principal = check_agent(agent_id)
+        tenant = check_workspace(workspace or self._workspace(by))
+        if session is None and by is not None and by.session:
+            session = by.session
+        wanted = Wanted(
+            role=role,
+            scopes=scopes,
+            task_type=task_type,
+            workspace=tenant,
+            every_session=session == "",
+        )
+        given = minted(wanted, self.settings.roles, by)
+        text = _metadata(metadata)
+        now_ms = self._core.clock.now_ms()
+        parent = await self._parent(by)
+        span_ms = self._span_ms(expires_in, parent, now_ms)
+        agent = await self._actor(tenant, principal)
+        # Read before anything else is done: what is revoked from here on is noticed.
+        epoch = await book.store.agent_epoch(tenant, agent)
+        stream = await self._stream(session, tenant, by)
+        ends_ms = now_ms + round(self.settings.life_s * 1000)
+        if parent is not None:
+            ends_ms = min(ends_ms, parent.ends_ms)
+        row = TokenRow(
+            id=self._core.clock.random_bytes(_ID_BYTES),
+            tenant=tenant,
+            agent=agent,
+            digest=b"",
+            created_ms=now_ms,
+            expires_ms=end_of(now_ms, span_ms, ends_ms, parent),
+            ends_ms=ends_ms,
+            span_ms=span_ms,
+            sealed=b"",
+            stream=stream,
+            parent=b"" if parent is None else parent.id,
+            agent_epoch=epoch,
+        )
+        permitted = Permitted(
+            agent=agent_id,
+            principal=principal,
+            role=role,
+            scopes=tuple(sorted(given.scopes)),
+            task_type=given.task_type,
+            metadata=text,
+        )
+        row, secret = self._written(book, row, permitted)
+        try:
+            await book.store.token_add(row, book.doing(await self._by(by)))
+        except Stale:
+            raise TokenInvalid from None
+        return await self._issued(book, row, permitted, secret)
+
+    def _workspace(self, by: Principal | None) -> str:
+        if by is None or by.workspace == EVERY_WORKSPACE:
+            return self._core.tenant
+        return by.workspace
+
+    def _span_ms(self, expires_in: float | None, parent: TokenRow | None, now_ms: int) -> int:
+        """How long a token lives.
+
+        Raises:
+            ScopeDenied: longer than the one it is made with, and that was asked for.
+        """
+        if expires_in is None:
+            return round(self.settings.expires_in_s * 1000)
+        span_ms = round(self.settings.checked(expires_in) * 1000)
+        if parent is not None and now_ms + span_ms > parent.expires_ms:
+            raise ScopeDenied("a token cannot outlive the one that it is made with")
+        return span_ms
+
+    async def _parent(self, by: Principal | None) -> TokenRow | None:
+        """The row of the token that another is made with.
+
+        Raises:
+            TokenInvalid: it holds no more.
+        """
+        if by is None or not by.token:
+            return None
+        row = await (self._book or await self._opened()).store.token_row(bytes.fromhex(by.token))
+        if row is None or not row.live(self._core.clock.now_ms()):
+            raise TokenInvalid
+        return row
+
+    async def _stream(self, session: str | None, tenant: str, by: Principal | None) -> int:
+        """The stream of the session a token is for: found, or opened; 0 is all of them."""
+        if session == "":
+            return 0
+        if session is not None:
+            validate_id(session)
+        if session is None or not await self._there(session, tenant):
+            if by is not None and (by.session or not by.may("sessions:create")):
+                raise ScopeDenied("the token cannot open a session")
+            if tenant != self._core.tenant:
+                raise SessionNotFound("the session of a token in another workspace is not there")
+            try:
+                session = str(await self._core.create_session(session))
+            except SessionExists:
+                pass  # somebody was quicker: it is joined
+        assert session is not None, "it was opened"
+        where = await self._located(session, tenant)
+        await self._check_below(where, by)
+        return where.stream
+
+    async def _there(self, session: str, tenant: str) -> bool:
+        try:
+            await self._located(session, tenant)
+        except SessionNotFound:
+            return False
+        return True
+
+    async def _located(self, session: str, tenant: str) -> Located:
+        """Find a session of a workspace.
+
+        Raises:
+            SessionNotFound: there is none.
+        """
+        for _, backend in self._core.distinct_backends():
+            row = await backend.store.find(tenant, session)
+            if row is not None:
+                return Located(backend, row)
+        raise SessionNotFound(f"there is no session {session!r}")
+
+    async def _check_below(self, where: Located, by: Principal | None) -> None:
+        """A principal of one session gives away that one and what stands below it.
+
+        Raises:
+            SessionNotFound: it is another one.
+        """
+        if by is None or not by.session:
+            return
+        home = await self._located(by.session, where.row.tenant)
+        found: Located | None = where
+        for _ in range(ANCESTORS_MAX):
+            if found is None:
+                break
+            if found.stream == home.stream:
+                return
+            above = await found.backend.store.stream_row(found.row.index.parent)
+            found = None if above is None else Located(found.backend, above)
+        raise SessionNotFound(f"there is no session {where.row.name!r}")
+
+    def _written(
+        self, book: TokenBook, row: TokenRow, permitted: Permitted
+    ) -> tuple[TokenRow, str]:
+        """Give a row its text; returns the row with its digest, and the text."""
+        text = token_text(self._core.clock.random_bytes(SECRET_BYTES))
+        return book.sealed(row, permitted, text), text
+
+    async def _issued(
+        self, book: TokenBook, row: TokenRow, permitted: Permitted, text: str
+    ) -> IssuedToken:
+        return IssuedToken(
+            id=row.id.hex(),
+            session_id=await book.session_of(row),
+            agent_id=permitted.agent,
+            workspace_id=row.tenant,
+            role=permitted.role,
+            scopes=permitted.scopes,
+            task_type=permitted.task_type,
+            guard_token=text,
+            created_at=moment(row.created_ms),
+            expires_at=moment(row.expires_ms),
+            metadata=json.loads(permitted.metadata),
+            generation=row.generation,
+            now_ms=self._core.clock.now_ms,
+        )
+
+    # --- inside ----------------------------------------------------------------------
+
+    async def _opened(self) -> TokenBook:
+        await self._core.ready()
+        core = self._core
+        self._book = core.distinct_backends()[0][1].book
+        self._book.serve(
+            lambda: [one.store for _, one in core.distinct_backends()[1:]], core.stop_revoked
+        )
+        return self._book
+
+    async def _actor(self, tenant: str, principal: str) -> int:
+        _, backend = self._core.distinct_backends()[0]
+        return await backend.actor(tenant, principal)
+
+    async def _by(self, by: Principal | None) -> int:
+        tenant = self._core.tenant if by is None else by.workspace
+        return await self._actor(tenant, self._core.principal if by is None else by.id)
+
+
+def settings_of(file: Serving | None, environ: Mapping[str, str]) -> TokenSettings:
+    """What the policy file and the environment say of tokens and roles.
+
+    Raises:
+        InvalidInput: a variable is out of bounds.
+    """
+    found = {
+        name: float(str(value))
+        for name, value in section(effective(file, environ), "tokens").items()
+    }
+    life_s = found["life_days"] * DAY_S
+    return TokenSettings(
+        expires_in_s=found["expires_in_s"],
+        expires_in_s_max=min(float(DAY_S), life_s),
+        life_s=life_s,
+        roles=Roles() if file is None else file.roles,
+    )
+
+
+def end_of(now_ms: int, span_ms: int, ends_ms: int, parent: TokenRow | None) -> int:
+    """When a token expires that is made or refreshed now."""
+    until = [now_ms + span_ms, ends_ms]
+    if parent is not None:
+        until.append(parent.expires_ms)
+    return min(until)
+
+
+def _metadata(metadata: Mapping[str, object] | None) -> str:
+    """Free metadata as JSON text.
+
+    Raises:
+        InvalidInput: it is no JSON object of at most 4,096 characters.
+    """
+    try:
+        text = json.dumps({} if metadata is None else dict(metadata), allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidInput("a token's metadata is a JSON object") from None
+    if len(text) > METADATA_CHARS_MAX:
+        raise InvalidInput(f"a token's metadata has at most {METADATA_CHARS_MAX} characters")
+    return text

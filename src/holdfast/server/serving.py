@@ -1,0 +1,90 @@
+"""Running the application with uvicorn: where it listens, and how it stops."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from holdfast.core.errors import InvalidInput, Unavailable
+from holdfast.server.app import Application
+from holdfast.server.settings import ServerSettings
+
+BACKLOG = 512
+KEEP_ALIVE_S = 30
+
+
+class _Server(uvicorn.Server):
+    """Says that it is no longer ready before it stops taking requests."""
+
+    def __init__(self, config: uvicorn.Config, app: Application) -> None:
+        super().__init__(config)
+        self._application = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal asks it to stop."""
+        self._application.drain()
+        super().handle_exit(sig, frame)
+
+
+def listen(settings: ServerSettings) -> socket.socket:
+    """A socket at the place that the settings say.
+
+    Raises:
+        InvalidInput: it would be reached from elsewhere in the clear, or is no address.
+        Unavailable: it is taken, or not ours to take.
+    """
+    settings.check_binding()
+    host = settings.host.strip("[]")
+    try:
+        found = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise InvalidInput(f"{settings.host!r} is no address") from None
+    family, _, _, _, address = found[0]
+    try:
+        return socket.create_server(
+            (str(address[0]), int(address[1])), family=family, backlog=BACKLOG
+        )
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise Unavailable(f"cannot listen on {where}: {error.strerror}") from None
+
+
+async def serve(
+    app: Application, settings: ServerSettings, tell: Callable[[str], None] = lambda url: None
+) -> None:
+    """Serve until a signal asks to stop; requests that run have `drain_s` to end.
+
+    Args:
+        tell: is told the address once requests are taken.
+
+    Raises:
+        InvalidInput, Unavailable: as of `listen`, or the certificate cannot be used.
+    """
+    with listen(settings) as sock:
+        try:
+            config = uvicorn.Config(
+                app,
+                loop="asyncio",  # what runs tools is tested on this one
+                ws="none",
+                lifespan="off",  # whoever opened the manager closes it
+                log_config=None,
+                access_log=False,  # ours has neither queries nor headers
+                server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+                ssl_certfile=settings.tls_cert or None,
+                ssl_keyfile=settings.tls_key or None,
+            )
+            config.load()
+        except OSError as error:  # of TLS as well
+            raise InvalidInput(f"the certificate cannot be used: {type(error).__name__}") from None
+        host, port = sock.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        scheme = "https" if settings.tls_cert else "http"
+        tell(f"{scheme}://{shown}:{port}")
+        await _Server(config, app).serve(sockets=[sock])

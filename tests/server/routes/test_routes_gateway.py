@@ -1,0 +1,112 @@
+"""SafeClaw's routes over the app: the seeds' keys, get-or-create, a message, a wipe."""
+
+from __future__ import annotations
+
+from holdfast.testing.script import call, say
+from holdfast.testing.scripted import ScriptedModel
+from serverkit import served
+from sessionhelp import echo, memory, run, tool
+
+GATEWAY = "/api/v1/gateway/sessions"
+CHAT = {"user_id": "ann", "channel_id": "telegram", "chat_id": "7"}
+KEYS = [
+    "id",
+    "user_id",
+    "channel_id",
+    "state",
+    "sensitivity_level",
+    "tee_active",
+    "message_count",
+    "created_at",
+    "last_activity",
+]
+
+
+def test_the_nine_keys_first() -> None:
+    """The seeds' nine keys, in order and type; a list is a bare array of the same."""
+
+    async def work() -> None:
+        async with served() as made:
+            opened = await made.call("POST", GATEWAY, CHAT)
+            assert 201 == opened.status_code
+            again = await made.call("POST", GATEWAY, CHAT)
+            assert (200, opened.json()["id"]) == (again.status_code, again.json()["id"])
+            id = opened.json()["id"]
+            found = await made.ok("GET", f"{GATEWAY}/{id}")
+            assert KEYS == list(found)[:9]
+            types = [str, str, str, str, str, bool, int, int, int]
+            assert types == [type(found[key]) for key in KEYS]
+            assert ("Active", "Normal") == (found["state"], found["sensitivity_level"])
+            assert [found] == await made.ok("GET", GATEWAY)
+
+    run(work())
+
+
+def test_a_list_is_paged() -> None:
+    """What follows a page is linked."""
+
+    async def work() -> None:
+        async with served() as made:
+            for chat in "abc":
+                await made.ok("POST", GATEWAY, {**CHAT, "chat_id": chat})
+            first = await made.call("GET", f"{GATEWAY}?limit=2")
+            link = first.headers["link"].partition(";")[0].strip("<>")
+            second = await made.call("GET", link)
+            ids = [one["id"] for one in (*first.json(), *second.json())]
+            assert 3 == len(set(ids))
+            assert "link" not in second.headers
+
+    run(work())
+
+
+def test_a_message_and_the_end() -> None:
+    """A message is answered, the session pauses, resumes and is wiped."""
+
+    async def work() -> None:
+        async with served(echo()) as made:
+            id = (await made.ok("POST", GATEWAY, CHAT))["id"]
+            said = await made.ok("POST", f"{GATEWAY}/{id}/messages", {"content": "hello"})
+            assert "ProcessLocal" == said["decision"]
+            assert said["response"]
+            assert "Paused" == (await made.ok("POST", f"{GATEWAY}/{id}/pause"))["state"]
+            assert [] == await made.ok("GET", GATEWAY)
+            assert "Active" == (await made.ok("POST", f"{GATEWAY}/{id}/resume"))["state"]
+            assert (await made.ok("GET", f"{GATEWAY}/{id}/audit"))["ok"]
+            receipt = await made.ok("DELETE", f"{GATEWAY}/{id}")
+            assert (id, True) == (receipt["session_id"], receipt["destroyed_at_ms"] > 0)
+            assert 404 == (await made.call("GET", f"{GATEWAY}/{id}")).status_code
+
+    run(work())
+
+
+def test_a_confirmation_is_answered_once() -> None:
+    """A call that must be asked about waits; a person's yes lets it run."""
+    ran: list[str] = []
+
+    def act(text: str = "") -> str:
+        ran.append(text)
+        return "did it"
+
+    async def work() -> None:
+        model = ScriptedModel([call("act", {"text": "x"}), say("done")])
+        sessions = memory(model, tool(act, params=["text"]))
+        async with served(sessions=sessions) as made:
+            id = (await made.ok("POST", GATEWAY, CHAT))["id"]
+            said = await made.ok("POST", f"{GATEWAY}/{id}/messages", {"content": "go"})
+            assert "RequireConfirmation" == said["decision"]
+            path = f"{GATEWAY}/{id}/confirmations/{said['confirmation_id']}"
+            assert [] == ran
+            headers = {"Idempotency-Key": "yes-1"}
+            await made.ok("POST", path, {"approve": True}, headers=headers)
+            await made.ok("POST", path, {"approve": True}, headers=headers)
+            other = await made.call("POST", path, {"approve": False}, headers=headers)
+            assert (422, "command_mismatch") == (other.status_code, other.json()["reason"])
+            late = await made.call("POST", path, {"approve": True})
+            assert (409, "already_answered") == (late.status_code, late.json()["reason"])
+            unknown = await made.call(
+                "POST", f"{GATEWAY}/{id}/confirmations/99999", {"approve": True}
+            )
+            assert 404 == unknown.status_code
+
+    run(work())
+    assert ["x"] == ran

@@ -1,0 +1,77 @@
+"""Tokens over the app: they only narrow; a refreshed or revoked one ends at once."""
+
+from __future__ import annotations
+
+from serverkit import served
+from sessionhelp import run
+
+API = "/api/v1/tokens"
+SESSIONS = "/api/v1/sessions"
+
+
+def _shows(text: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {text}"}
+
+
+def test_a_token_gives_no_more_than_its_maker_has() -> None:
+    """Roles, scopes, sessions and life; what nobody knows is 422 (CW-8)."""
+
+    async def work() -> None:
+        async with served() as made:
+            agent = await made.ok("POST", API, {"agent_id": "bot", "session": "work"})
+            by = _shows(agent["guard_token"])
+            assert ("agent", "work", "default") == (
+                agent["role"],
+                agent["session_id"],
+                agent["workspace_id"],
+            )
+            assert {"work"} == {
+                one["id"] for one in (await made.ok("GET", SESSIONS, by=by))["sessions"]
+            }
+            for body, status in (
+                ({"agent_id": "x", "role": "admin"}, 403),
+                ({"agent_id": "x", "role": "operator"}, 403),
+                ({"agent_id": "x", "scopes": ["*"]}, 422),
+                ({"agent_id": "x", "session": "other"}, 403),
+                ({"agent_id": "x", "expires_in": 80_000}, 403),
+                ({"agent_id": "x", "role": "king"}, 422),
+                ({"agent_id": "x", "scopes": ["sessions:all"]}, 422),
+                ({"agent_id": "x", "expires_in": -1}, 422),
+            ):
+                found = await made.call("POST", API, body, by=by)
+                assert status == found.status_code, (body, found.text)
+            child = await made.ok("POST", API, {"agent_id": "y", "role": "viewer"}, by=by)
+            assert "work" == child["session_id"]
+            assert 403 == (await made.call("GET", API, by=by)).status_code
+
+    run(work())
+
+
+def test_refresh_and_revocation() -> None:
+    """T-41, T-46: the old text is nobody's, whoever was made with it falls with it."""
+
+    async def work() -> None:
+        async with served() as made:
+            first = await made.ok("POST", API, {"agent_id": "bot", "session": "work"})
+            again = await made.ok("POST", f"{API}/refresh", by=_shows(first["guard_token"]))
+            assert (first["id"], 1) == (again["id"], again["generation"] - first["generation"])
+            assert (
+                401
+                == (await made.call("GET", SESSIONS, by=_shows(first["guard_token"]))).status_code
+            )
+            one = await made.ok("POST", API, {"agent_id": "cat", "session": "work"})
+            by = _shows(one["guard_token"])
+            listed = await made.ok("GET", f"{API}?agent_id=cat")
+            assert [one["id"]] == [each["id"] for each in listed["tokens"]]
+            assert one["id"] == (await made.ok("GET", f"{API}/{one['id']}"))["id"]
+            assert "guard_token" not in listed["tokens"][0]
+            assert 404 == (await made.call("DELETE", f"{API}/{one['id']}", by=made.bob)).status_code
+            await made.ok("DELETE", f"{API}/{one['id']}")
+            assert 401 == (await made.call("GET", SESSIONS, by=by)).status_code
+            two = await made.ok("POST", API, {"agent_id": "dog", "session": "work"})
+            assert {"revoked": 1} == await made.ok("DELETE", f"{API}?agent_id=dog")
+            gone = await made.call("GET", SESSIONS, by=_shows(two["guard_token"]))
+            assert 401 == gone.status_code
+            assert "Active" == (await made.ok("GET", f"{SESSIONS}/work"))["state"]
+
+    run(work())
