@@ -20,7 +20,7 @@ dojo_ready := $(dojo_venv)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick bench bench-crash bench-gate bench-content bench-isolation soak lint format format-check types wheel lock clean distclean
+.PHONY: help demo test quick bench bench-crash bench-gate bench-content bench-isolation bench-service soak lint format format-check types wheel lock clean distclean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
@@ -48,6 +48,9 @@ bench-content: $(dev_ready) $(dojo_ready) ## content security: detectors, flow g
 
 bench-isolation: $(dev_ready) ## isolation: evidence, egress, enclaves; QUICK=1 for a short run
 	$(bin)/python bench/isolation.py $(ARGS)
+
+bench-service: $(dev_ready) ## the service: tokens; QUICK=1 for a short run
+	$(bin)/python bench/service.py $(ARGS)
 
 soak: $(user_ready) ## half an hour of kills and failing disks; QUICK=1: short; SIM=N: simulate N seeds
 	$(bin)/python bench/soak/soakrun.py $(ARGS)

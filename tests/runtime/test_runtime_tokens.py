@@ -24,13 +24,14 @@ from holdfast.core.errors import (
     SessionNotFound,
     TokenInvalid,
 )
-from holdfast.core.principals import Principal, Roles
+from holdfast.core.principals import Roles
 from holdfast.core.rules import Policy, PolicyMode, parse_rule
 from holdfast.core.tokens import IssuedToken, TokenSettings
 from holdfast.ports.clock import SystemClock
 from holdfast.testing.script import call, say
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import UNSAFE, echo, memory, on_file, run, tool
+from tokenhelp import dead
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -56,16 +57,6 @@ async def manager(folder: Path | None = None, **options: Any) -> AsyncIterator[S
     made = memory(echo(), **options) if folder is None else on_file(folder, echo(), **options)
     async with made as sessions:
         yield sessions
-
-
-async def dead(sessions: SessionManager, token: str) -> bool:
-    """Whether a token is refused, by whatever way it is shown."""
-    try:
-        await sessions.tokens.validate(token)
-    except TokenInvalid as error:
-        assert str(error) == "The token is not valid." and error.status == 401
-        return True
-    return False
 
 
 def test_a_token_is_made_validated_refreshed_and_revoked(tmp_path: Path) -> None:
@@ -499,132 +490,6 @@ def test_no_text_of_a_token_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFix
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     for needle in [*texts, *(text[6:] for text in texts), "agent-name-7", "chore-7"]:
         assert needle.encode() not in kept
-
-
-# --- against a model --------------------------------------------------------------
-
-
-class Life:
-    """What must be so: each token's texts, of which the last one is good while it lives."""
-
-    def __init__(self) -> None:
-        self.texts: list[list[str]] = []
-        self.ids: list[str] = []
-        self.parents: list[int] = []
-        self.live: list[bool] = []
-
-    def add(self, made: IssuedToken, parent: int) -> None:
-        self.texts.append([made.guard_token])
-        self.ids.append(made.id)
-        self.parents.append(parent)
-        self.live.append(True)
-
-    def kill(self, number: int) -> None:
-        self.live[number] = False
-        for below, parent in enumerate(self.parents):
-            if parent == number and self.live[below]:
-                self.kill(below)
-
-
-async def _step(rng: random.Random, sessions: SessionManager, life: Life) -> None:
-    tokens = sessions.tokens
-    choice = rng.random()
-    if not any(life.live) or choice < 0.08:
-        living = [n for n, live in enumerate(life.live) if live]
-        parent = rng.choice(living) if living and rng.random() < 0.6 else -1
-        by: Principal | None = None
-        if parent >= 0:
-            by = await tokens.validate(life.texts[parent][-1])
-        life.add(await tokens.create(f"a{rng.randrange(4)}", "operator", session="", by=by), parent)
-        return
-    number = rng.randrange(max(0, len(life.ids) - 12), len(life.ids))
-    texts = life.texts[number]
-    if choice < 0.38:
-        good = life.live[number]
-        assert good != await dead(sessions, texts[-1]), (number, good)
-    elif choice < 0.66:
-        try:
-            made = await tokens.refresh(texts[-1])
-        except TokenInvalid:
-            assert not life.live[number]
-        else:
-            assert life.live[number]
-            texts.append(made.guard_token)
-    elif choice < 0.70 and len(texts) > 1:
-        assert await dead(sessions, rng.choice(texts[:-1]))
-        life.kill(number)
-    elif choice < 0.76:
-        await tokens.revoke(life.ids[number])
-        life.kill(number)
-    elif choice < 0.90:  # at once: a refresh either comes before the revocation or not at all
-        both = (tokens.refresh(texts[-1]), tokens.revoke(life.ids[number]))
-        done, _ = await asyncio.gather(*both, return_exceptions=True)
-        if isinstance(done, IssuedToken):
-            texts.append(done.guard_token)
-        life.kill(number)
-        assert await dead(sessions, texts[-1])
-    elif life.live[number]:  # two at once: one of them
-        pair = [tokens.refresh(texts[-1]) for _ in range(2)]
-        found = await asyncio.gather(*pair, return_exceptions=True)
-        won = [one for one in found if isinstance(one, IssuedToken)]
-        assert len(won) <= 1
-        # Who came late may have shown a text that was retired by then.
-        alive = bool(won) and not await dead(sessions, won[0].guard_token)
-        if won:
-            texts.append(won[0].guard_token)
-        if not alive:
-            life.kill(number)
-
-
-async def _interleave(seed: int, steps: int, opened: Any, restarts: int) -> None:
-    rng, life = random.Random(seed), Life()
-    for _ in range(restarts):
-        async with opened() as sessions:
-            for _ in range(steps // restarts):
-                await _step(rng, sessions, life)
-            for number, live in enumerate(life.live):
-                if live:
-                    assert not await dead(sessions, life.texts[number][-1]), number
-    async with opened() as sessions:
-        for number, live in enumerate(life.live):
-            assert live != await dead(sessions, life.texts[number][-1])
-        for texts in life.texts:
-            assert len(texts) == 1 or await dead(sessions, texts[0])
-        assert (await sessions.audit_verify()).ok
-
-
-def test_interleavings_on_a_file(tmp_path: Path) -> None:
-    """Refresh, revoke, use and restart in any order: none lives on, none dies early."""
-
-    async def work() -> None:
-        await _interleave(3, 600, lambda: on_file(tmp_path, echo()), 3)
-
-    run(work())
-
-
-@pytest.mark.slow
-def test_ten_thousand_interleavings(tmp_path: Path) -> None:
-    """The same, ten thousand times in all, on a file with twenty restarts."""
-
-    async def work() -> None:
-        async with asyncio.timeout(240):
-            await _interleave(11, 10_000, lambda: on_file(tmp_path, echo()), 20)
-
-    asyncio.run(work())
-
-
-def test_interleavings_in_memory() -> None:
-    """The twin without a disk does the same."""
-
-    async def work() -> None:
-        async with memory(echo()) as sessions:
-            rng, life = random.Random(5), Life()
-            for _ in range(1_500):
-                await _step(rng, sessions, life)
-            for number, live in enumerate(life.live):
-                assert live != await dead(sessions, life.texts[number][-1])
-
-    run(work())
 
 
 def test_hosts_hear_of_every_change() -> None:
