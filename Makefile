@@ -49,7 +49,7 @@ bench-content: $(dev_ready) $(dojo_ready) ## content security: detectors, flow g
 bench-isolation: $(dev_ready) ## isolation: evidence, egress, enclaves; QUICK=1 for a short run
 	$(bin)/python bench/isolation.py $(ARGS)
 
-bench-service: $(dev_ready) ## the service: tokens; QUICK=1 for a short run
+bench-service: $(dev_ready) ## the service: tokens, the server; QUICK=1 for a short run
 	$(bin)/python bench/service.py $(ARGS)
 
 soak: $(user_ready) ## half an hour of kills and failing disks; QUICK=1: short; SIM=N: simulate N seeds

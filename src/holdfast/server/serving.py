@@ -57,9 +57,12 @@ def listen(settings: ServerSettings) -> socket.socket:
         raise InvalidInput(f"{settings.host!r} is no address") from None
     family, _, _, _, address = found[0]
     try:
-        return socket.create_server(
+        sock = socket.create_server(
             (str(address[0]), int(address[1])), family=family, backlog=BACKLOG
         )
+        # What it accepts inherits this; asyncio sees to it only for sockets of its own.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise Unavailable(f"cannot listen on {where}: {error.strerror}") from None
