@@ -17,6 +17,7 @@ PARTS = {
     "attestation": "isolation_attestation",
     "egress": "isolation_egress",
     "enclave": "isolation_enclave",
+    "sandbox": "isolation_sandbox",
 }
 """The script of each part; parts can be named as arguments."""
 

@@ -99,7 +99,8 @@ class SessionManager(Tenancy):
         model_network: the same for the clients that are built for model providers;
             None does not restrict them.
         tee: the enclave that is reached over an attested channel; excludes `enclave_llm`.
-        tokens: how long tokens live, and the roles of the installation.
+        tokens: how long tokens live, and the roles there are; default: as the policy
+            file and the environment say.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class SessionManager(Tenancy):
                 idle_s=idle_s,
                 detectors=default_detectors() if detectors is None else detectors,
                 enclave_client=lambda view: enclave_llm or enclave.client_for(view.session_id),
-                tokens=tokens or TokenSettings(),
+                tokens=tokens,
             )
         )
         self.trust.network = network

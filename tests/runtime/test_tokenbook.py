@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.core.errors import MissingExtra, TokenInvalid
+from holdfast.core.errors import TokenInvalid
 from holdfast.ports.tokens import Revocation
 from holdfast.runtime import tokenbook
 from sessionhelp import echo, memory, run
@@ -75,19 +75,5 @@ def test_a_wiped_session_has_no_name_in_its_tokens() -> None:
             await sessions.terminate_session("one")
             who = await sessions.tokens.validate(made.guard_token)
             assert f"stream-{stream:016x}" == who.session
-
-    run(work())
-
-
-def test_without_the_extra_nothing_is_signed() -> None:
-    """It says what is missing."""
-
-    async def work() -> None:
-        async with memory(echo()) as sessions:
-            made = await sessions.tokens.create("ann", session="")
-            book = sessions.distinct_backends()[0][1].book
-            row, permitted = await book.current(made.guard_token)
-            with pytest.raises(MissingExtra, match="jwt"):
-                book.signed(row, permitted)
 
     run(work())

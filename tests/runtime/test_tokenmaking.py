@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from holdfast.core.errors import ScopeDenied, SessionNotFound, TokenInvalid
@@ -76,5 +78,25 @@ def test_the_administrator_chooses_the_workspace() -> None:
             assert 1 == await view.tokens.active_count()
             with pytest.raises(SessionNotFound):
                 await sessions.tokens.create("ann", session="one", workspace="far", by=by)
+
+    run(work())
+
+
+def test_the_policy_file_says_how_long_and_which_roles(tmp_path: Path) -> None:
+    """Its sections hold where the manager was given nothing."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        '[tokens]\nexpires_in_s = 60\n[roles]\nreader = ["sessions:read"]\n'
+        '[task_types]\nlook = ["sessions:read", "messages:read"]\n'
+    )
+    policy.chmod(0o600)
+
+    async def work() -> None:
+        async with memory(echo(), policy=policy) as sessions:
+            made = await sessions.tokens.create("ann", "reader", session="")
+            assert ("sessions:read",) == made.scopes
+            assert 60 == (made.expires_at - made.created_at).total_seconds()
+            narrow = await sessions.tokens.create("ann", task_type="look", session="")
+            assert ("messages:read", "sessions:read") == narrow.scopes
 
     run(work())

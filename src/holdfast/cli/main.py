@@ -21,6 +21,7 @@ from holdfast.cli import (
     auditing,
     budget,
     chatting,
+    configuring,
     control,
     enclave,
     enclave_serve,
@@ -65,6 +66,7 @@ of_enclave = typer.Typer(
     no_args_is_help=True, help="Enclaves: proof of what they are, and a model in one."
 )
 of_tokens = typer.Typer(no_args_is_help=True, help="Who may do what: tokens and their roles.")
+of_config = typer.Typer(no_args_is_help=True, help="The settings of the installation.")
 of_keys = typer.Typer(no_args_is_help=True, help="The keys that sessions are encrypted with.")
 
 
@@ -130,8 +132,10 @@ app.add_typer(of_tokens, name="tokens")
 app.add_typer(of_keys, name="keys")
 app.command("serve")(serve.serve)
 app.command("init")(tokens.init)
+app.add_typer(of_config, name="config")
 app.command("doctor")(upkeep.doctor)
 app.command("demo")(upkeep.demo)
+of_config.command("show")(configuring.show)
 of_sessions.command("list")(sessions.list_sessions)
 of_sessions.command("show")(sessions.show)
 of_sessions.command("answer")(control.answer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -233,7 +234,7 @@ def _show(options: Options, made: IssuedToken) -> None:
     print_json({**shown, **_plain(times), "token": made.guard_token})
 
 
-def _plain(values: dict[str, object]) -> dict[str, object]:
+def _plain(values: Mapping[str, object]) -> dict[str, object]:
     """With times as RFC 3339."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value

@@ -21,10 +21,10 @@ PREFIX: Final = "hf_st_"
 
 SECRET_BYTES: Final = 32
 TEXT_CHARS_MAX: Final = 4096
-"""No text that is longer is looked at; a signed token has less than a thousand."""
+"""No text that is longer is looked at."""
 
 CLOCK_SKEW_S: Final = 30
-"""How far clocks may be apart, in seconds: the one value for rows and signed tokens."""
+"""How far clocks may be apart, in seconds: the one value for all of them."""
 
 EXPIRES_IN_S_MIN: Final = 1.0
 LIFE_S_MAX: Final = 3660 * 24 * 3600

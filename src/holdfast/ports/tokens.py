@@ -1,4 +1,4 @@
-"""The part of the store port that keeps tokens, and the form of signed ones.
+"""The part of the store port that keeps tokens.
 
 A token is known by the SHA-256 of its text; the text itself is nowhere. Its row says
 in clear what deciding needs at once (times, state, generation, whose child it is), and
@@ -246,18 +246,6 @@ class TokenStore(Protocol):
 
     async def token_events(self, after: int = 0, limit: int = 1000) -> list[TokenEvent]:
         """Read the chain, in order."""
-        ...
-
-
-class TokenSigner(Protocol):
-    """Writes and reads the signed form of tokens (extra `jwt`)."""
-
-    def sign(self, claims: dict[str, object]) -> str:
-        """Write claims as a signed token, with the key that signs now."""
-        ...
-
-    def verify(self, text: str, *, now_ms: int, leeway_s: int) -> dict[str, object] | None:
-        """Read the claims of a signed token; None if its signature or its times do not hold."""
         ...
 
 

@@ -70,7 +70,7 @@ class Surroundings:
     idle_s: float = IDLE_S
     detectors: Detectors = field(default_factory=Detectors)
     enclave_client: Callable[[SessionView], ModelClient | None] = no_enclave
-    tokens: TokenSettings = field(default_factory=TokenSettings)
+    tokens: TokenSettings | None = None
 
 
 class Core(Sweeping):
@@ -341,7 +341,7 @@ class Core(Sweeping):
         return Mail(command=command, future=future, id=chosen, actor=actor, digest=digest)
 
     async def _submit_elsewhere(
-        self, where: Located, command: External, id: bytes | None, actor: int, digest: bytes
+        self, where: Located, command: External, id: bytes | None, actor: int, digest: bytes = b""
     ) -> Handled:
         mail = self._mail(command, id, actor, digest)
         journal = where.backend.journal(where.row)

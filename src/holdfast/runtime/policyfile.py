@@ -26,11 +26,13 @@ from holdfast.core.settings import ConfirmationPolicy, Settings
 from holdfast.core.tools import ToolSpec
 from holdfast.runtime.budgets import Budget
 from holdfast.runtime.capabilities import public_key
+from holdfast.runtime.configuration import FREE, IN_FILE, Serving
 from holdfast.runtime.confirming import confirmation_of
 from holdfast.runtime.hooks import PRIORITY, RETRIES_MAX, TIMEOUT_MS
 from holdfast.runtime.policylines import line_of
-from holdfast.runtime.policyschema import LIMITS, SECTIONS, SEVERAL, holds, spoken
+from holdfast.runtime.policyschema import LIMITS, SECTIONS, SEVERAL, holds, kind_of, near, spoken
 from holdfast.runtime.policysecurity import Checking, read_security
+from holdfast.runtime.policyserving import read_serving
 
 Specs = Callable[[str], ToolSpec | None]
 Key = tuple[str, int, str, int]
@@ -78,6 +80,7 @@ class PolicyFile:
         shared: limits above the sessions.
         trusted_keys: whose capability tokens are trusted.
         security: how content is looked at, at the least, in every session.
+        serving: how a server is set up, and the roles there are.
     """
 
     path: str
@@ -88,6 +91,7 @@ class PolicyFile:
     hooks: tuple[FileHook, ...] = ()
     trusted_keys: tuple[str, ...] = ()
     security: Security | None = None
+    serving: Serving = field(default_factory=Serving)
 
 
 def parse_policy(
@@ -127,7 +131,8 @@ class _Reader:
         """Read all of it."""
         for name in data:
             if name not in SECTIONS:
-                self._refuse("unknown_key", (name, 0, "", 0), "there is no such section")
+                text = f"there is no such section{near(name)}"
+                self._refuse("unknown_key", (name, 0, "", 0), text)
         shared = self._shared_of(data)
         permission = self._permission(data)
         confirmation = self._confirmation(data)
@@ -148,6 +153,7 @@ class _Reader:
             hooks=tuple(self._hooks(data)),
             trusted_keys=self._keys(data),
             security=self._security(data),
+            serving=self._serving(data),
         )
 
     # --- sections ------------------------------------------------------------------
@@ -312,6 +318,12 @@ class _Reader:
                     self._refuse("missing_key", ("security.rules", number, name, 0), "is missing")
         return read_security(own, rules, policy, self._naming, self._classifier)
 
+    def _serving(self, data: dict[str, object]) -> Serving:
+        tables = {
+            name: dict(table) for name in (*IN_FILE, *FREE) for _, table in self._tables(data, name)
+        }
+        return read_serving(tables, self._naming)
+
     # --- tables --------------------------------------------------------------------
 
     def _nested(self, data: dict[str, object], section: str) -> dict[str, object]:
@@ -338,10 +350,10 @@ class _Reader:
         for place, table in enumerate(tables, start=1):
             number = place if several else 0
             for name, held in table.items():
-                kind = SECTIONS[section].get(name)
+                kind = kind_of(section, name)
                 key = (section, number, name, 0)
                 if kind is None:
-                    self._refuse("unknown_key", key, "there is no such key")
+                    self._refuse("unknown_key", key, f"there is no such key{near(name, section)}")
                 elif not holds(kind, held):
                     self._refuse("wrong_type", key, f"is {spoken(kind)}")
             yield number, table

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 
 from holdfast.runtime.budgets import Budget
+from holdfast.runtime.configuration import FREE, IN_FILE
 
 LIMITS: Mapping[str, str] = {
     name: "money" if name.endswith("usd") else "whole number"
@@ -77,6 +79,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "type_rules": "table of texts",
         "fallback": "text",
     },
+    **IN_FILE,
+    **{name: {} for name in FREE},
 }
 """Every key of the file and what it holds."""
 
@@ -97,6 +101,18 @@ _SPOKEN = {
     "true or false": "true or false",
     "money": 'a text such as "2.00", in US dollars',
 }
+
+
+def kind_of(section: str, key: str) -> str | None:
+    """What a key of a section holds, or None if there is no such key."""
+    return SECTIONS[section].get(key) or FREE.get(section)
+
+
+def near(name: str, section: str = "") -> str:
+    """A hint at a key of the section, or at a section, that is written like a name; or ""."""
+    known = SECTIONS[section] if section else SECTIONS
+    found = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def spoken(kind: str) -> str:

@@ -10,6 +10,7 @@ from typing import IO
 
 from holdfast.core.messages import Message
 from holdfast.core.settings import ModelSettings
+from holdfast.core.tokens import TokenSettings
 from holdfast.runtime.approving import ApprovalService
 from holdfast.runtime.audit import AuditReport, rotate_keys, verify_store
 from holdfast.runtime.children import Children
@@ -28,6 +29,7 @@ from holdfast.runtime.seedserial import SerializableSession
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.takeover import ImportedSession
 from holdfast.runtime.teeservice import TeeService
+from holdfast.runtime.tokenmaking import settings_of
 from holdfast.runtime.tokens import SessionTokens
 
 
@@ -44,7 +46,14 @@ class SessionService(
     @property
     def tokens(self) -> SessionTokens:
         """Tokens of those who may touch sessions (seed C1 to C7)."""
-        return SessionTokens(self, self._around.tokens)
+        return SessionTokens(self, self._token_settings)
+
+    def _token_settings(self) -> TokenSettings:
+        """What the manager was given, else what environment and policy file say."""
+        if self._around.tokens is not None:
+            return self._around.tokens
+        file = None if self.policy is None else self.policy.serving
+        return settings_of(file, os.environ)
 
     async def generate(self, session_id: str, prompt: str) -> AgentResult:
         """Send a message and wait for the answer (seed B8); see `Session.generate`."""

@@ -7,7 +7,7 @@ row is written.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from holdfast.core.errors import (
     InvalidInput,
@@ -19,7 +19,7 @@ from holdfast.core.errors import (
 )
 from holdfast.core.ids import validate_id
 from holdfast.core.minting import Wanted, minted
-from holdfast.core.principals import EVERY_WORKSPACE, Principal
+from holdfast.core.principals import EVERY_WORKSPACE, Principal, Roles
 from holdfast.core.tokens import (
     METADATA_CHARS_MAX,
     SECRET_BYTES,
@@ -32,11 +32,13 @@ from holdfast.core.tokens import (
     token_text,
 )
 from holdfast.ports.tokens import TokenRow
+from holdfast.runtime.configuration import Serving, effective, section
 from holdfast.runtime.located import Located
 from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.tokenbook import TokenBook
 
 ANCESTORS_MAX = 64
+DAY_S = 24 * 3600
 _ID_BYTES = 16
 
 
@@ -45,15 +47,18 @@ class TokenMaking:
 
     Args:
         core: the manager, or a view of it: what it makes is in its workspace.
-        settings: how long tokens live, and which roles there are.
-        signed: write tokens in the signed form.
+        settings: tells how long tokens live and which roles there are, once it is open.
     """
 
-    def __init__(self, core: Sessions, settings: TokenSettings, *, signed: bool = False) -> None:
-        self.settings = settings
+    def __init__(self, core: Sessions, settings: Callable[[], TokenSettings]) -> None:
+        self._settings = settings
         self._core = core
-        self._signed = signed
         self._book: TokenBook | None = None
+
+    @property
+    def settings(self) -> TokenSettings:
+        """How long tokens live, and which roles there are."""
+        return self._settings()
 
     async def create(
         self,
@@ -233,8 +238,6 @@ class TokenMaking:
     ) -> tuple[TokenRow, str]:
         """Give a row its text; returns the row with its digest, and the text."""
         text = token_text(self._core.clock.random_bytes(SECRET_BYTES))
-        if self._signed:
-            text = book.signed(row, permitted)
         return book.sealed(row, permitted, text), text
 
     async def _issued(
@@ -270,6 +273,25 @@ class TokenMaking:
     async def _by(self, by: Principal | None) -> int:
         tenant = self._core.tenant if by is None else by.workspace
         return await self._actor(tenant, self._core.principal if by is None else by.id)
+
+
+def settings_of(file: Serving | None, environ: Mapping[str, str]) -> TokenSettings:
+    """What the policy file and the environment say of tokens and roles.
+
+    Raises:
+        InvalidInput: a variable is out of bounds.
+    """
+    found = {
+        name: float(str(value))
+        for name, value in section(effective(file, environ), "tokens").items()
+    }
+    life_s = found["life_days"] * DAY_S
+    return TokenSettings(
+        expires_in_s=found["expires_in_s"],
+        expires_in_s_max=min(float(DAY_S), life_s),
+        life_s=life_s,
+        roles=Roles() if file is None else file.roles,
+    )
 
 
 def end_of(now_ms: int, span_ms: int, ends_ms: int, parent: TokenRow | None) -> int:

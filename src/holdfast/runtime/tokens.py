@@ -77,7 +77,7 @@ class SessionTokens(TokenMaking):
             after = page[-1].seq
         life_s = self.settings.life_s
         settings = replace(self.settings, expires_in_s=life_s, expires_in_s_max=life_s)
-        making = TokenMaking(self._core, settings, signed=self._signed)
+        making = TokenMaking(self._core, lambda: settings)
         return await making.create(ADMINISTRATOR, "admin", session="", workspace=EVERY_WORKSPACE)
 
     async def refresh(self, token: str) -> IssuedToken:

@@ -72,6 +72,7 @@ class Readers:
         self._passphrase = passphrase
         self._busy_s = busy_s
         self._idle: list[apsw.Connection] = []
+        self._lasting: list[apsw.Connection] = []
         self._state = threading.Condition()
         self._active = 0
         self._held_back = False
@@ -97,6 +98,22 @@ class Readers:
         finally:
             self._leave(connection)
 
+    def lasting(self) -> apsw.Connection:
+        """Make a connection for one who reads very often; it is closed with the others.
+
+        Each of its reads is one statement, over when it returns, so nobody waits for it.
+
+        Raises:
+            StoreClosed: the store has been closed.
+        """
+        connection = read_only(connect(self._path, self._passphrase, busy_s=self._busy_s))
+        with self._state:
+            if not self._closed:
+                self._lasting.append(connection)
+                return connection
+        connection.close()
+        raise StoreClosed()
+
     @contextmanager
     def held_back(self, timeout_s: float) -> Iterator[None]:
         """Let nobody begin to read, and wait for those who do.
@@ -121,9 +138,10 @@ class Readers:
             self._closed = True
             self._state.notify_all()
             self._state.wait_for(lambda: self._active == 0)
-            for connection in self._idle:
+            for connection in (*self._idle, *self._lasting):
                 connection.close()
             self._idle.clear()
+            self._lasting.clear()
 
     def _enter(self) -> apsw.Connection | None:
         with self._state:

@@ -13,6 +13,8 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import apsw
 
+from holdfast.adapters.store.sqlite_files import typed_error, typed_errors
+from holdfast.adapters.store.sqlite_read import Readers
 from holdfast.adapters.store.sqlite_write import Transaction
 from holdfast.core.errors import AlreadyThere, Stale
 from holdfast.ports.store import GrantChange
@@ -69,6 +71,7 @@ _BELOW: Final = (
     " SELECT {columns} FROM bearer b WHERE b.state = 0 AND b.id IN (SELECT id FROM below)"
     " ORDER BY b.id"
 )
+_EPOCH: Final = "SELECT epoch FROM bearer_epoch"
 _BY_ID: Final = _sql(_BELOW, named="id = ?")
 _BY_STREAM: Final = _sql(_BELOW, named="stream = ? AND stream <> 0")
 _BY_AGENT: Final = _sql(_BELOW, named="tenant = ? AND agent = ?")
@@ -76,6 +79,13 @@ _BY_AGENT: Final = _sql(_BELOW, named="tenant = ? AND agent = ?")
 
 class SqliteTokens:
     """The part of `SqliteStore` that keeps tokens; see the port for its contract."""
+
+    _readers: Readers
+    _quick: apsw.Connection | None = None
+
+    @abstractmethod
+    def _still_open(self) -> None:
+        """Refuse if the store is closed."""
 
     @abstractmethod
     async def _write(
@@ -103,7 +113,7 @@ class SqliteTokens:
 
     async def token_find(self, digest: bytes) -> tuple[TokenRow, int] | None:
         """The row that a digest leads to, and the generation the digest was of."""
-        return await self._look_up(_find, digest)
+        return self._at_once(_find, digest)
 
     async def token_row(self, id: bytes) -> TokenRow | None:
         """Read one row."""
@@ -139,7 +149,23 @@ class SqliteTokens:
 
     async def token_epoch(self) -> int:
         """Goes up when an answer that was read before may be wrong."""
-        return await self._look_up(_epoch)
+        return self._at_once(_epoch)
+
+    def _at_once(
+        self,
+        function: Callable[Concatenate[apsw.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Read by an index, on the way of every request: no more than the statement itself."""
+        self._still_open()
+        if self._quick is None:
+            with typed_errors():
+                self._quick = self._readers.lasting()
+        try:
+            return function(self._quick, *args, **kwargs)
+        except apsw.Error as error:
+            raise typed_error(error, self._quick) or error from error
 
     async def agent_epoch(self, tenant: str, agent: int) -> int:
         """How often all tokens of an agent were revoked."""
@@ -201,7 +227,7 @@ def _count(connection: apsw.Connection, wanted: TokenFilter) -> int:
 
 
 def _epoch(connection: apsw.Connection) -> int:
-    return int(connection.execute("SELECT epoch FROM bearer_epoch").get)
+    return int(connection.execute(_EPOCH).get)
 
 
 def _agent_epoch(connection: apsw.Connection, tenant: str, agent: int) -> int:
@@ -221,7 +247,7 @@ def _due(connection: apsw.Connection, now_ms: int) -> bool:
 
 
 def _events(connection: apsw.Connection, after: int, limit: int) -> list[TokenEvent]:
-    rows = connection.execute(
+    rows: list[tuple[Any, ...]] = connection.execute(
         "SELECT seq, id, tenant, kind, generation, time_ms, expires_ms, actor, why, hash"
         " FROM bearer_event WHERE seq > ? ORDER BY seq LIMIT ?",
         (after, limit),
@@ -301,6 +327,7 @@ def _rotate(connection: apsw.Connection, rotation: Rotation, doing: Doing) -> To
 
 def _revoke(transaction: Transaction, revocation: Revocation, doing: Doing) -> list[bytes]:
     connection = transaction.connection
+    bindings: tuple[Any, ...]
     if revocation.id:
         sql, bindings = _BY_ID, (revocation.id,)
     elif revocation.stream:

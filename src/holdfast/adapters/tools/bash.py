@@ -7,6 +7,8 @@ Rules
   process it started is gone before the call returns: by process tree, by pid
   namespace and by the marker in their environment.
 - Background processes therefore end with the call.
+- Under bubblewrap all its processes together are counted; too many, or too much memory,
+  end it.
 - Where the session may reach hosts, the command begins once its way out is open, or
   not at all; where the tier has no network of its own there is none, and the
   result's metadata says so.
@@ -25,6 +27,7 @@ from holdfast.adapters.sandbox.command import CommandLine, Limits, command_line
 from holdfast.adapters.sandbox.door import Doors
 from holdfast.adapters.sandbox.processes import marked, send
 from holdfast.adapters.sandbox.status import SandboxKind, SandboxStatus, detect
+from holdfast.adapters.sandbox.totals import Watch
 from holdfast.adapters.tools.bash_network import WayOut
 from holdfast.adapters.tools.files import encoded, failure, number, schema
 from holdfast.adapters.tools.finish import undisturbed
@@ -54,7 +57,9 @@ class _Run:
     process: asyncio.subprocess.Process
     pump: Pump
     effect_id: str
+    limits: Limits
     way: WayOut | None = None
+    exceeded: str = ""
 
 
 class BashTool:
@@ -62,7 +67,7 @@ class BashTool:
 
     Args:
         status: the tier to use; found out when not given.
-        limits: resource limits of each process.
+        limits: resource limits of each command.
         output_bytes_max: the command is ended when it prints more.
         firewall: the way out for commands of sessions that may reach hosts.
     """
@@ -76,7 +81,7 @@ class BashTool:
         firewall: Firewall | None = None,
     ) -> None:
         self._status = status
-        self._limits = limits
+        self._limits = limits or Limits()
         self._output_bytes_max = output_bytes_max
         self._firewall = firewall or Firewall()
         self._doors = Doors()
@@ -143,10 +148,10 @@ class BashTool:
                 )
             finally:
                 os.close(writing)
-            run = _Run(line, process, pump, context.effect_id, way)
+            run = _Run(line, process, pump, context.effect_id, self._limits, way)
             if way is not None:
                 await way.admit()
-            ended = await _until_ended(run, limit_s)
+            ended = await _watched(run, limit_s)
         finally:
             await undisturbed(lambda: _cleared(run, pump, context.effect_id, way))
         try:
@@ -158,6 +163,28 @@ class BashTool:
         if not line.gated or context.network is None:
             return None
         return WayOut(self._firewall, self._doors, context.network, context.session_id)
+
+
+async def _watched(run: _Run, limit_s: float) -> str:
+    """Wait while all its processes together are counted; say why waiting ended."""
+    if run.line.kind is not SandboxKind.BUBBLEWRAP:
+        return await _until_ended(run, limit_s)
+
+    def exceeded(what: str) -> None:
+        run.exceeded = what
+
+    watch = Watch(
+        run.process.pid,
+        tasks_max=run.limits.processes,
+        memory_bytes_max=run.limits.total_bytes,
+        exceeded=exceeded,
+    )
+    watch.start()
+    try:
+        ended = await _until_ended(run, limit_s)
+    finally:
+        await undisturbed(lambda: asyncio.to_thread(watch.stop))
+    return run.exceeded or ended
 
 
 async def _until_ended(run: _Run, limit_s: float) -> str:
@@ -243,6 +270,9 @@ async def _outcome(run: _Run, ended: str, limit_s: float, context: ToolContext) 
     elif ended == "overflow":
         code = EXIT_KILLED
         notes.append(f"[ended because it printed more than {size} bytes]")
+    elif run.exceeded:
+        code = EXIT_KILLED
+        notes.append(f"[ended because {_excess(run)}]")
     elif code:
         notes.append(f"[exit code {code}]")
     if size > OUTPUT_BYTES_MAX:
@@ -263,6 +293,15 @@ async def _outcome(run: _Run, ended: str, limit_s: float, context: ToolContext) 
             **_network_facts(run, context),
         },
     )
+
+
+def _excess(run: _Run) -> str:
+    """What a command had too much of, in words."""
+    if run.exceeded == "processes":
+        return f"it had more than {run.limits.processes} processes"
+    if run.exceeded == "memory":
+        return f"all its processes together used more than {run.limits.total_bytes} bytes of memory"
+    return "what it uses could not be counted"
 
 
 def _network_facts(run: _Run, context: ToolContext) -> dict[str, Json]:
