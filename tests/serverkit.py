@@ -13,6 +13,7 @@ import uvicorn
 from holdfast.bootstrap import SessionManager
 from holdfast.ports.model import ModelClient
 from holdfast.server.app import Application, create_app
+from holdfast.server.protocol import BoundedProtocol
 from holdfast.server.serving import listen
 from holdfast.server.settings import ServerSettings
 from sessionhelp import echo, memory
@@ -96,7 +97,12 @@ async def listening(app: Application) -> AsyncIterator[str]:
     """An application on a real socket; gives its address."""
     with listen(ServerSettings(port=0)) as sock:
         config = uvicorn.Config(
-            app, log_config=None, server_header=False, date_header=False, lifespan="off"
+            app,
+            http=BoundedProtocol,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            lifespan="off",
         )
         server = Uvicorn(config)
         serving = asyncio.create_task(server.serve(sockets=[sock]))

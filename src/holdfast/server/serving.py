@@ -12,6 +12,7 @@ import uvicorn
 
 from holdfast.core.errors import InvalidInput, Unavailable
 from holdfast.server.app import Application
+from holdfast.server.protocol import BoundedProtocol
 from holdfast.server.settings import ServerSettings
 
 BACKLOG = 512
@@ -85,6 +86,7 @@ async def serve(
                 app,
                 loop="asyncio",  # what runs tools is tested on this one
                 ws="none",
+                http=BoundedProtocol,
                 lifespan="off",  # whoever opened the manager closes it
                 log_config=None,
                 access_log=False,  # ours has neither queries nor headers
