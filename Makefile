@@ -72,7 +72,7 @@ lock: $(dev_ready) ## write requirements/*.txt anew; needs the uv program
 	scripts/lock.sh $(ARGS)
 
 clean: ## remove what tests and builds leave behind
-	rm -rf build dist .bench-data soak-failures .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf build dist .bench-data soak-failures .schemathesis .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the virtual environment

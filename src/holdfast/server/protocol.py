@@ -23,6 +23,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _bytes = 0
     _in_head = True
+    _ended = False
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -39,9 +40,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Read on; a head that does not end is refused."""
         if self._in_head and self._timer is None:
             self._begin()
+        self._ended = False
         super().data_received(data)
         if self._in_head:
-            self._bytes += len(data)
+            # What ended a body is no part of a head, whatever stands behind it.
+            self._bytes = 0 if self._ended else self._bytes + len(data)
             if self._bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
                 self.transport.write(TOO_LARGE)
                 self.transport.close()
@@ -54,7 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The body has ended; another head may follow."""
-        self._in_head = True
+        self._in_head = self._ended = True
         super().on_message_complete()
 
     def _begin(self) -> None:
