@@ -49,7 +49,7 @@ bench-content: $(dev_ready) $(dojo_ready) ## content security: detectors, flow g
 bench-isolation: $(dev_ready) ## isolation: evidence, egress, sandbox, audit, memory; QUICK=1
 	$(bin)/python bench/isolation.py $(ARGS)
 
-bench-service: $(dev_ready) ## the service: tokens; QUICK=1 for a short run
+bench-service: $(dev_ready) ## the service: tokens, the server; QUICK=1 for a short run
 	$(bin)/python bench/service.py $(ARGS)
 
 soak: $(user_ready) ## half an hour of kills and failing disks; QUICK=1: short; SIM=N: simulate N seeds
@@ -72,7 +72,7 @@ lock: $(dev_ready) ## write requirements/*.txt anew; needs the uv program
 	scripts/lock.sh $(ARGS)
 
 clean: ## remove what tests and builds leave behind
-	rm -rf build dist .bench-data soak-failures .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf build dist .bench-data soak-failures .schemathesis .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the virtual environment

@@ -12,10 +12,10 @@ from pathlib import Path
 from common import QUICK, machine_lines
 from run import closing, run_all
 
-PARTS = {"identity": "identity"}
+PARTS = {"identity": "identity", "server": "server"}
 """The script of each part; parts can be named as arguments."""
 
-PACKAGES = ("holdfast", "apsw", "cryptography")
+PACKAGES = ("holdfast", "apsw", "cryptography", "fastapi", "uvicorn")
 TESTS = Path(__file__).parents[1] / "tests"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -14,6 +13,8 @@ import uvicorn
 from holdfast.bootstrap import SessionManager
 from holdfast.ports.model import ModelClient
 from holdfast.server.app import Application, create_app
+from holdfast.server.protocol import BoundedProtocol
+from holdfast.server.serving import listen
 from holdfast.server.settings import ServerSettings
 from sessionhelp import echo, memory
 
@@ -94,10 +95,14 @@ class Uvicorn(uvicorn.Server):
 @asynccontextmanager
 async def listening(app: Application) -> AsyncIterator[str]:
     """An application on a real socket; gives its address."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+    with listen(ServerSettings(port=0)) as sock:
         config = uvicorn.Config(
-            app, log_config=None, server_header=False, date_header=False, lifespan="off"
+            app,
+            http=BoundedProtocol,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            lifespan="off",
         )
         server = Uvicorn(config)
         serving = asyncio.create_task(server.serve(sockets=[sock]))

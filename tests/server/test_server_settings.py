@@ -34,4 +34,4 @@ def test_beyond_this_machine_only_under_tls() -> None:
 def test_what_cannot_be(wrong: dict[str, object]) -> None:
     """Refused when it is made."""
     with pytest.raises(InvalidInput):
-        ServerSettings(**wrong)  # type: ignore[arg-type]
+        ServerSettings(**wrong)  # type: ignore[arg-type]  # a stand-in

@@ -70,7 +70,7 @@ def test_bodies_are_bounded() -> None:
         async with served(settings=ServerSettings(body_bytes_max=1000)) as made:
             announced = await made.call("POST", API, {"user_id": "x" * 1000})
 
-            async def pieces():  # type: ignore[no-untyped-def]
+            async def pieces():  # type: ignore[no-untyped-def]  # a stand-in
                 for _ in range(4):
                     yield b" " * 400
 
@@ -159,7 +159,7 @@ def test_a_bug_is_one_line_and_no_detail(caplog: pytest.LogCaptureFixture) -> No
             async def broken(*args: object, **more: object) -> None:
                 raise RuntimeError("the password is hunter2")
 
-            made.sessions.store_health = broken  # type: ignore[method-assign,assignment]
+            made.sessions.store_health = broken  # type: ignore[method-assign,assignment]  # a stand-in
             found = await made.call("GET", "/ready")
             assert (500, "internal") == (found.status_code, found.json()["reason"])
             assert "hunter2" not in found.text

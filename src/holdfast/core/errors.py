@@ -51,6 +51,7 @@ from holdfast.core.faults import (
     Unavailable,
     Unreadable,
     UnsupportedFileSystem,
+    VersionMismatch,
     WriteRefused,
     WrongKey,
 )
@@ -310,13 +311,6 @@ class IllegalTransition(NotNow):
     """The lifecycle table has no such edge."""
 
     reason = "illegal_transition"
-
-
-class VersionMismatch(NotNow):
-    """The session has changed since the version that the request was made for."""
-
-    reason = "version_mismatch"
-    status = 412
 
 
 class Busy(NotNow):

@@ -83,6 +83,13 @@ class CommandMismatch(WriteRefused):
     status = 422
 
 
+class VersionMismatch(WriteRefused):
+    """The session has changed since the version that the request was made for."""
+
+    reason = "version_mismatch"
+    status = 412
+
+
 class Damaged(HoldfastError):
     """Stored data is not what was written."""
 

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 import holdfast
 from holdfast.bootstrap import SessionManager
 from holdfast.server import problems
+from holdfast.server.hot import Hot
 from holdfast.server.metrics import Metrics
 from holdfast.server.problems import MEDIA_TYPE, Problem, Wrong
 from holdfast.server.routes import ROUTERS
@@ -26,8 +27,9 @@ DESCRIPTION = "/openapi.json"
 class Application:
     """The application behind its shield; `api` is what stands there."""
 
-    def __init__(self, api: FastAPI, shield: Shield) -> None:
+    def __init__(self, api: FastAPI, hot: Hot, shield: Shield) -> None:
         self.api = api
+        self.hot = hot
         self._shield = shield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,14 +70,15 @@ def create_app(manager: SessionManager, settings: ServerSettings | None = None) 
     for router in ROUTERS.values():
         api.include_router(router)
     api.openapi = lambda: _described(api)  # type: ignore[method-assign]  # as FastAPI documents it
+    hot = Hot(api, manager, api.state.routes)
     shield = Shield(
-        api,
+        hot,
         settings=chosen,
         validate=manager.tokens.validate,
         metrics=metrics,
         public=PUBLIC | {DESCRIPTION},
     )
-    return Application(api, shield)
+    return Application(api, hot, shield)
 
 
 @asynccontextmanager

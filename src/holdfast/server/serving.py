@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
 
 from holdfast.core.errors import InvalidInput, Unavailable
 from holdfast.server.app import Application
+from holdfast.server.protocol import BoundedProtocol
 from holdfast.server.settings import ServerSettings
 
 BACKLOG = 512
 KEEP_ALIVE_S = 30
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class _Server(uvicorn.Server):
@@ -22,6 +26,16 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: Application) -> None:
         super().__init__(config)
         self._application = app
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop in good order on a signal, and then end as who was asked to, not as killed."""
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in SIGNALS}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal asks it to stop."""
@@ -44,9 +58,12 @@ def listen(settings: ServerSettings) -> socket.socket:
         raise InvalidInput(f"{settings.host!r} is no address") from None
     family, _, _, _, address = found[0]
     try:
-        return socket.create_server(
+        sock = socket.create_server(
             (str(address[0]), int(address[1])), family=family, backlog=BACKLOG
         )
+        # What it accepts inherits this; asyncio sees to it only for sockets of its own.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise Unavailable(f"cannot listen on {where}: {error.strerror}") from None
@@ -69,6 +86,7 @@ async def serve(
                 app,
                 loop="asyncio",  # what runs tools is tested on this one
                 ws="none",
+                http=BoundedProtocol,
                 lifespan="off",  # whoever opened the manager closes it
                 log_config=None,
                 access_log=False,  # ours has neither queries nor headers

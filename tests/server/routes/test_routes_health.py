@@ -16,7 +16,7 @@ def test_a_store_that_does_not_answer() -> None:
             async def ill() -> list[tuple[str, Health]]:
                 return [("file", Health(ok=False, detail="disk on fire"))]
 
-            made.sessions.store_health = ill  # type: ignore[method-assign]
+            made.sessions.store_health = ill  # type: ignore[method-assign]  # a stand-in
             found = await made.http.get("/ready")
             assert (503, False) == (found.status_code, "fire" in found.text)
             assert {"status": "ok"} == (await made.http.get("/health")).json()

@@ -132,7 +132,7 @@ class Chat(Form):
     dependencies=[require("sessions:create")],
 )
 async def open_session(sessions: Commanding, response: Response, chat: Chat) -> GatewaySession:
-    """The session of a user in a chat; opened if there is none (seed A4)."""
+    """The session of a user in a chat; opened if there is none."""
     there = await sessions.get_user_session(chat.user_id, chat.channel_id, chat.chat_id)
     if there is None:
         response.status_code = 201

@@ -15,6 +15,7 @@ def test_places() -> None:
     """A free port; one that is taken; none at all; in the clear for all."""
     with listen(ServerSettings(port=0)) as sock:
         port = sock.getsockname()[1]
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         with pytest.raises(Unavailable):
             listen(ServerSettings(port=port)).close()
         with socket.create_connection(("127.0.0.1", port)):
