@@ -57,9 +57,9 @@ from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
-from holdfast.runtime.sealing import SealedSetup
+from holdfast.runtime.sealing import SealedSetup, own_parts
 from holdfast.runtime.tee import TeeConfig, TeeRuntime
-from holdfast.runtime.tenancy import Tenancy
+from holdfast.runtime.tenancy import Models, Tenancy
 
 if TYPE_CHECKING:
     from holdfast.runtime.probing import Probed
@@ -140,8 +140,8 @@ class SessionManager(Tenancy):
         self.tee_runtime = enclave = TeeRuntime(
             tee, _machine, lambda config: _enclave(config, used)
         )
-        self._models = _Models(llm_client)
-        self._own_parts = _own_parts(
+        self._models = Models(llm_client)
+        self._own_parts = own_parts(
             tool_executor=tool_executor,
             clock=clock,
             detectors=detectors,
@@ -463,20 +463,6 @@ class SessionManager(Tenancy):
     def list_tools(self) -> list[ToolSpec]:
         """All tools this installation offers, sorted by name (seed B12)."""
         return list(self.registry.specs())
-
-
-def _own_parts(**given: object) -> str:
-    """The names of what was given, or ""."""
-    return ", ".join(name for name, value in given.items() if value is not None)
-
-
-class _Models:
-    """The default model, as all views of a manager share it."""
-
-    def __init__(self, pending: Model | None) -> None:
-        self.pending = pending
-        self.default: ModelClient | None = None
-        self.settings: ModelSettings | None = None
 
 
 def _open_keys(file: Path, installation_key: Path, fresh: bool) -> Keys:

@@ -215,10 +215,7 @@ class PolicyFileRefused(InvalidInput):
     ) -> None:
         where = f"{file}:{line}" if line else file
         super().__init__(": ".join(part for part in (where, key, message) if part))
-        self.file = file
-        self.problem = problem
-        self.key = key
-        self.line = line
+        self.file, self.problem, self.key, self.line = file, problem, key, line
 
 
 class TokenInvalid(HoldfastError):
@@ -378,9 +375,7 @@ class PathEscape(Denied):
 class NetworkBlocked(Denied):
     """The network policy does not let a request through.
 
-    Args:
-        verdict: block_domain, block_protocol, block_address, block_method or
-            block_budget.
+    `verdict` is block_domain, block_protocol, block_address, block_method or block_budget.
     """
 
     reason = "network_blocked"
@@ -393,9 +388,8 @@ class NetworkBlocked(Denied):
 class CapabilityRefused(Denied):
     """A capability token does not hold here.
 
-    Args:
-        code: malformed, bad_signature, untrusted_issuer, expired, not_yet_valid,
-            wrong_holder or used_up.
+    `code`: malformed, bad_signature, untrusted_issuer, expired, not_yet_valid, wrong_holder
+    or used_up.
     """
 
     reason = "capability_refused"

@@ -379,3 +379,8 @@ async def _resting(process: SealedProcess) -> bool:
     except HostEnded:
         return True
     return not reply.refused and reply.meta.get("resting") is True
+
+
+def own_parts(**given: object) -> str:
+    """The names of what was given, or ""."""
+    return ", ".join(name for name, value in given.items() if value is not None)

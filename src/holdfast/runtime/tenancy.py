@@ -29,7 +29,8 @@ from holdfast.core.events import Opened
 from holdfast.core.ids import validate_id
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.principals import EVERY_WORKSPACE, Principal
-from holdfast.core.settings import StorageType
+from holdfast.core.settings import ModelSettings, StorageType
+from holdfast.ports.model import ModelClient
 from holdfast.ports.store import PendingRow
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.config import SessionConfig, WipeReceipt
@@ -41,6 +42,19 @@ from holdfast.runtime.manager import DEFAULT_TENANT
 from holdfast.runtime.seeddata import SessionData
 from holdfast.runtime.service import SessionService
 from holdfast.runtime.takeover import ImportedSession
+
+
+class Models:
+    """The default model, as all views of a manager share it.
+
+    Args:
+        pending: what is to be made of it once the manager opens.
+    """
+
+    def __init__(self, pending: ModelClient | ModelSettings | str | None) -> None:
+        self.pending = pending
+        self.default: ModelClient | None = None
+        self.settings: ModelSettings | None = None
 
 
 class Tenancy(SessionService):

@@ -353,10 +353,7 @@ class Workers:
             engine.report(GitSeen(git=git))
 
     def _sleeper(self, seconds: float) -> asyncio.Task[None]:
-        async def rest() -> None:
-            await self._engine.host.clock.sleep(seconds)
-
-        task = asyncio.create_task(rest())
+        task = asyncio.create_task(self._engine.host.clock.sleep(seconds))
         self._side[task] = None
         task.add_done_callback(lambda done: self._side.pop(done, None))
         return task

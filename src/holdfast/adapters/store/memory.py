@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from holdfast.adapters.store import store_common as common
-from holdfast.adapters.store.memory_disk import Done, MemoryDisk, Principal, Scope, Stream
+from holdfast.adapters.store.memory_disk import Done, MemoryDisk, Principal, Scope, Stream, matches
 from holdfast.adapters.store.memory_tokens import MemoryTokens
 from holdfast.core.errors import (
     AlreadyThere,
@@ -582,22 +582,9 @@ class MemoryStore(MemoryTokens):
 
     def _matching(self, filter: Filter) -> Iterator[StreamRow]:
         for stream in self.disk.streams.values():
-            if _matches(stream.row, filter):
+            if matches(stream.row, filter):
                 yield stream.row
 
 
 def _place(row: StreamRow) -> tuple[int, int]:
     return (row.index.updated_ms, row.stream)
-
-
-def _matches(row: StreamRow, filter: Filter) -> bool:
-    index = row.index
-    return (
-        (filter.tenant is None or row.tenant == filter.tenant)
-        and (not filter.states or index.state in filter.states)
-        and (filter.owner is None or row.owner == filter.owner)
-        and (filter.parent is None or index.parent == filter.parent)
-        and filter.tokens <= index.tokens
-        and index.sensitivity >= filter.min_sensitivity
-        and (filter.include_hidden or not index.hidden)
-    )

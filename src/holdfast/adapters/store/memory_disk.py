@@ -11,6 +11,7 @@ from holdfast.ports.store import (
     Append,
     Counter,
     FeedEvent,
+    Filter,
     Grant,
     GrantChange,
     Head,
@@ -211,3 +212,17 @@ class MemoryDisk:
         for opening in self._openings:
             if opening is not by:
                 opening.wake()
+
+
+def matches(row: StreamRow, filter: Filter) -> bool:
+    """Whether a listing with a filter has a session."""
+    index = row.index
+    return (
+        (filter.tenant is None or row.tenant == filter.tenant)
+        and (not filter.states or index.state in filter.states)
+        and (filter.owner is None or row.owner == filter.owner)
+        and (filter.parent is None or index.parent == filter.parent)
+        and filter.tokens <= index.tokens
+        and index.sensitivity >= filter.min_sensitivity
+        and (filter.include_hidden or not index.hidden)
+    )
