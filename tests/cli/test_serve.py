@@ -25,6 +25,22 @@ def test_what_is_refused(place: Place, options: list[str], said: str) -> None:
     assert (2, True) == (ran.code, said in ran.err)
 
 
+def test_the_file_and_the_environment_say_what_no_option_says(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An option stands above a variable, and that above the file."""
+    place.store.parent.mkdir(parents=True, exist_ok=True)
+    file = place.store.parent / "holdfast.toml"
+    file.write_text('[server]\nhost = "0.0.0.0"\n', encoding="utf-8")
+    file.chmod(0o600)
+    assert "0.0.0.0 can be reached" in place.cli("serve").err
+    monkeypatch.setenv("HOLDFAST_SERVER_HOST", "192.0.2.1")
+    assert "192.0.2.1 can be reached" in place.cli("serve").err
+    assert "192.0.2.2 can be reached" in place.cli("serve", "--host", "192.0.2.2").err
+    monkeypatch.setenv("HOLDFAST_SERVER_HOSTS", "x")
+    assert "did you mean HOLDFAST_SERVER_HOST" in place.cli("serve").err
+
+
 def test_nobody_serves_what_nobody_can_use(place: Place) -> None:
     """Without a store, and without an administrator, it says what to do."""
     assert 3 == place.cli("serve").code

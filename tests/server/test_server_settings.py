@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
 from holdfast.core.errors import InvalidInput
+from holdfast.runtime.configuration import OPTIONS
 from holdfast.server.settings import ServerSettings, is_loopback
 
 
@@ -35,3 +38,9 @@ def test_what_cannot_be(wrong: dict[str, object]) -> None:
     """Refused when it is made."""
     with pytest.raises(InvalidInput):
         ServerSettings(**wrong)  # type: ignore[arg-type]  # a stand-in
+
+
+def test_every_setting_of_a_server_can_be_configured_with_its_default() -> None:
+    """The table of settings, which the file and the environment go by, is the server's own."""
+    table = {one.key: one.default for one in OPTIONS if one.section == "server"}
+    assert table == {one.name: one.default for one in fields(ServerSettings)}

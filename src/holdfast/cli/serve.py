@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import os
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from holdfast.cli.configuring import read_file
 from holdfast.cli.output import note, print_json
+from holdfast.cli.talk import MODEL_VARIABLE
 from holdfast.cli.world import Options, make_runner, options_of, require_store
 from holdfast.core.errors import MissingExtra, Unavailable
 
@@ -19,11 +22,14 @@ def serve(
     context: typer.Context,
     *,
     host: Annotated[
-        str, typer.Option("--host", help="Where to listen; elsewhere than here needs TLS.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="0 is any free one.")] = 18790,
-    tls_cert: Annotated[str, typer.Option("--tls-cert", help="Certificates, a PEM file.")] = "",
-    tls_key: Annotated[str, typer.Option("--tls-key", help="Their key, a PEM file.")] = "",
+        str | None,
+        typer.Option("--host", help="Where to listen; elsewhere than here needs TLS."),
+    ] = None,
+    port: Annotated[int | None, typer.Option("--port", help="0 is any free one.")] = None,
+    tls_cert: Annotated[
+        str | None, typer.Option("--tls-cert", help="Certificates, a PEM file.")
+    ] = None,
+    tls_key: Annotated[str | None, typer.Option("--tls-key", help="Their key, a PEM file.")] = None,
     trusted_proxy: Annotated[
         list[str] | None,
         typer.Option("--trusted-proxy", help="Address or network of the proxy in front."),
@@ -43,13 +49,17 @@ def serve(
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="The default model, provider:name.")
+        str | None,
+        typer.Option("--model", envvar=MODEL_VARIABLE, help="The default model, provider:name."),
     ] = None,
     unsandboxed: Annotated[
         bool, typer.Option("--unsandboxed", help="Let bash run where no sandbox exists.")
     ] = False,
 ) -> None:
-    """Serve sessions over HTTP until a signal says to stop."""
+    """Serve sessions over HTTP until a signal says to stop.
+
+    What no option says is as `[server]` of the policy file and HOLDFAST_SERVER_… have it.
+    """
     # lazy: help needs neither a server nor an event loop.
     import asyncio
 
@@ -58,20 +68,39 @@ def serve(
         from holdfast.server.settings import ServerSettings
     except ImportError:
         raise MissingExtra("the server", "server") from None
+    options = options_of(context)
+    given = {
+        "host": host,
+        "port": port,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "trusted_proxies": tuple(trusted_proxy or ()),
+        "allowed_hosts": tuple(allowed_host or ()),
+        "cors_origins": tuple(cors_origin or ()),
+        "workspace_roots": tuple(workspace_root or ()),
+    }
     settings = ServerSettings(
-        host=host,
-        port=port,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        trusted_proxies=tuple(trusted_proxy or ()),
-        allowed_hosts=tuple(allowed_host or ()),
-        cors_origins=tuple(cors_origin or ()),
-        workspace_roots=tuple(workspace_root or ()),
+        **{
+            **configured(options),
+            **{name: value for name, value in given.items() if value not in (None, ())},
+        }
     )
     settings.check_binding()
-    options = options_of(context)
     require_store(options)
     asyncio.run(_serve(options, settings, model, unsandboxed=unsandboxed))
+
+
+def configured(options: Options) -> dict[str, Any]:
+    """What the policy file and the environment say of a server.
+
+    Raises:
+        InvalidInput, PolicyFileRefused: a variable or the file is wrong.
+    """
+    # lazy: help needs none of it.
+    from holdfast.runtime.configuration import effective, section
+
+    file = read_file(options.policy, options.store)
+    return section(effective(None if file is None else file.serving, os.environ), "server")
 
 
 async def _serve(

@@ -112,6 +112,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
     _texts("server", "trusted_proxies"),
     _texts("server", "allowed_hosts"),
     _texts("server", "cors_origins"),
+    _texts("server", "workspace_roots"),
     _number("server", "body_bytes_max", 8 * 1024 * 1024, 1, 1024**3),
     _number("server", "requests_per_minute", 6_000, 1, 10_000_000),
     _number("server", "strangers_per_minute", 120, 1, 10_000_000),
