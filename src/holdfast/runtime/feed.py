@@ -10,11 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from holdfast.core.errors import KeyDestroyed
-from holdfast.core.session import evolve
-from holdfast.core.view import SessionView
 from holdfast.runtime.backend import Follower
 from holdfast.runtime.hub import Subscription
 from holdfast.runtime.manager import Core, Located
+from holdfast.runtime.reel import Reel
 from holdfast.runtime.stream import StreamEvent, translate
 
 LOOK_S = 1.0
@@ -41,6 +40,16 @@ class Feed:
         """Leave."""
         self._hub.unsubscribe(self._subscription)
 
+    @property
+    def version(self) -> int:
+        """How far the log has been given."""
+        known = self._follower.view.version if self._follower else 0
+        return max(known, self._from_hub)
+
+    def attend(self, answers: bool) -> None:
+        """Say whether the reader can answer questions from now on."""
+        self._subscription.answers = answers
+
     async def start(self, from_version: int | None) -> list[StreamEvent]:
         """Stand at the log's present end; returns what was missed since a version."""
         self._follower = await self._core.follow(self._where)
@@ -60,16 +69,15 @@ class Feed:
     async def missed(self, after: int) -> list[StreamEvent]:
         """The events behind a version, up to where the feed stands."""
         assert self._follower is not None, "a feed is started first"
-        return await self._missed(after, max(self._follower.view.version, self._from_hub))
+        return await self._missed(after, self.version)
 
     async def _missed(self, after: int, until: int) -> list[StreamEvent]:
-        journal = self._where.backend.journal(self._where.row)
-        view = SessionView()
+        reel = await Reel.open(self._where, after)
         found: list[StreamEvent] = []
-        async for recorded in journal.replay(until=until):
-            before, view = view, evolve(view, recorded)
-            if recorded.version > after:
-                found += translate(before, view, recorded)
+        at = -1
+        while at < reel.version < until:
+            at = reel.version
+            found += await reel.read(until)
         return found
 
     async def events(self) -> AsyncIterator[StreamEvent]:
