@@ -46,6 +46,11 @@ class Feed:
         known = self._follower.view.version if self._follower else 0
         return max(known, self._from_hub)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the log, as far as it was read, ends in the middle of a run."""
+        return self._follower is not None and self._follower.view.turn is not None
+
     def attend(self, answers: bool) -> None:
         """Say whether the reader can answer questions from now on."""
         self._subscription.answers = answers

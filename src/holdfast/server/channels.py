@@ -6,6 +6,7 @@
   is sent next is asked for when it has taken what it was sent before.
 - Who joins, for the first time or again, gets what is durable behind its place, then one
   delta with all that was said so far of an unfinished message, then what happens.
+- A run that nobody leads goes on here while somebody reads it.
 - After a wipe nothing of before is kept, and what is in the log has no key.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 
 from holdfast.bootstrap import SessionManager
+from holdfast.core.errors import HoldfastError
 from holdfast.runtime.feed import Feed
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.located import Located
@@ -54,6 +56,8 @@ class Channel:
         self._bytes = 0
         self._ready = asyncio.Event()
         self._news = asyncio.Event()
+        self._tended = -1
+        self._tending: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._pump())
 
     # --- following ---------------------------------------------------------------------
@@ -102,6 +106,7 @@ class Channel:
                 self._take(event)
             self.version = max(self.version, feed.version)
             self._ready.set()
+            self.tend()
             async for event in feed.events():
                 if event.type == "gap":
                     return True
@@ -109,6 +114,26 @@ class Channel:
         finally:
             feed.close()
         return False
+
+    def tend(self) -> None:
+        """Have a run go on here that nobody leads: its server was killed, perhaps.
+
+        Called now and then; whoever led it a moment ago is given the time between.
+        """
+        feed, known = self._feed, self._tended
+        self._tended = self.version
+        if feed is None or not feed.unfinished or known not in (-1, self.version):
+            return
+        if self._sessions.live(self.where.stream) is None and self._tending is None:
+            self._tending = asyncio.create_task(self._lead())
+
+    async def _lead(self) -> None:
+        try:
+            await self._sessions.lead_if_free(self.where)
+        except HoldfastError:
+            pass  # it cannot be led: readers have what is in the log
+        finally:
+            self._tending = None
 
     async def _behind(self) -> int:
         """The version to follow the session from: near its end, or where this stands."""

@@ -30,6 +30,7 @@ from holdfast.server.sse import ALL, HEARTBEAT, Place, ending
 STREAMS_MAX = 10_000
 STREAMS_OF_ONE_MAX = 2_000
 WIPED_MAX = 10_000
+TEND_S = 1.0
 ANSWERS = "approvals:answer"
 
 
@@ -226,12 +227,16 @@ class Streams:
         self._passes.give(held)
 
     async def _tick(self) -> None:
-        """Ask about tokens, and have silent streams say that they are alive."""
-        beaten = time.monotonic()
+        """Ask about tokens, tend channels, have silent streams say that they are alive."""
+        beaten = tended = time.monotonic()
         while True:
             await asyncio.sleep(min(CHECK_S, self._heartbeat_s))
             await self._passes.check()
             now = time.monotonic()
+            if now - tended >= TEND_S:
+                tended = now
+                for channel in tuple(self._channels.values()):
+                    channel.tend()
             if now - beaten >= self._heartbeat_s:
                 beaten = now
                 for channel in tuple(self._channels.values()):
