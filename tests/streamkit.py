@@ -7,7 +7,9 @@ import itertools
 import os
 import signal
 import socket
+import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -145,41 +147,48 @@ async def serve(folder: Path, port: int, life: int) -> None:
             await Uvicorn(uvicorn_config(app)).serve(sockets=[sock])
 
 
+class Nursery:
+    """A process that has imported everything, and forks servers off and kills them."""
+
+    def __init__(self) -> None:
+        here = Path(__file__).parent
+        path = os.pathsep.join([str(here.parent / "src"), str(here)])
+        self._process = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": path},
+            text=True,
+        )
+
+    def order(self, line: str) -> None:
+        """Have an order carried out: `start <port> <folder>`, or `kill`."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        assert f"{line}\n" == self._process.stdout.readline()
+
+    def close(self) -> None:
+        """End it and its server."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._process.stdout.close()
+
+
 class Killable:
-    """A server that can be killed and started again at the same address.
+    """A server that can be killed and started again at the same address."""
 
-    It is forked off a process that has imported everything and does nothing else.
-    """
-
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, nursery: Nursery, folder: Path) -> None:
+        self._nursery = nursery
         self._folder = folder
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def warm_up(self) -> None:
-        """Start the process that servers are forked off."""
-        here = Path(__file__).parent
-        path = os.pathsep.join([str(here.parent / "src"), str(here)])
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            __file__,
-            str(self._folder),
-            str(self._port),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-
-    async def _order(self, word: str) -> None:
-        assert self._process is not None and self._process.stdin and self._process.stdout
-        self._process.stdin.write(f"{word}\n".encode())
-        assert f"{word}\n".encode() == await self._process.stdout.readline()
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
-        await self._order("start")
+        self._nursery.order(f"start {self._port} {self._folder}")
         async with httpx2.AsyncClient() as http:
             while True:
                 try:
@@ -188,41 +197,37 @@ class Killable:
                 except httpx2.TransportError:
                     await asyncio.sleep(0.02)
 
-    async def kill(self) -> None:
+    def kill(self) -> None:
         """kill -9; it is dead then."""
-        await self._order("kill")
-
-    async def close(self) -> None:
-        """End everything."""
-        assert self._process is not None and self._process.stdin is not None
-        self._process.stdin.close()
-        await self._process.wait()
+        self._nursery.order("kill")
 
 
 @asynccontextmanager
-async def killable(folder: Path) -> AsyncIterator[Killable]:
+async def killable(nursery: Nursery, folder: Path) -> AsyncIterator[Killable]:
     """A server on the sessions of a folder, in a process of its own."""
-    server = Killable(folder)
-    await server.warm_up()
+    server = Killable(nursery, folder)
+    await server.start()
     try:
-        await server.start()
         yield server
     finally:
-        await server.close()
+        server.kill()
 
 
-def main(folder: Path, port: int) -> None:
+def main() -> None:
     """Fork servers and kill them, as the lines of the input say."""
     import serverkit  # noqa: F401  # lazy: imported once, before any fork
 
-    child, lives = 0, itertools.count()
+    child, lives = 0, Counter[str]()
     for line in sys.stdin:
-        if line == "start\n":
-            life = next(lives)
+        word, *rest = line.split(maxsplit=2)
+        if word == "start":
+            port, folder = int(rest[0]), rest[1].strip()
+            life = lives[folder]
+            lives[folder] += 1
             child = os.fork()
             if not child:
                 os.closerange(0, 2)
-                asyncio.run(serve(folder, port, life))
+                asyncio.run(serve(Path(folder), port, life))
                 os._exit(0)
         elif child:
             os.kill(child, signal.SIGKILL)
@@ -234,4 +239,4 @@ def main(folder: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main()

@@ -6,21 +6,26 @@ import asyncio
 import itertools
 import os
 import socket
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 
 from holdfast.testing.script import say
 from holdfast.testing.scripted import ScriptedModel
 from serverkit import SomeTokens, listening, served
-from sessionhelp import on_file, run
+from sessionhelp import on_file
 from streamkit import (
     EVENTS,
     KILLS,
     MESSAGES,
     STREAM,
     Heard,
+    Nursery,
+    Stream,
     durable,
     killable,
     reading,
@@ -32,6 +37,24 @@ ANN = SomeTokens().add("ann")
 SLOW = 200
 
 
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """What servers are forked off."""
+    made = Nursery()
+    yield made
+    made.close()
+
+
+def patiently(work: Coroutine[Any, Any, None]) -> None:
+    """Run a test of many processes or connections on a busy machine."""
+
+    async def limited() -> None:
+        async with asyncio.timeout(120):
+            await work
+
+    asyncio.run(limited())
+
+
 async def send(url: str, content: str) -> None:
     """Send a message and leave at once."""
     async with (
@@ -41,7 +64,7 @@ async def send(url: str, content: str) -> None:
         pass
 
 
-async def next_durable(stream: object) -> Heard:
+async def next_durable(stream: Stream) -> Heard:
     """The next event that is in the log."""
     while True:
         found = await stream.next()
@@ -50,12 +73,12 @@ async def next_durable(stream: object) -> Heard:
             return found
 
 
-def test_readers_of_a_server_that_is_killed_lose_nothing(tmp_path: Path) -> None:
+def test_readers_of_a_server_that_is_killed_lose_nothing(nursery: Nursery, tmp_path: Path) -> None:
     """Killed after each of the first events, in the middle of an answer: each comes once."""
 
     async def work() -> None:
         heard: list[Heard] = []
-        async with killable(tmp_path) as server:
+        async with killable(nursery, tmp_path) as server:
             async with httpx2.AsyncClient() as http:
                 await http.post(f"{server.url}/api/v1/sessions", headers=ANN, json={"id": "one"})
             await send(server.url, "hang")
@@ -64,7 +87,7 @@ def test_readers_of_a_server_that_is_killed_lose_nothing(tmp_path: Path) -> None
                 async with reading(server.url, ANN, last_id=last_id) as stream:
                     heard.append(await next_durable(stream))
                     last_id = stream.last_id
-                    await server.kill()
+                    server.kill()
                 await server.start()
             async with reading(server.url, ANN, last_id=last_id) as stream:
                 last = await stream.rest("agent_end")
@@ -75,14 +98,14 @@ def test_readers_of_a_server_that_is_killed_lose_nothing(tmp_path: Path) -> None
         answer = "".join(f"hang-{piece} " for piece in range(6))
         assert answer == whole[-1].data["text"] == spoken(last)
 
-    run(work())
+    patiently(work())
 
 
-def test_two_processes_on_one_store_stream_the_same(tmp_path: Path) -> None:
+def test_two_processes_on_one_store_stream_the_same(nursery: Nursery, tmp_path: Path) -> None:
     """Whichever of them leads; readers of both have one transcript, and both end at the wipe."""
 
     async def work() -> None:
-        async with killable(tmp_path) as server:
+        async with killable(nursery, tmp_path) as server:
             mine = on_file(tmp_path, ScriptedModel(itertools.repeat(words)))
             async with served(sessions=mine) as made, listening(made.app) as url:
                 await made.ok("POST", "/api/v1/sessions", {"id": "one"})
@@ -104,7 +127,7 @@ def test_two_processes_on_one_store_stream_the_same(tmp_path: Path) -> None:
                     found = await http.get(server.url + EVENTS, headers=ANN)
                 assert 410 == found.status_code
 
-    run(work())
+    patiently(work())
 
 
 async def not_reading(url: str, loop: asyncio.AbstractEventLoop) -> socket.socket:
@@ -160,4 +183,4 @@ def test_readers_that_do_not_read_cost_bounded_memory() -> None:
             for sock in socks:
                 sock.close()
 
-    run(work())
+    patiently(work())
