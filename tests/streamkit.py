@@ -20,7 +20,7 @@ from typing import Any
 import httpx2
 from pydantic_core import from_json
 
-from holdfast.ports.model import ModelRequest
+from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
 from holdfast.testing.script import Turn, hang, say
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import last_user, on_file
@@ -118,6 +118,31 @@ def spoken(heard: list[Heard]) -> str:
     return text
 
 
+class Stepwise(ScriptedModel):
+    """Says its pieces one at a time, each once it is let.
+
+    Args:
+        pieces: of every answer.
+        steps: how many it may say at once.
+    """
+
+    def __init__(self, *pieces: str, steps: int = 0) -> None:
+        super().__init__(itertools.repeat(say(*pieces)))
+        self._let = asyncio.Semaphore(steps)
+
+    def let(self, steps: int) -> None:
+        """Let it say so many more."""
+        for _ in range(steps):
+            self._let.release()
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
+        """Play the next turn."""
+        async for event in super().stream(request):
+            if isinstance(event, TextDelta):
+                await self._let.acquire()
+            yield event
+
+
 # --- a server in a process of its own ---------------------------------------------------
 
 
@@ -125,11 +150,11 @@ KILLS = 4
 
 
 def words(request: ModelRequest, life: int = 0) -> Turn:
-    """Answer in pieces; to "hang", never before the server was killed four times."""
+    """Answer; to "hang", never before the server was killed four times."""
     said = last_user(request.messages)
     if said == "hang" and life < KILLS:
         return hang(f"{said}-0 ")
-    return say(*(f"{said}-{number} " for number in range(6)), delay_s=0.02)
+    return say(*(f"{said}-{number} " for number in range(6)))
 
 
 async def serve(folder: Path, port: int, life: int) -> None:

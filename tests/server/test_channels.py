@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,9 +14,8 @@ from holdfast.runtime.handle import Session
 from holdfast.server import channels
 from holdfast.server.channels import Channel
 from holdfast.server.sse import ALL, START
-from holdfast.testing.script import say
-from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import echo, memory, run, until
+from streamkit import Stepwise
 
 
 @asynccontextmanager
@@ -40,7 +38,7 @@ def test_an_event_is_written_once_for_all() -> None:
     """Two readers get the very same bytes; a delta of what was said is made once too."""
 
     async def work() -> None:
-        model = ScriptedModel(itertools.repeat(say("a", "b", delay_s=0.01)))
+        model = Stepwise("a", "b", steps=1)
         async with memory(model) as sessions:
             session = await sessions.create_session("one")
             async with followed(sessions, session) as channel:
@@ -50,6 +48,7 @@ def test_an_event_is_written_once_for_all() -> None:
                 assert all(a is b for a, b in zip(first, second, strict=True))
                 assert "text_delta" == first[-1].event.type
                 assert 1 == sum(one.event.live for one in first)
+                model.let(1)
                 await answering
                 await until(lambda: "agent_end" in kept(channel))
                 assert not [one for one in channel.behind(START)[0] if one.event.live]
@@ -87,7 +86,7 @@ def test_a_gap_is_read_from_the_log_and_no_reader_sees_it() -> None:
     """More than the hub holds in one breath: what is durable comes all the same, once."""
 
     async def work() -> None:
-        model = ScriptedModel(itertools.repeat(say("abc", "def", delay_s=0.05)))
+        model = Stepwise("abc", "def", "ghi", steps=1)
         async with memory(model) as sessions:
             session = await sessions.create_session("one")
             async with followed(sessions, session) as channel:
@@ -95,6 +94,11 @@ def test_a_gap_is_read_from_the_log_and_no_reader_sees_it() -> None:
                 await until(lambda: "text_delta" in kept(channel))
                 for number in range(1500):
                     sessions.emit(session.where, "one", "noise", {"n": number})
+                    if number == 1100:
+                        model.let(1)
+                        for _ in range(20):
+                            await asyncio.sleep(0)
+                model.let(1)
                 await answering
                 await until(lambda: "agent_end" in kept(channel))
                 assert "gap" not in kept(channel)
@@ -107,7 +111,7 @@ def test_a_gap_is_read_from_the_log_and_no_reader_sees_it() -> None:
                     if one.event.type == "text_delta":
                         data = one.event.data
                         screen = screen[: int(str(data["offset"]))] + str(data["text"])
-                assert "abcdef" == screen
+                assert "abcdefghi" == screen
 
     run(work())
 
@@ -136,7 +140,7 @@ def test_a_run_that_nobody_leads_goes_on_while_somebody_reads() -> None:
     """Its engine stopped in the middle; the next reader has it finished."""
 
     async def work() -> None:
-        model = ScriptedModel([say("a", "b", delay_s=0.2), say("again")])
+        model = Stepwise("a", "b")
         async with memory(model) as sessions:
             session = await sessions.create_session("one")
             await session.send("q")
@@ -144,6 +148,7 @@ def test_a_run_that_nobody_leads_goes_on_while_somebody_reads() -> None:
             assert engine is not None
             await engine.stop()
             sessions._engines.clear()
+            model.let(2)
             async with followed(sessions, session) as channel:
                 await until(lambda: "agent_end" in kept(channel))
                 assert "restarted" in kept(channel)

@@ -103,14 +103,10 @@ class Feed:
     async def _next(self, subscription: Subscription, limit_s: float) -> StreamEvent | None:
         """The next event of the hub that the log has not already given."""
         assert self._follower is not None, "a feed is started first"
-        getting = asyncio.ensure_future(subscription.get())
-        timer = asyncio.ensure_future(self._core.clock.sleep(limit_s))
-        try:
-            await asyncio.wait({getting, timer}, return_when=asyncio.FIRST_COMPLETED)
-            event = getting.result() if getting.done() else None
-        finally:
-            getting.cancel()
-            timer.cancel()
+        if subscription.queued:  # at once: what is queued is taken in one go
+            event = await subscription.get()
+        else:
+            event = await self._waited(subscription, limit_s)
         if event is not None and event.type == "gap":
             self._from_hub = max(self._from_hub, event.version)
         if event is None or event.live:
@@ -119,6 +115,16 @@ class Feed:
             return None
         self._from_hub = event.version
         return event
+
+    async def _waited(self, subscription: Subscription, limit_s: float) -> StreamEvent | None:
+        getting = asyncio.ensure_future(subscription.get())
+        timer = asyncio.ensure_future(self._core.clock.sleep(limit_s))
+        try:
+            await asyncio.wait({getting, timer}, return_when=asyncio.FIRST_COMPLETED)
+            return getting.result() if getting.done() else None
+        finally:
+            getting.cancel()
+            timer.cancel()
 
     async def _grown(self) -> list[StreamEvent]:
         """What the log has grown by, when the session is led elsewhere."""

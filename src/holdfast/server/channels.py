@@ -197,6 +197,11 @@ class Channel:
         """Number of the first kept frame."""
         return self._first
 
+    @property
+    def end(self) -> int:
+        """Number of the next frame."""
+        return self._first + len(self._frames)
+
     def behind(self, place: Place) -> tuple[list[Frame], int]:
         """What a reader that stands at a place gets first, and the number that is next."""
         kept = [one for one in self._frames if not one.event.live and one.place > place]
@@ -204,7 +209,7 @@ class Channel:
             asked = self._relay.subscribe()
             self._said = [frame_of(one, self.place) for one in asked.drain()]
             self._relay.unsubscribe(asked)
-        return kept + self._said, self._first + len(self._frames)
+        return kept + self._said, self.end
 
     def since(self, number: int, bytes_max: int) -> list[Frame]:
         """The kept frames from a number on: at least one if there is one."""

@@ -36,6 +36,10 @@ class Reader:
         self._reel: Reel | None = None
         self._beats = channel.beats
 
+    def join(self) -> None:
+        """Stand at what happens next, whatever the log has."""
+        self._place, self._next = self._channel.place, self._channel.end
+
     async def chunks(
         self, wanted: Wanted | None = None, last: str = "session_ended"
     ) -> AsyncGenerator[bytes]:

@@ -140,6 +140,8 @@ class Streams:
         held = OpenStream(self, session.where, token, who, scope)
         try:
             await held.channel.ready()
+            reader = held.reader(held.channel.place)
+            reader.join()  # before it is sent, so that nothing of the run goes by
             sending = asyncio.ensure_future(session.send(content, id, policy))
             sending.add_done_callback(_looked_at)
             sending.add_done_callback(lambda _: held.channel.wake())
@@ -149,23 +151,29 @@ class Streams:
         except BaseException:
             held.close()
             raise
-        held.pieces = self._run(held, sending, RunFilter(id.hex()))
+        held.pieces = self._run(held, reader, sending, RunFilter(id.hex()))
         return held
 
     async def _run(
-        self, held: OpenStream, sending: asyncio.Future[Handled], chosen: RunFilter
+        self,
+        held: OpenStream,
+        reader: Reader,
+        sending: asyncio.Future[Handled],
+        chosen: RunFilter,
     ) -> AsyncGenerator[bytes]:
         while not sending.done():
             yield HEARTBEAT
-            if self.stopped or held.allowed.error is not None:
+            if self.stopped or held.allowed.refusal() is not None:
                 return
             await held.channel.news()
         error = sending.exception()
         if isinstance(error, Exception):
             yield ending(error)
             return
-        place = (max(0, sending.result().first - 1), ALL)
-        async for piece in held.reader(place).chunks(chosen.takes, "agent_end"):
+        handled = sending.result()
+        if handled.duplicate:  # it was carried out before: its run is in the log
+            reader = held.reader((max(0, handled.first - 1), ALL))
+        async for piece in reader.chunks(chosen.takes, "agent_end"):
             yield piece
 
     # --- keeping -------------------------------------------------------------------------

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 
 import httpx2
 import pytest
 
-from holdfast.testing.script import say
-from holdfast.testing.scripted import ScriptedModel
 from serverkit import Served, listening, served
 from sessionhelp import run, until
-from streamkit import EVENTS, MESSAGES, STREAM, durable, reading, spoken
-
-
-def slow_model() -> ScriptedModel:
-    """Answers in pieces."""
-    return ScriptedModel(itertools.repeat(say(*"abcdefgh", delay_s=0.01)))
+from streamkit import EVENTS, MESSAGES, STREAM, Stepwise, durable, reading, spoken
 
 
 async def opened(made: Served, *prompts: str) -> None:
@@ -55,20 +47,29 @@ def test_who_comes_in_the_middle_of_an_answer_gets_one_delta_of_it() -> None:
     """Then the rest of it, piece by piece; the text on the screen is the answer."""
 
     async def work() -> None:
-        async with served(slow_model()) as made, listening(made.app) as url:
+        model = Stepwise(*"abcdefgh", steps=3)
+        async with served(model) as made, listening(made.app) as url:
             await opened(made)
             async with (
-                reading(url, made.ann, path=EVENTS) as first,
+                reading(url, made.ann) as first,
                 reading(url, made.ann, after="latest") as waiting,
             ):
                 sending = asyncio.create_task(made.ok("POST", MESSAGES, {"content": "go"}))
                 while (one := await first.next()) and one.data.get("text") != "c":
                     pass
                 async with reading(url, made.ann, last_id=first.last_id) as again:
-                    heard = await again.rest("turn_end")
-                    deltas = [one for one in heard if one.type == "text_delta"]
-                    assert "abc" == deltas[0].data["text"][:3]
-                    assert 0 == deltas[0].data["offset"]
+                    joined = await again.next()
+                    assert joined is not None
+                    assert ("text_delta", "abc", 0) == (
+                        joined.type,
+                        joined.data["text"],
+                        joined.data["offset"],
+                    )
+                    model.let(5)
+                    heard = [joined, *await again.rest("turn_end")]
+                    assert ["abc", *"defgh"] == [
+                        one.data["text"] for one in heard if one.type == "text_delta"
+                    ]
                     assert "abcdefgh" == spoken(heard)
                 whole = await waiting.rest("agent_end")
                 assert ["agent_start", "turn_start"] == [one.type for one in whole[:2]]
@@ -82,7 +83,7 @@ def test_a_message_is_answered_by_the_events_of_its_run() -> None:
     """From its start to its end; the same key again is the same run, paid once."""
 
     async def work() -> None:
-        async with served(slow_model()) as made, listening(made.app) as url:
+        async with served(Stepwise(*"abcdefgh", steps=100)) as made, listening(made.app) as url:
             await opened(made, "before")
             told = {**made.ann, **STREAM, "Idempotency-Key": "k1"}
             async with httpx2.AsyncClient() as http:
@@ -112,7 +113,8 @@ def test_leaving_detaches_and_cancels_nothing() -> None:
     """The turn of a message whose sender has left ends by itself (contract 2.22)."""
 
     async def work() -> None:
-        async with served(slow_model()) as made, listening(made.app) as url:
+        model = Stepwise(*"abcdefgh", steps=1)
+        async with served(model) as made, listening(made.app) as url:
             await opened(made)
             told = {**made.ann, **STREAM}
             async with (
@@ -124,6 +126,7 @@ def test_leaving_detaches_and_cancels_nothing() -> None:
                     if line.startswith("event: text_delta"):
                         break
             await until(lambda: not len(made.app.api.state.streams))
+            model.let(7)
             async with reading(url, made.ann) as stream:
                 heard = await stream.rest("agent_end")
             assert "completed" == heard[-1].data["outcome"]
