@@ -84,7 +84,7 @@ async def serve() -> None:
     from holdfast.server.sse import START, frame_of
     from holdfast.testing.script import say
     from holdfast.testing.scripted import ScriptedModel
-    from serverkit import SomeTokens, Uvicorn, uvicorn_config
+    from serverkit import Uvicorn, uvicorn_config
     from sessionhelp import memory
 
     class Model(ScriptedModel):
@@ -97,14 +97,15 @@ async def serve() -> None:
                     await asyncio.sleep(PIECE_S)
                 yield event
 
-    tokens = SomeTokens()
-    tokens.add("ann")
     pieces = [f"{number:02} a few words more " for number in range(PIECES)]
     model = Model(itertools.repeat(say(*pieces)))
     async with memory(model) as sessions:
         opened = [await sessions.create_session(f"s{n}") for n in range(SESSIONS)]
+        issued = await sessions.tokens.create(
+            "user:ann", "operator", session="", workspace="default"
+        )
         settings = ServerSettings(requests_per_minute=1_000_000)
-        ours = create_app(sessions, settings, tokens=tokens)
+        ours = create_app(sessions, settings)
         like = StreamEvent(
             type="host.noise",
             session="s0",
@@ -141,7 +142,7 @@ async def serve() -> None:
         orders = {"bare": bare.burst, "ours": burst, "paced": paced, "look": look}
         with socket.create_server(("127.0.0.1", 0), backlog=2048) as sock:
             serving = asyncio.create_task(Uvicorn(uvicorn_config(both)).serve(sockets=[sock]))
-            print(sock.getsockname()[1], flush=True)
+            print(sock.getsockname()[1], issued.guard_token, flush=True)
             loop = asyncio.get_running_loop()
             while word := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
                 await orders[word]()
@@ -179,18 +180,20 @@ class Subscriber(asyncio.Protocol):
 
 
 async def subscribe(
-    port: int, path: str, waited: list[float] | None = None
+    server: Server, path: str, waited: list[float] | None = None
 ) -> list[tuple[asyncio.Transport, Subscriber]]:
     """Open all connections, and wait until each has begun."""
     loop = asyncio.get_running_loop()
     found = []
     for number in range(SUBSCRIBERS):
         request = (
-            f"GET {path.format(number % SESSIONS)} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-            "Authorization: Bearer hf_ann\r\n\r\n"
+            f"GET {path.format(number % SESSIONS)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: Bearer {server.token}\r\n\r\n"
         ).encode()
         made = Subscriber(request, waited)
-        transport, _ = await loop.create_connection(lambda made=made: made, "127.0.0.1", port)
+        transport, _ = await loop.create_connection(
+            lambda made=made: made, "127.0.0.1", server.port
+        )
         found.append((transport, made))
     async with asyncio.timeout(120):
         while not all(one.started for _, one in found):  # noqa: ASYNC110 - it waits for what it sees
@@ -204,7 +207,7 @@ class Server:
     def __init__(self) -> None:
         known = [str(TESTS), os.environ.get("PYTHONPATH", "")]
         self._env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, known))}
-        self.port = 0
+        self.port, self.token = 0, ""
 
     async def start(self) -> None:
         """Start it."""
@@ -218,7 +221,8 @@ class Server:
         )
         assert self._process.stdin and self._process.stdout
         self._in, self._out = self._process.stdin, self._process.stdout
-        self.port = int(await self._out.readline())
+        port, token = (await self._out.readline()).split()
+        self.port, self.token = int(port), token.decode()
 
     async def order(self, word: str) -> tuple[float, list[int]]:
         """Have something done; returns its processor time so far, and where sessions stand."""
@@ -234,7 +238,7 @@ class Server:
 
 async def burst(server: Server, word: str, path: str) -> tuple[float, float, int]:
     """Deliveries a second at full speed, processor time of one in us, how many are missing."""
-    subscribed = await subscribe(server.port, path)
+    subscribed = await subscribe(server, path)
     before = sum(one.events for _, one in subscribed)
     wanted = before + BURST * SUBSCRIBERS
     spent_s, _ = await server.order("look")
@@ -255,7 +259,7 @@ async def burst(server: Server, word: str, path: str) -> tuple[float, float, int
 async def paced(server: Server) -> tuple[list[float], int, float]:
     """Waits in ms at ten events a second, how many readers' events are not the log's, and rate."""
     waited: list[float] = []
-    subscribed = await subscribe(server.port, "/api/v1/sessions/s{}/events?after=latest", waited)
+    subscribed = await subscribe(server, "/api/v1/sessions/s{}/events?after=latest", waited)
     waited.clear()
     started = time.perf_counter()
     _, versions = await server.order("paced")

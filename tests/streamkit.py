@@ -158,16 +158,14 @@ def words(request: ModelRequest, life: int = 0) -> Turn:
 
 
 async def serve(folder: Path, port: int, life: int) -> None:
-    """Serve the sessions of a folder until killed; `ann` may call."""
+    """Serve the sessions of a folder until killed."""
     # lazy: what tests of the server share needs the server's extras.
     from holdfast.server.app import create_app
-    from serverkit import SomeTokens, Uvicorn, uvicorn_config
+    from serverkit import Uvicorn, uvicorn_config
 
-    tokens = SomeTokens()
-    tokens.add("ann")
     model = ScriptedModel(itertools.repeat(partial(words, life=life)))
     async with on_file(folder, model) as sessions:
-        app = create_app(sessions, tokens=tokens)
+        app = create_app(sessions)
         with socket.create_server(("127.0.0.1", port), backlog=512) as sock:
             await Uvicorn(uvicorn_config(app)).serve(sockets=[sock])
 

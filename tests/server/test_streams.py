@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from holdfast.core.principals import Principal
 from holdfast.server import streams as limits
 from holdfast.server.settings import ServerSettings
 from serverkit import Served, listening, served
 from sessionhelp import echo, on_file, run, until
 from streamkit import EVENTS, MESSAGES, Heard, durable, reading
+
+
+def secret(headers: Mapping[str, str]) -> str:
+    """The token in a header."""
+    return headers["Authorization"].removeprefix("Bearer ")
 
 
 async def opened(made: Served) -> None:
@@ -51,12 +58,11 @@ def test_who_is_behind_when_the_session_is_wiped_gets_its_end_and_no_more() -> N
     async def work() -> None:
         async with served() as made:
             await opened(made)
-            session = await made.sessions.acting_as(
-                await made.tokens.validate("hf_ann")
-            ).get_session("one")
-            who = await made.tokens.validate("hf_ann")
+            token = secret(made.ann)
+            who = await made.sessions.tokens.validate(token)
+            session = await made.sessions.acting_as(who).get_session("one")
             streams = made.app.api.state.streams
-            stream = await streams.events(session, (0, 1), "hf_ann", who, "messages:read")
+            stream = await streams.events(session, (0, 1), token, who, "messages:read")
             assert b"id: 0" in await anext(stream.pieces)
             await made.ok("DELETE", "/api/v1/gateway/sessions/one")
             await until(lambda: stream.channel.ended)
@@ -76,11 +82,12 @@ def test_a_revoked_token_ends_its_streams_within_a_second() -> None:
     async def work() -> None:
         async with served() as made, listening(made.app) as url:
             await opened(made)
-            eve = made.tokens.add("eve")
+            eve = await made.token("user:eve")
+            id = (await made.sessions.tokens.validate(secret(eve))).token
             async with reading(url, eve) as stream, reading(url, made.ann) as other:
                 await stream.rest("agent_end")
                 await other.rest("agent_end")
-                del made.tokens.known["hf_eve"]
+                await made.sessions.tokens.revoke(id)
                 started = time.monotonic()
                 end = await stream.next()
                 took_s = time.monotonic() - started
@@ -104,24 +111,22 @@ def test_a_token_that_is_not_what_it_was_ends_the_stream(
     async def work() -> None:
         async with served() as made, listening(made.app) as url:
             await opened(made)
-            eve = made.tokens.add("eve")
-            async with reading(url, eve) as stream:
+            who = await made.sessions.tokens.validate(secret(made.ann))
+            now: Principal | None = {
+                "role": replace(who, scopes=frozenset({"metrics:read"})),
+                "workspace": replace(who, workspace="other"),
+                "session": replace(who, session="two"),
+            }.get(change)
+
+            async def changed(token: str) -> Principal:
+                await asyncio.sleep(60 if change == "stuck" else 0)
+                if now is None:
+                    raise RuntimeError
+                return now
+
+            async with reading(url, made.ann) as stream:
                 await stream.rest("agent_end")
-                if change == "role":
-                    known = made.tokens.known
-                    known["hf_eve"] = replace(known["hf_eve"], scopes=frozenset({"metrics:read"}))
-                elif change == "workspace":
-                    made.tokens.add("eve", workspace="other")
-                elif change == "session":
-                    made.tokens.add("eve", session="two")
-                else:
-                    stuck = change == "stuck"
-
-                    async def broken(token: str) -> object:
-                        await asyncio.sleep(60 if stuck else 0)
-                        raise RuntimeError
-
-                    monkeypatch.setattr(made.app.api.state.streams._passes, "_validate", broken)
+                monkeypatch.setattr(made.app.api.state.streams._passes, "_validate", changed)
                 end = await stream.next()
                 assert end is not None
                 assert "problem" == end.type
@@ -174,8 +179,7 @@ def test_streams_are_limited_and_what_they_hold_is_given_back(
             streams = made.app.api.state.streams
             async with reading(url, made.ann) as one, reading(url, made.ann):
                 assert 503 == (await made.call("GET", EVENTS)).status_code
-                eve = made.tokens.add("eve")
-                async with reading(url, eve):
+                async with reading(url, await made.token("user:eve")):
                     assert 3 == len(streams)
                 await one.rest("agent_end")
                 assert made.sessions.at_work()[1] == 1
@@ -195,8 +199,8 @@ def test_only_readers_who_can_answer_count_as_attending() -> None:
     async def work() -> None:
         async with served() as made, listening(made.app) as url:
             await opened(made)
-            viewer = made.tokens.add("viewer", "viewer")
-            approver = made.tokens.add("approver", "approver")
+            viewer = await made.token("user:viewer", "viewer")
+            approver = await made.token("user:approver", "approver")
             where = (await made.sessions.get_session("one")).where
             async with reading(url, viewer) as stream:
                 await stream.next()
@@ -230,6 +234,12 @@ def test_a_session_that_is_led_by_another_node_is_streamed_from_its_log(tmp_path
                     while len(durable(again)) < len(durable(heard)):
                         again += await late.rest("agent_end")
                 assert durable(heard) == durable(again)
+                eve = await made.token("user:eve")
+                async with reading(url, eve) as revoked:
+                    await revoked.rest("agent_end")
+                    async with asyncio.timeout(2):
+                        await leader.tokens.revoke_all_for_agent("user:eve")
+                        assert "problem" == (await revoked.rest())[-1].type
                 await leader.terminate_session("one")
                 end = [one.type for one in await stream.rest()]
                 assert ["session_wiped", "session_ended"] == end[-2:]

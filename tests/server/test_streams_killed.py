@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import os
 import socket
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ import pytest
 
 from holdfast.testing.script import say
 from holdfast.testing.scripted import ScriptedModel
-from serverkit import SomeTokens, listening, served
+from serverkit import listening, served
 from sessionhelp import on_file
 from streamkit import (
     EVENTS,
@@ -33,7 +33,6 @@ from streamkit import (
     words,
 )
 
-ANN = SomeTokens().add("ann")
 SLOW = 200
 
 
@@ -55,11 +54,21 @@ def patiently(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(limited())
 
 
-async def send(url: str, content: str) -> None:
+async def token(folder: Path) -> Mapping[str, str]:
+    """The header of an operator of the store in a folder, who has the session `one`."""
+    async with on_file(folder) as sessions:
+        issued = await sessions.tokens.create(
+            "user:ann", "operator", session="", workspace="default"
+        )
+        await sessions.create_session("one", user_id="user:ann")
+        return {"Authorization": f"Bearer {issued.guard_token}"}
+
+
+async def send(url: str, ann: Mapping[str, str], content: str) -> None:
     """Send a message and leave at once."""
     async with (
         httpx2.AsyncClient(timeout=10) as http,
-        http.stream("POST", url + MESSAGES, headers={**ANN, **STREAM}, json={"content": content}),
+        http.stream("POST", url + MESSAGES, headers={**ann, **STREAM}, json={"content": content}),
     ):
         pass
 
@@ -78,20 +87,19 @@ def test_readers_of_a_server_that_is_killed_lose_nothing(nursery: Nursery, tmp_p
 
     async def work() -> None:
         heard: list[Heard] = []
+        ann = await token(tmp_path)
         async with killable(nursery, tmp_path) as server:
-            async with httpx2.AsyncClient() as http:
-                await http.post(f"{server.url}/api/v1/sessions", headers=ANN, json={"id": "one"})
-            await send(server.url, "hang")
+            await send(server.url, ann, "hang")
             last_id = ""
             for _ in range(KILLS):
-                async with reading(server.url, ANN, last_id=last_id) as stream:
+                async with reading(server.url, ann, last_id=last_id) as stream:
                     heard.append(await next_durable(stream))
                     last_id = stream.last_id
                     server.kill()
                 await server.start()
-            async with reading(server.url, ANN, last_id=last_id) as stream:
+            async with reading(server.url, ann, last_id=last_id) as stream:
                 last = await stream.rest("agent_end")
-            async with reading(server.url, ANN) as stream:
+            async with reading(server.url, ann) as stream:
                 whole = await stream.rest("agent_end")
         assert durable(whole) == durable(heard + last)
         assert "restarted" in [one.type for one in whole]
@@ -105,17 +113,17 @@ def test_two_processes_on_one_store_stream_the_same(nursery: Nursery, tmp_path: 
     """Whichever of them leads; readers of both have one transcript, and both end at the wipe."""
 
     async def work() -> None:
+        ann = await token(tmp_path)
         async with killable(nursery, tmp_path) as server:
             mine = on_file(tmp_path, ScriptedModel(itertools.repeat(words)))
             async with served(sessions=mine) as made, listening(made.app) as url:
-                await made.ok("POST", "/api/v1/sessions", {"id": "one"})
                 async with (
-                    reading(url, made.ann) as here,
-                    reading(server.url, ANN) as there,
+                    reading(url, ann) as here,
+                    reading(server.url, ann) as there,
                 ):
                     heard: dict[str, list[Heard]] = {url: [], server.url: []}
                     for turn, at in enumerate((url, server.url, url)):
-                        await send(at, f"q{turn}")
+                        await send(at, ann, f"q{turn}")
                         heard[url] += await here.rest("agent_end")
                         heard[server.url] += await there.rest("agent_end")
                     assert durable(heard[url]) == durable(heard[server.url])
@@ -124,21 +132,21 @@ def test_two_processes_on_one_store_stream_the_same(nursery: Nursery, tmp_path: 
                         types = [one.type for one in await stream.rest()]
                         assert ["session_wiped", "session_ended"] == types[-2:]
                 async with httpx2.AsyncClient() as http:
-                    found = await http.get(server.url + EVENTS, headers=ANN)
+                    found = await http.get(server.url + EVENTS, headers=ann)
                 assert 410 == found.status_code
 
     patiently(work())
 
 
-async def not_reading(url: str, loop: asyncio.AbstractEventLoop) -> socket.socket:
+async def not_reading(url: str, ann: Mapping[str, str]) -> socket.socket:
     """A connection that asks for the events and takes only what the kernel takes."""
-    at = urlsplit(url)
+    at, loop = urlsplit(url), asyncio.get_running_loop()
     sock = socket.socket()
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     await loop.sock_connect(sock, (at.hostname, at.port))
     asked = f"GET {EVENTS} HTTP/1.1\r\nHost: {at.netloc}\r\n"
-    told = f"Authorization: {ANN['Authorization']}\r\n\r\n"
+    told = f"Authorization: {ann['Authorization']}\r\n\r\n"
     await loop.sock_sendall(sock, (asked + told).encode())
     return sock
 
@@ -169,7 +177,7 @@ def test_readers_that_do_not_read_cost_bounded_memory() -> None:
             config = {"security_config": {"enabled": False}}
             await made.ok("POST", "/api/v1/sessions", {"id": "one", "config": config})
             session = await made.sessions.get_session("one")
-            socks = [await not_reading(url, loop) for _ in range(SLOW)]
+            socks = [await not_reading(url, made.ann) for _ in range(SLOW)]
             async with reading(url, made.ann) as quick:
                 ids, before = [], resident()
                 for _ in range(12):

@@ -66,7 +66,7 @@ def create_app(manager: SessionManager, settings: ServerSettings | None = None) 
     api.state.settings = chosen
     api.state.metrics = metrics
     api.state.draining = False
-    api.state.streams = Streams(manager, tokens.validate, chosen.heartbeat_s)
+    api.state.streams = Streams(manager, manager.tokens.validate, chosen.heartbeat_s)
     api.state.self_test = SelfTest()
     problems.install(api)
     api.state.routes = [route for router in ROUTERS.values() for route in router.routes]

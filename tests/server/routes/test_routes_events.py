@@ -188,7 +188,7 @@ def test_who_may_not_read_gets_no_stream() -> None:
             await made.ok("POST", "/api/v1/sessions", {"id": "two"})
             assert 401 == (await made.http.get(EVENTS)).status_code
             unknown = await made.call("GET", "/api/v1/sessions/none/events")
-            bound = made.tokens.add("bound", session="two")
+            bound = await made.token("user:bound", session="two")
             for who in (made.bob, bound):
                 found = await made.call("GET", EVENTS, by=who)
                 assert 404 == found.status_code
