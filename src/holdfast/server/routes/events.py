@@ -94,6 +94,7 @@ async def streamed(session_id: SessionId, sessions: Acting, request: Request, wh
 @router.get(
     "/{session_id}/events",
     operation_id="subscribe_events",
+    status_code=200,
     response_class=EventStream,
     responses=STREAMED,
     dependencies=[require(READS)],

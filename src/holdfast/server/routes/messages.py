@@ -78,7 +78,7 @@ class Answered(Form):
     "/{session_id}/messages",
     operation_id="generate",
     response_model=Answered,
-    responses=events.STREAMED,
+    responses={200: {**events.STREAMED[200], "description": "What came of it, or the events."}},
     dependencies=[require("messages:send")],
 )
 async def send(
