@@ -74,6 +74,7 @@ def test_what_is_kept_is_bounded_and_says_from_where_on(monkeypatch: pytest.Monk
                 places = [one.place for one in channel.behind(channel.floor)[0]]
                 assert all(place > channel.floor for place in places)
                 assert channel.place == places[-1]
+                assert [] == channel.behind(channel.place)[0]
                 monkeypatch.setattr(channels, "BYTES_MAX", 10)
                 await session.generate("more")
                 await until(lambda: channel.place[0] == head + 3)
@@ -82,8 +83,11 @@ def test_what_is_kept_is_bounded_and_says_from_where_on(monkeypatch: pytest.Monk
     run(work())
 
 
-def test_a_gap_is_read_from_the_log_and_no_reader_sees_it() -> None:
+def test_a_gap_is_read_from_the_log_and_no_reader_sees_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """More than the hub holds in one breath: what is durable comes all the same, once."""
+    monkeypatch.setattr(channels, "FRAMES_MAX", 10_000)
 
     async def work() -> None:
         model = Stepwise("abc", "def", "ghi", steps=1)

@@ -11,6 +11,8 @@ from pydantic_core import from_json
 
 from holdfast.core.principals import ROLES, Principal
 from holdfast.runtime.handle import Session
+from holdfast.runtime.reel import Reel
+from holdfast.runtime.stream import StreamEvent
 from holdfast.server import channels, reading
 from holdfast.server.reading import Reader
 from holdfast.server.sse import START, place_of_id
@@ -138,6 +140,37 @@ def test_a_reader_that_saw_more_than_the_channel_gets_nothing_twice() -> None:
             await until(lambda: channel.place[0] == head + 3)
             assert (head + 1, 1) == (ahead._due() or [])[0].place
             other.close()
+
+    run(work())
+
+
+def test_what_was_read_of_a_log_that_is_wiped_meanwhile_is_not_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reader that is behind reads the log just as the session is wiped: it gets the end only."""
+    monkeypatch.setattr(channels, "AT_START", 1)
+    read = Reel.read
+
+    async def work() -> None:
+        async with memory(ScriptedModel(itertools.repeat(say("a secret")))) as sessions:
+            session = await sessions.create_session("one")
+            await session.generate("q")
+            streams = Streams(sessions, valid, 5.0)
+            stream = await streams.events(session, START, "t", WHO, SCOPE)
+
+            async def slowly(reel: Reel, last: int, *, events_max: int) -> list[StreamEvent]:
+                found = await read(reel, last, events_max=events_max)
+                assert found
+                await sessions.terminate_session("one")
+                await until(lambda: stream.channel.ended)
+                return found
+
+            monkeypatch.setattr(Reel, "read", slowly)
+            got = b"".join([piece async for piece in stream.pieces])
+            stream.close()
+            assert [b"session_wiped", b"session_ended"] == [
+                line[7:] for line in got.splitlines() if line.startswith(b"event: ")
+            ]
 
     run(work())
 

@@ -145,7 +145,6 @@ class Channel:
         return after
 
     def _take(self, event: StreamEvent) -> None:
-        before = self.place
         if not event.live:
             version, seen = self._counted
             self._counted = (event.version, seen + 1 if event.version == version else 1)
@@ -153,16 +152,16 @@ class Channel:
                 return
             self.place = self._counted
         if event.type == "session_wiped":
-            self._forget(before)
+            self._forget()
         self._relay.publish(event)
         self.version = max(self.version, event.version)
         self._said = None
         self._keep(frame_of(event, self.place))
         self.wake()
 
-    def _forget(self, before: Place) -> None:
+    def _forget(self) -> None:
         """After the wipe: nothing of before."""
-        self.wiped, self.floor = True, before
+        self.wiped = True
         self._first += len(self._frames)
         self._frames, self._bytes = [], 0
         self._relay = Hub()
