@@ -131,6 +131,7 @@ async def _description(made: Served, place: str) -> None:
         words += [f"{url}/openapi.json", "--max-time", str(seconds), "--no-color"]
         words += ["--suppress-health-check", "all", "--continue-on-failure"]
         words += ["--exclude-operation-id", "refresh_token"]  # it would end the token in use
+        words += ["--exclude-operation-id", "subscribe_events"]  # it ends with its session
         words += ["-H", f"Authorization: {made.admin['Authorization']}"]
         running = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -12,7 +12,7 @@ from pathlib import Path
 from common import QUICK, machine_lines
 from run import closing, run_all
 
-PARTS = {"identity": "identity", "server": "server"}
+PARTS = {"identity": "identity", "server": "server", "streams": "service_streams"}
 """The script of each part; parts can be named as arguments."""
 
 PACKAGES = ("holdfast", "apsw", "cryptography", "fastapi", "uvicorn")

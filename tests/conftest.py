@@ -26,6 +26,7 @@ SLOW_SUITES = (
     "tests/cli/test_driver.py",
     "tests/docs/test_docs_examples.py",
     "tests/crash/",
+    "tests/server/test_streams_killed.py",
     "tests/sim/",
 )
 

@@ -92,19 +92,23 @@ class Uvicorn(uvicorn.Server):
         yield
 
 
+def uvicorn_config(app: Application) -> uvicorn.Config:
+    """How tests run an application."""
+    return uvicorn.Config(
+        app,
+        http=BoundedProtocol,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        lifespan="off",
+    )
+
+
 @asynccontextmanager
 async def listening(app: Application) -> AsyncIterator[str]:
     """An application on a real socket; gives its address."""
     with listen(ServerSettings(port=0)) as sock:
-        config = uvicorn.Config(
-            app,
-            http=BoundedProtocol,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            lifespan="off",
-        )
-        server = Uvicorn(config)
+        server = Uvicorn(uvicorn_config(app))
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         try:
             while not server.started:

@@ -10,11 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from holdfast.core.errors import KeyDestroyed
-from holdfast.core.session import evolve
-from holdfast.core.view import SessionView
 from holdfast.runtime.backend import Follower
 from holdfast.runtime.hub import Subscription
 from holdfast.runtime.manager import Core, Located
+from holdfast.runtime.reel import Reel
 from holdfast.runtime.stream import StreamEvent, translate
 
 LOOK_S = 1.0
@@ -41,6 +40,21 @@ class Feed:
         """Leave."""
         self._hub.unsubscribe(self._subscription)
 
+    @property
+    def version(self) -> int:
+        """How far the log has been given."""
+        known = self._follower.view.version if self._follower else 0
+        return max(known, self._from_hub)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the log, as far as it was read, ends in the middle of a run."""
+        return self._follower is not None and self._follower.view.turn is not None
+
+    def attend(self, answers: bool) -> None:
+        """Say whether the reader can answer questions from now on."""
+        self._subscription.answers = answers
+
     async def start(self, from_version: int | None) -> list[StreamEvent]:
         """Stand at the log's present end; returns what was missed since a version."""
         self._follower = await self._core.follow(self._where)
@@ -60,16 +74,15 @@ class Feed:
     async def missed(self, after: int) -> list[StreamEvent]:
         """The events behind a version, up to where the feed stands."""
         assert self._follower is not None, "a feed is started first"
-        return await self._missed(after, max(self._follower.view.version, self._from_hub))
+        return await self._missed(after, self.version)
 
     async def _missed(self, after: int, until: int) -> list[StreamEvent]:
-        journal = self._where.backend.journal(self._where.row)
-        view = SessionView()
+        reel = await Reel.open(self._where, after)
         found: list[StreamEvent] = []
-        async for recorded in journal.replay(until=until):
-            before, view = view, evolve(view, recorded)
-            if recorded.version > after:
-                found += translate(before, view, recorded)
+        at = -1
+        while at < reel.version < until:
+            at = reel.version
+            found += await reel.read(until)
         return found
 
     async def events(self) -> AsyncIterator[StreamEvent]:
@@ -90,14 +103,10 @@ class Feed:
     async def _next(self, subscription: Subscription, limit_s: float) -> StreamEvent | None:
         """The next event of the hub that the log has not already given."""
         assert self._follower is not None, "a feed is started first"
-        getting = asyncio.ensure_future(subscription.get())
-        timer = asyncio.ensure_future(self._core.clock.sleep(limit_s))
-        try:
-            await asyncio.wait({getting, timer}, return_when=asyncio.FIRST_COMPLETED)
-            event = getting.result() if getting.done() else None
-        finally:
-            getting.cancel()
-            timer.cancel()
+        if subscription.queued:  # at once: what is queued is taken in one go
+            event = await subscription.get()
+        else:
+            event = await self._waited(subscription, limit_s)
         if event is not None and event.type == "gap":
             self._from_hub = max(self._from_hub, event.version)
         if event is None or event.live:
@@ -106,6 +115,16 @@ class Feed:
             return None
         self._from_hub = event.version
         return event
+
+    async def _waited(self, subscription: Subscription, limit_s: float) -> StreamEvent | None:
+        getting = asyncio.ensure_future(subscription.get())
+        timer = asyncio.ensure_future(self._core.clock.sleep(limit_s))
+        try:
+            await asyncio.wait({getting, timer}, return_when=asyncio.FIRST_COMPLETED)
+            return getting.result() if getting.done() else None
+        finally:
+            getting.cancel()
+            timer.cancel()
 
     async def _grown(self) -> list[StreamEvent]:
         """What the log has grown by, when the session is led elsewhere."""

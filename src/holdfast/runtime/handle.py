@@ -59,17 +59,25 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
             ProviderFailed: the model failed.
             HoldfastError: the message was refused.
         """
-        handled = await self._send(prompt, command_id, policy, by)
+        handled = await self.send(prompt, command_id, policy, by)
         finished, bodies = await self._finished(handled)
         return await self._result(finished, bodies)
 
-    async def _send(
+    async def send(
         self,
         prompt: str,
-        command_id: bytes | None,
-        policy: QueuePolicy | str | None,
-        by: str | None,
+        command_id: bytes | None = None,
+        policy: QueuePolicy | str | None = None,
+        by: str | None = None,
     ) -> Handled:
+        """Send a message without waiting for the answer; see `generate`.
+
+        Returns:
+            where its events are, once they are durable.
+
+        Raises:
+            HoldfastError: the message was refused.
+        """
         try:
             chosen = None if policy is None else QueuePolicy(policy)
         except ValueError as error:
@@ -158,7 +166,7 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
         try:
             # First the feed: one that starts after the message would not show the run's start.
             await feed.start(None)
-            sending = asyncio.ensure_future(self._send(prompt, id, policy, by))
+            sending = asyncio.ensure_future(self.send(prompt, id, policy, by))
             sending.add_done_callback(_seen)
             async for event in _run_of(feed, sending, id.hex()):
                 yield event
@@ -201,7 +209,7 @@ def _seen(done: asyncio.Future[Handled]) -> None:
         done.exception()
 
 
-class _RunFilter:
+class RunFilter:
     """Picks the events of the run that a command started or joined."""
 
     def __init__(self, command: str) -> None:
@@ -226,7 +234,7 @@ async def _run_of(
 
     A command that was carried out before is replayed from the log.
     """
-    chosen, replayed, settled = _RunFilter(command), False, False
+    chosen, replayed, settled = RunFilter(command), False, False
     events = feed.events()
     upcoming = asyncio.ensure_future(anext(events, None))
     try:

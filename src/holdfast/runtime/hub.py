@@ -57,6 +57,11 @@ class Subscription:
             taken.append(_gap(taken[-1], first, last))
         return taken
 
+    @property
+    def queued(self) -> bool:
+        """Whether `get` has an event at once."""
+        return bool(self._queue)
+
     async def get(self) -> StreamEvent | None:
         """The next event; None when the subscription has ended."""
         while not self._queue:

@@ -222,7 +222,8 @@ class Journal:
         previous = head
         version = after
         while until is None or version < until:
-            rows = await self.store.read(self.stream, version, PAGE)
+            wanted = PAGE if until is None else min(PAGE, until - version)
+            rows = await self.store.read(self.stream, version, wanted)
             for row in rows:
                 if row.version != version + 1:
                     raise ChainBroken(f"event {version + 1} is missing")
@@ -233,7 +234,7 @@ class Journal:
                 previous, version = row.hash, row.version
                 if version == until:
                     return
-            if len(rows) < PAGE:
+            if len(rows) < wanted:
                 return
 
     async def event_at(self, version: int) -> Recorded:

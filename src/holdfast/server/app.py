@@ -20,6 +20,7 @@ from holdfast.server.routes import ROUTERS
 from holdfast.server.routes.content import SelfTest
 from holdfast.server.settings import ServerSettings
 from holdfast.server.shield import PUBLIC, Shield
+from holdfast.server.streams import Streams
 
 DESCRIPTION = "/openapi.json"
 
@@ -37,8 +38,9 @@ class Application:
         await self._shield(scope, receive, send)
 
     def drain(self) -> None:
-        """Say that the server is about to stop: it is no longer ready."""
+        """Say that the server is about to stop: it is no longer ready, and streams end."""
         self.api.state.draining = True
+        self.api.state.streams.stop()
 
 
 def create_app(manager: SessionManager, settings: ServerSettings | None = None) -> Application:
@@ -64,6 +66,7 @@ def create_app(manager: SessionManager, settings: ServerSettings | None = None) 
     api.state.settings = chosen
     api.state.metrics = metrics
     api.state.draining = False
+    api.state.streams = Streams(manager, manager.tokens.validate, chosen.heartbeat_s)
     api.state.self_test = SelfTest()
     problems.install(api)
     api.state.routes = [route for router in ROUTERS.values() for route in router.routes]

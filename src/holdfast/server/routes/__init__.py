@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from holdfast.server.routes import (
     audit,
     content,
+    events,
     families,
     gateway,
     grants,
@@ -23,6 +24,7 @@ ROUTERS: dict[str, APIRouter] = {
     "families": families.router,
     "sessions": sessions.router,
     "messages": messages.router,
+    "events": events.router,
     "policies": policies.router,
     "grants": grants.router,
     "content": content.router,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from holdfast.core.messages import Message, Role, Text
 from holdfast.core.quantities import Usage
 from holdfast.server.auth import Commanded, Commanding, Shown, require
 from holdfast.server.forms import Done, Form, MessageForm, Prompt, message_form
+from holdfast.server.routes import events
 from holdfast.server.talking import converse
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["messages"])
@@ -77,11 +78,21 @@ class Answered(Form):
     "/{session_id}/messages",
     operation_id="generate",
     response_model=Answered,
+    responses={200: {**events.STREAMED[200], "description": "What came of it, or the events."}},
     dependencies=[require("messages:send")],
 )
-async def send(sessions: Commanding, session: Commanded, words: Say) -> Answered:
-    """Send a message and wait for the answer; leaving does not cancel the turn."""
+async def send(
+    request: Request, sessions: Commanding, session: Commanded, words: Say
+) -> Answered | events.EventStream:
+    """Send a message and wait for the answer; leaving does not cancel the turn.
+
+    Who accepts `text/event-stream` gets the events of the run, to its end.
+    """
     id = sessions.command_id()
+    if events.wants_stream(request):
+        return await events.run(
+            request, session, words.content, id=id, policy=words.policy, scope="messages:send"
+        )
     said = await converse(session, words.content, id=id, policy=words.policy, wait_s=words.wait_s)
     if said.question:
         approval = f"{session.id}:{said.question}"

@@ -1,0 +1,155 @@
+"""One reader of a session's events: from its place in the log to what happens now."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+
+from holdfast.core.errors import ChainBroken, HoldfastError
+from holdfast.runtime.reel import Reel
+from holdfast.runtime.stream import StreamEvent
+from holdfast.server.channels import Channel
+from holdfast.server.passes import Pass
+from holdfast.server.sse import ALL, HEARTBEAT, Frame, Place, ending, frame_of, opening
+
+CHUNK_BYTES = 64 * 1024
+CATCH_UP_EVENTS = 64
+Wanted = Callable[[StreamEvent], bool]
+
+
+class Reader:
+    """Reads a channel from a place on; use `chunks` once.
+
+    Args:
+        place: where it stands.
+        allowed: by whose token it reads; once that is not valid, nothing more is read.
+        stopped: whether the server is about to stop.
+    """
+
+    def __init__(
+        self, channel: Channel, place: Place, allowed: Pass, stopped: Callable[[], bool]
+    ) -> None:
+        self._channel = channel
+        self._place = place
+        self._allowed = allowed
+        self._stopped = stopped
+        self._next: int | None = None
+        self._reel: Reel | None = None
+        self._beats = channel.beats
+
+    def join(self) -> None:
+        """Stand at what happens next, whatever the log has."""
+        self._place, self._next = self._channel.place, self._channel.end
+
+    async def chunks(
+        self, wanted: Wanted | None = None, last: str = "session_ended"
+    ) -> AsyncGenerator[bytes]:
+        """Yield the bytes of the stream, at most 64 KiB at a time, to its end.
+
+        Args:
+            wanted: which events; default: all.
+            last: the type of the event after which it is over.
+        """
+        yield opening(self._place)
+        while not self._stopped():
+            if (refusal := self._allowed.refusal()) is not None:
+                yield ending(refusal)
+                return
+            try:
+                due = self._due()
+                frames = await self._missed() if due is None else due
+            except HoldfastError as error:
+                yield ending(error)
+                return
+            chosen = [one for one in frames if wanted is None or wanted(one.event)]
+            for piece in _pieces(chosen):
+                if self._allowed.refusal() is not None:
+                    return  # in the middle of an event, which is void without its end
+                yield piece
+            if chosen and chosen[-1].event.type == last:
+                return
+            if frames or due is None:
+                continue
+            if self._channel.ended:
+                if self._channel.error is not None:
+                    yield ending(self._channel.error)
+                return
+            if self._channel.beats != self._beats:
+                self._beats = self._channel.beats
+                yield HEARTBEAT
+            else:
+                await self._channel.news()
+
+    def _due(self) -> list[Frame] | None:
+        """What the channel has for this reader; None if it has to read the log first."""
+        channel = self._channel
+        if self._next is not None and self._next >= channel.first:
+            found = channel.since(self._next, CHUNK_BYTES)
+            self._next += len(found)
+        elif channel.wiped:
+            self._reel, self._next = None, channel.first
+            return self._due()
+        elif self._place < channel.floor:
+            self._next = None
+            return None
+        elif channel.version < self._place[0]:  # it saw more elsewhere than is here yet
+            return []
+        else:
+            self._reel = None
+            found, self._next = channel.behind(self._place)
+        return self._passed(found)
+
+    def _passed(self, frames: Sequence[Frame]) -> list[Frame]:
+        """The frames that are not behind the reader's place, where it stands then."""
+        for one in reversed(frames):
+            if not one.event.live:
+                start = self._place
+                self._place = max(start, one.place)
+                return [each for each in frames if each.event.live or each.place > start]
+        return list(frames)
+
+    async def _missed(self) -> list[Frame]:
+        """The next of what is not with the channel any more, from the log.
+
+        Raises:
+            KeyDestroyed: the session was wiped.
+            HoldfastError: the log cannot be read.
+        """
+        channel, where = self._channel, self._channel.where
+        where.backend.keys.session_key(where.stream)  # an open journal does not ask again
+        if self._reel is None:
+            version, seen = self._place
+            self._reel = await Reel.open(where, version if seen == ALL else version - 1)
+        before = self._reel.version
+        events = await self._reel.read(channel.floor[0], events_max=CATCH_UP_EVENTS)
+        if channel.wiped:
+            return []
+        if self._reel.version == before:
+            raise ChainBroken(f"the log ends at {before}, not at {channel.floor[0]}")
+        start, self._place = self._place, max(self._place, (self._reel.version, ALL))
+        return [frame_of(event, at) for at, event in _placed(events) if at > start]
+
+
+def _placed(events: Sequence[StreamEvent]) -> Iterator[tuple[Place, StreamEvent]]:
+    """Events of whole versions with their places."""
+    version, seen = 0, 0
+    for event in events:
+        version, seen = event.version, seen + 1 if event.version == version else 1
+        yield (version, seen), event
+
+
+def _pieces(frames: Sequence[Frame]) -> Iterator[bytes]:
+    """The bytes of frames, joined where they are small and cut where they are large."""
+    held: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if held and size + len(frame.text) > CHUNK_BYTES:
+            yield b"".join(held)
+            held, size = [], 0
+        if len(frame.text) > CHUNK_BYTES:
+            for start in range(0, len(frame.text), CHUNK_BYTES):
+                yield frame.text[start : start + CHUNK_BYTES]
+        else:
+            held.append(frame.text)
+            size += len(frame.text)
+    if held:
+        yield b"".join(held)

@@ -1,0 +1,160 @@
+"""A channel: what it keeps, what it lets go, and what it makes of a gap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from holdfast.bootstrap import SessionManager
+from holdfast.core.errors import KeyDestroyed
+from holdfast.runtime.handle import Session
+from holdfast.server import channels
+from holdfast.server.channels import Channel
+from holdfast.server.sse import ALL, START
+from sessionhelp import echo, memory, run, until
+from streamkit import Stepwise
+
+
+@asynccontextmanager
+async def followed(sessions: SessionManager, session: Session) -> AsyncIterator[Channel]:
+    """A channel of a session."""
+    channel = Channel(sessions, session.where)
+    try:
+        await channel.ready()
+        yield channel
+    finally:
+        await asyncio.wait({channel.close()})
+
+
+def kept(channel: Channel) -> list[str]:
+    """The types of the kept frames."""
+    return [one.event.type for one in channel.since(channel.first, 10**9)]
+
+
+def test_an_event_is_written_once_for_all() -> None:
+    """Two readers get the very same bytes; a delta of what was said is made once too."""
+
+    async def work() -> None:
+        model = Stepwise("a", "b", steps=1)
+        async with memory(model) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                answering = asyncio.create_task(session.generate("q"))
+                await until(lambda: "text_delta" in kept(channel))
+                (first, number), (second, _) = channel.behind(START), channel.behind(START)
+                assert all(a is b for a, b in zip(first, second, strict=True))
+                assert "text_delta" == first[-1].event.type
+                assert 1 == sum(one.event.live for one in first)
+                model.let(1)
+                await answering
+                await until(lambda: "agent_end" in kept(channel))
+                assert not [one for one in channel.behind(START)[0] if one.event.live]
+                assert channel.since(number, 10**9)[0] is channel.since(number, 1)[0]
+
+    run(work())
+
+
+def test_what_is_kept_is_bounded_and_says_from_where_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames and bytes both are; whatever is durable behind the floor is there."""
+    monkeypatch.setattr(channels, "FRAMES_MAX", 5)
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                for number in range(4):
+                    await session.generate(f"q{number}")
+                head = await session.version()
+                await until(lambda: channel.place[0] == head)
+                assert 5 == len(kept(channel))
+                assert START < channel.floor < channel.place
+                places = [one.place for one in channel.behind(channel.floor)[0]]
+                assert all(place > channel.floor for place in places)
+                assert channel.place == places[-1]
+                assert [] == channel.behind(channel.place)[0]
+                monkeypatch.setattr(channels, "BYTES_MAX", 10)
+                await session.generate("more")
+                await until(lambda: channel.place[0] == head + 3)
+                assert 1 == len(kept(channel))
+
+    run(work())
+
+
+def test_a_gap_is_read_from_the_log_and_no_reader_sees_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More than the hub holds in one breath: what is durable comes all the same, once."""
+    monkeypatch.setattr(channels, "FRAMES_MAX", 10_000)
+
+    async def work() -> None:
+        model = Stepwise("abc", "def", "ghi", steps=1)
+        async with memory(model) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                answering = asyncio.create_task(session.generate("q"))
+                await until(lambda: "text_delta" in kept(channel))
+                for number in range(1500):
+                    sessions.emit(session.where, "one", "noise", {"n": number})
+                    if number == 1100:
+                        model.let(1)
+                        for _ in range(20):
+                            await asyncio.sleep(0)
+                model.let(1)
+                await answering
+                await until(lambda: "agent_end" in kept(channel))
+                assert "gap" not in kept(channel)
+                frames = channel.since(channel.first, 10**9)
+                durable = [one.place for one in frames if not one.event.live]
+                assert durable == sorted(set(durable))
+                assert (await session.version(), 2) == durable[-1]
+                screen = ""
+                for one in frames:
+                    if one.event.type == "text_delta":
+                        data = one.event.data
+                        screen = screen[: int(str(data["offset"]))] + str(data["text"])
+                assert "abcdefghi" == screen
+
+    run(work())
+
+
+def test_after_a_wipe_nothing_of_before_is_kept() -> None:
+    """Only its end is; the channel is over."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                await session.generate("q")
+                await sessions.terminate_session("one")
+                await until(lambda: channel.ended)
+                assert ["session_wiped", "session_ended"] == kept(channel)
+                assert channel.wiped
+                assert [] == [one for one in channel.behind((0, ALL))[0] if one.event.live]
+            with pytest.raises(KeyDestroyed):
+                async with followed(sessions, session):
+                    pass
+
+    run(work())
+
+
+def test_a_run_that_nobody_leads_goes_on_while_somebody_reads() -> None:
+    """Its engine stopped in the middle; the next reader has it finished."""
+
+    async def work() -> None:
+        model = Stepwise("a", "b")
+        async with memory(model) as sessions:
+            session = await sessions.create_session("one")
+            await session.send("q")
+            engine = sessions.live(session.where.stream)
+            assert engine is not None
+            await engine.stop()
+            sessions._engines.clear()
+            model.let(2)
+            async with followed(sessions, session) as channel:
+                await until(lambda: "agent_end" in kept(channel))
+                assert "restarted" in kept(channel)
+
+    run(work())
