@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from holdfast.core.faults import (
     AttestationFailed,
+    BadAnswer,
     ChainBroken,
     ChannelBroken,
     CommandMismatch,
@@ -41,6 +42,7 @@ from holdfast.core.faults import (
     NoModel,
     ProviderFailed,
     ProviderTimeout,
+    ServerUnreachable,
     Stale,
     StoreBusy,
     StoreClosed,
@@ -64,6 +66,7 @@ __all__ = [
     "ApprovalWithdrawn",
     "ApproverRefused",
     "AttestationFailed",
+    "BadAnswer",
     "BlobNotFound",
     "Busy",
     "Cancelled",
@@ -104,6 +107,7 @@ __all__ = [
     "ProviderTimeout",
     "QuestionNotFound",
     "ScopeDenied",
+    "ServerUnreachable",
     "SessionExists",
     "SessionNotFound",
     "SessionSealed",

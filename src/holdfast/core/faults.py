@@ -189,6 +189,19 @@ class MissingExtra(Unavailable):
         super().__init__(f"{what} needs an optional part: pip install 'holdfast[{extra}]'")
 
 
+class ServerUnreachable(Unavailable):
+    """The server does not answer."""
+
+    reason = "server_unreachable"
+
+
+class BadAnswer(Unavailable):
+    """What a server answered is not what it should be."""
+
+    reason = "bad_answer"
+    status = 502
+
+
 class NoModel(Unavailable):
     """Neither the session nor the manager has a model."""
 
