@@ -16,6 +16,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from holdfast.core.errors import BadAnswer, InvalidInput
 
 T = TypeVar("T")
+_NONE = object()
 
 
 def read_json(body: bytes) -> object:
@@ -25,9 +26,12 @@ def read_json(body: bytes) -> object:
         BadAnswer: it is none.
     """
     try:
-        return json.loads(body)
+        found: object = json.loads(body)
     except (ValueError, RecursionError):
-        raise BadAnswer("the server's answer is not JSON") from None
+        found = _NONE
+    if found is _NONE:  # outside of the handler: what the error hangs on has the whole answer
+        raise BadAnswer("the server's answer is not JSON")
+    return found
 
 
 def read(kind: type[T], value: object) -> T:

@@ -40,7 +40,7 @@ def event_of(data: str) -> StreamEvent:
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
-        found = None
+        found = None  # and the error is raised outside of the handler, as in `decode`
     if not isinstance(found, dict) or not _has_head(found):
         raise BadAnswer("an event of the stream is not as it should be")
     name = found["type"]

@@ -8,7 +8,7 @@ from holdfast.core.labels import Integrity, Label, Sensitivity
 from holdfast.core.messages import Message, Part, Role, Text, Thinking, ToolResult, ToolUse
 from holdfast.core.quantities import Usage
 
-_PARTS: dict[object, type[Part]] = {
+_PARTS: dict[str, type[Part]] = {
     "text": Text,
     "thinking": Thinking,
     "tool_use": ToolUse,
@@ -48,7 +48,8 @@ def message_of(value: object) -> Message:
 
 
 def _part(value: dict[str, object]) -> Part:
-    kind = _PARTS.get(value.get("type"))
+    name = value.get("type")
+    kind = _PARTS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise BadAnswer("the server's answer has a part of a message that is not known here")
     return read(kind, {name: held for name, held in value.items() if name != "type"})

@@ -200,7 +200,7 @@ class Wire:
         self._http = httpx2.AsyncClient(
             timeout=httpx2.Timeout(chosen.silence_s, connect=chosen.connect_s),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=32),
-            verify=True if tls is None else tls,
+            verify=tls or _authorities(self._base),
             transport=transport,
             follow_redirects=False,
             trust_env=False,
@@ -312,6 +312,11 @@ class Wire:
         return self._http.build_request(
             ask.method, url, params=httpx2.QueryParams(pairs), content=content, headers=headers
         )
+
+
+def _authorities(url: str) -> bool | ssl.SSLContext:
+    """The system's authorities; none at all, and no time to load them, where there is no TLS."""
+    return True if url[:6].lower() == "https:" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def checked_url(url: str, *, secret: bool) -> str:
