@@ -18,7 +18,7 @@ from serverkit import Served, listening, served
 
 T = TypeVar("T")
 LIMIT_S = 20.0
-TOKEN = "hf_ann"
+TOKEN = "hf_st_of_a_test"
 QUICK = ClientSettings(
     connect_s=5.0, silence_s=5.0, patience_s=5.0, wait_s_min=0.001, wait_s_max=0.01, tries_max=50
 )
@@ -35,6 +35,20 @@ class Pair:
     url: str
     client: Client
 
+    @property
+    def token(self) -> str:
+        """Ann's token."""
+        return token_of(self.served)
+
+    def other(self, url: str, settings: ClientSettings = QUICK) -> Client:
+        """Another client of hers, that goes another way."""
+        return Client(url, token=self.token, settings=settings)
+
+
+def token_of(served: Served) -> str:
+    """Ann's token, an operator of the workspace `default`."""
+    return served.ann["Authorization"].removeprefix("Bearer ")
+
 
 @asynccontextmanager
 async def pair(
@@ -47,7 +61,7 @@ async def pair(
     async with (
         served(model, sessions=sessions) as found,
         listening(found.app) as url,
-        Client(url, token=TOKEN, settings=settings) as client,
+        Client(url, token=token_of(found), settings=settings) as client,
     ):
         yield Pair(found, url, client)
 

@@ -200,7 +200,7 @@ def test_a_lost_answer_makes_nothing_twice() -> None:
 
     async def main() -> None:
         async with pair() as found, line(found.url) as bad:
-            async with Client(bad.url, token=TOKEN, settings=QUICK) as client:
+            async with found.other(bad.url) as client:
                 for cut in (0, 1, 20, 200):
                     bad.cuts = [cut, cut]
                     session = await client.create_session()

@@ -14,6 +14,7 @@ from holdfast.client.controls import API, new_key
 from holdfast.client.decode import member, read, read_list, written
 from holdfast.client.session import RemoteSession
 from holdfast.client.settings import ClientSettings
+from holdfast.client.tokens import RemoteTokens
 from holdfast.client.told import level_name
 from holdfast.client.values import (
     AccountInfo,
@@ -79,6 +80,11 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self._url!r})"
+
+    @property
+    def tokens(self) -> RemoteTokens:
+        """Tokens of the workspace: made, listed, refreshed, revoked."""
+        return RemoteTokens(self._wire)
 
     async def __aenter__(self) -> Self:
         return self

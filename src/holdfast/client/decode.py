@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from datetime import datetime
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
@@ -156,6 +157,8 @@ def _read_plain(kind: Any, value: object, where: str) -> Any:
         if not isinstance(value, str) or value not in [one.value for one in kind]:
             raise _wrong(where)
         return kind(value)
+    if kind is datetime:
+        return _read_moment(value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, bool) and kind is not bool:
@@ -163,6 +166,16 @@ def _read_plain(kind: Any, value: object, where: str) -> Any:
     if not isinstance(value, kind):
         raise _wrong(where)
     return value
+
+
+def _read_moment(value: object, where: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise _wrong(where)
+    return found
 
 
 def _wrong(where: str) -> BadAnswer:

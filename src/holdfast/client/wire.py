@@ -265,6 +265,8 @@ class Wire:
 
     async def open(self, ask: Ask) -> httpx2.Response | Trouble:
         """Send a request; the body of a successful answer is still to be read and closed."""
+        if self._http.is_closed:
+            return Trouble(ServerUnreachable("the client has been closed"), again=False)
         request = self._request(ask)
         auth = None if self._secret is None else _Bearer(self._secret)
         problem = ""
