@@ -69,7 +69,7 @@ def test_a_person_is_asked_and_answers() -> None:
                 await session.answer_approval(999, "once")
             for wrong in (True, None, 1.5):
                 with pytest.raises(InvalidInput):
-                    await session.answer_approval(wrong, "once")  # type: ignore[arg-type]  # so
+                    await session.answer_approval(wrong, "once")  # type: ignore[arg-type]  # the point of the test
             await found.client.answer_approval(one.id, "once", note="Fine.")
             assert ("Done.", 1) == ((await answer).text, (await answer).tool_calls_count)
             with pytest.raises(AlreadyAnswered):

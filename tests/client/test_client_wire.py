@@ -397,6 +397,6 @@ def test_what_is_sent_is_json_and_stays_in_its_place() -> None:
             await wire.aclose()
         for workspace in ("a\r\nb", "é", " a", "a" * 200, None):
             with pytest.raises(InvalidInput):
-                Client("https://a", token=TOKEN, workspace=workspace)  # type: ignore[arg-type]  # so
+                Client("https://a", token=TOKEN, workspace=workspace)  # type: ignore[arg-type]  # the point of the test
 
     run(main())

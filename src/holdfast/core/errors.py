@@ -50,6 +50,7 @@ from holdfast.core.faults import (
     StoreNotRegistered,
     StoreReadOnly,
     TeeUnavailable,
+    TokenInvalid,
     Unavailable,
     Unreadable,
     UnsupportedFileSystem,
@@ -223,17 +224,6 @@ class PolicyFileRefused(InvalidInput):
         self.problem = problem
         self.key = key
         self.line = line
-
-
-class TokenInvalid(HoldfastError):
-    """The token is not valid."""
-
-    reason = "token_invalid"
-    status = 401
-    exit_code = 5
-
-    def __init__(self) -> None:
-        super().__init__()  # whatever is wrong with it, the answer is the same
 
 
 class NotFound(HoldfastError):

@@ -26,6 +26,17 @@ class HoldfastError(Exception):
         return str(self.args[0]).strip().splitlines()[0]
 
 
+class TokenInvalid(HoldfastError):
+    """The token is not valid."""
+
+    reason = "token_invalid"
+    status = 401
+    exit_code = 5
+
+    def __init__(self) -> None:
+        super().__init__()  # whatever is wrong with it, the answer is the same
+
+
 class WriteRefused(HoldfastError):
     """The store appended nothing."""
 
