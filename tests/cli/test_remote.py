@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import typer
 from clihelp import Place, Ran
 
 from clienthelp import Beside, beside, token_of
+from holdfast.cli import remote
 from holdfast.cli.main import app
 from holdfast.core.errors import InvalidInput
 from holdfast.testing.script import call, say
@@ -289,6 +291,19 @@ def test_a_token_is_not_sent_in_clear_nor_to_nobody(
     ran = place.cli("sessions", "list", "--server", "http://127.0.0.1:1")
     assert 2 == ran.code
     assert "words" not in ran.err
+
+
+def test_a_server_that_is_not_there_is_said_to_be_so(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while, in one line and with the code of what is unavailable."""
+    monkeypatch.setenv("HOLDFAST_TOKEN", "hf_st_secret")
+    monkeypatch.setattr(remote, "PATIENCE_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ran = place.cli("sessions", "list", "--server", f"http://127.0.0.1:{port}")
+    assert (8, 1) == (ran.code, len(ran.err.splitlines()))
+    assert "server_unreachable" in ran.err
 
 
 def test_a_wrong_token_has_its_exit_code(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, is_dataclass
 from enum import StrEnum
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.client import values
@@ -108,6 +108,7 @@ def test_what_is_missing_is_refused(name: str) -> None:
 KINDS = [one for one in vars(values).values() if is_dataclass(one)]
 
 
+@settings(max_examples=100)
 @given(value=JSON, kind=st.sampled_from(KINDS))
 def test_any_json_is_read_or_refused(value: object, kind: type) -> None:
     """Whatever a server says, nothing but `BadAnswer` comes of it."""

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import socket
-import subprocess
-import sys
-import textwrap
 from contextlib import aclosing
 from pathlib import Path
 
@@ -17,6 +12,7 @@ import pytest
 from clienthelp import IMPATIENT, canned, pair, streaming
 from holdfast.bootstrap import SessionManager
 from holdfast.client import Client, ClientSettings
+from holdfast.client.values import StreamEvent
 from holdfast.core.errors import (
     BadAnswer,
     Busy,
@@ -30,7 +26,8 @@ from holdfast.core.errors import (
 )
 from holdfast.testing.script import Failure, Turn, say
 from holdfast.testing.scripted import ScriptedModel
-from sessionhelp import memory, registry, run
+from sessionhelp import memory, on_file, registry, run
+from streamkit import KILLS, Nursery, killable
 
 
 def test_a_message_is_answered_once() -> None:
@@ -176,77 +173,46 @@ def test_a_run_that_ends_strangely_is_refused() -> None:
     run(main())
 
 
-SERVER = """
-    import asyncio, os, sys
-    import uvicorn
-    from holdfast.server.app import create_app
-    from holdfast.testing.script import Turn, say
-    from holdfast.testing.scripted import ScriptedModel
-    from pathlib import Path
-    from sessionhelp import on_file
-
-    port, place, slow = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "slow"
-
-    async def main():
-        turn = say("one ", "two ", "three", delay_s=60.0) if slow else say("one ", "two ", "three")
-        async with on_file(place, ScriptedModel([turn])) as sessions:
-            if slow:
-                await sessions.create_session("one")
-                made = await sessions.tokens.create("user:ann", "operator", session="")
-                print(made.guard_token, flush=True)
-            app = create_app(sessions)
-            config = uvicorn.Config(app, port=port, lifespan="off", log_config=None)
-            await uvicorn.Server(config).serve()
-
-    asyncio.run(main())
-"""
-
-
 @pytest.mark.slow
 def test_a_killed_server_is_waited_for(tmp_path: Path) -> None:
-    """A message whose server is killed is answered by the next one, once, in one stream."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    program = [sys.executable, "-c", textwrap.dedent(SERVER), str(port), str(tmp_path)]
-    tests = Path(__file__).parent.parent
-    paths = os.pathsep.join([str(tests), str(tests.parent / "src")])
-    environment = {**os.environ, "PYTHONPATH": paths}
+    """A message whose server is killed again and again is answered once, in one stream."""
+    patient = ClientSettings(patience_s=60.0, tries_max=10_000, wait_s_min=0.01, wait_s_max=0.05)
 
-    def start(speed: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*program, speed], stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    first = start("slow")
-    processes = [first]
-    patient = ClientSettings(patience_s=30.0, tries_max=1000, wait_s_min=0.02, wait_s_max=0.1)
-
-    async def main(token: str) -> list[tuple[int, str]]:
-        got = []
-        async with Client(f"http://127.0.0.1:{port}", token=token, settings=patient) as client:
+    async def main(nursery: Nursery) -> list[StreamEvent]:
+        async with on_file(tmp_path) as sessions:
+            await sessions.create_session("one")
+            made = await sessions.tokens.create("user:ann", "operator", session="")
+        got, starting = [], asyncio.get_running_loop().create_future()
+        starting.set_result(None)
+        async with (
+            killable(nursery, tmp_path) as server,
+            Client(server.url, token=made.guard_token, settings=patient) as client,
+        ):
             session = await client.get_session("one")
-            async with aclosing(session.stream("count")) as events:
+            async with aclosing(session.stream("hang")) as events:
                 async for event in events:
                     got.append(event)
-                    if event.type == "turn_start" and len(processes) == 1:
-                        first.send_signal(signal.SIGKILL)
-                        await asyncio.to_thread(first.wait)
-                        processes.append(start("fast"))
-            assert ["count", "one two three"] == [one.text for one in await session.history()]
-        assert "one two three" == got[-1].data["text"]
-        return [(one.version, one.type) for one in got if not one.live]
+                    begun = [one.type for one in got].count("turn_start")
+                    if event.type == "turn_start" and begun <= KILLS:
+                        await starting
+                        server.kill()
+                        starting = asyncio.create_task(server.start())
+            await starting
+            texts = [one.text for one in await session.history()]
+            assert ["hang", got[-1].data["text"]] == texts
+            replayed = []
+            async with aclosing(session.subscribe_events(0)) as events:
+                async for event in events:
+                    replayed.append(event)
+                    if event.type == "agent_end":
+                        break
+        assert [one for one in got if not one.live] == replayed[1:]
+        return got
 
+    nursery = Nursery()
     try:
-        assert first.stdout is not None
-        token = first.stdout.readline().strip()
-        assert token
-        shown = asyncio.run(main(token))
+        got = asyncio.run(main(nursery))
     finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-    assert len(set(shown)) == len(shown)
-    assert shown == sorted(shown, key=lambda one: one[0])
-    assert ("agent_start", "agent_end") == (shown[0][1], shown[-1][1])
-    assert "restarted" in [name for _, name in shown]
+        nursery.close()
+    assert "".join(f"hang-{piece} " for piece in range(6)) == got[-1].data["text"]
+    assert KILLS == [one.type for one in got].count("restarted")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.client.told import LEVELS, label_of, level_name, message_of, usage_of
@@ -26,6 +26,7 @@ LABELS = st.builds(
 )
 
 
+@settings(max_examples=100)
 @given(
     message=st.builds(
         Message, st.sampled_from(Role), st.lists(PARTS, max_size=5).map(tuple), LABELS

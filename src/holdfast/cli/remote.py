@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 TOKEN_BYTES_MAX = 8192
 QUIET_S = 1.0
+PATIENCE_S = 10.0
+"""How long a server that does not answer is asked again; a person waits."""
+
 APPROVALS_MAX = 1000
 Act = Callable[["RemoteSession"], Awaitable[object]]
 
@@ -62,9 +65,10 @@ def token_of(options: Options) -> str:
 async def connected(options: Options) -> AsyncIterator[Client]:
     """A client of the server that the options name."""
     # lazy: only commands for a server need an HTTP client.
-    from holdfast.client import Client
+    from holdfast.client import Client, ClientSettings
 
-    async with Client(options.server, token=token_of(options)) as client:
+    settings = ClientSettings(patience_s=PATIENCE_S)
+    async with Client(options.server, token=token_of(options), settings=settings) as client:
         yield client
 
 

@@ -311,9 +311,12 @@ class Wire:
         if self._workspace:
             headers["Holdfast-Workspace"] = self._workspace
         url, pairs = f"{self._base}{ask.path}", _params(ask.query)
-        return self._http.build_request(
-            ask.method, url, params=httpx2.QueryParams(pairs), content=content, headers=headers
-        )
+        try:
+            return self._http.build_request(
+                ask.method, url, params=httpx2.QueryParams(pairs), content=content, headers=headers
+            )
+        except (httpx2.InvalidURL, UnicodeEncodeError):
+            raise InvalidInput("what is asked for does not fit into an address") from None
 
 
 def _authorities(url: str) -> bool | ssl.SSLContext:
