@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +145,8 @@ def test_questions_are_listed_and_answered(place: Place, there: Beside) -> None:
     for words, code in [
         (("show", "one:999"), 3),
         (("show", "nonsense"), 3),
+        (("show", "one:" + "9" * 5000), 3),
+        (("show", "one:٣"), 3),
         (("approve", id, "--for", "odd"), 2),
         (("approve", id, "--edit", "["), 2),
         (("approve", id, "--edit", "[]"), 2),
@@ -266,6 +269,9 @@ def test_a_token_comes_from_a_file(place: Place, there: Beside, bare: None, tmp_
         ran = listing(place, file)
         assert 2 == ran.code
         assert token not in ran.err
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    assert 2 == listing(place, pipe).code
     assert 2 == listing(place, tmp_path).code
     assert 2 == listing(place, tmp_path / "gone").code
 

@@ -259,6 +259,21 @@ def test_a_server_that_only_breaks_is_given_up() -> None:
     run(main())
 
 
+def test_what_was_given_already_is_no_progress() -> None:
+    """A server that sends the same again and breaks is given up too."""
+
+    async def main() -> None:
+        async with (
+            canned(*[streaming(frame(5))] * 9) as server,
+            Client(server.url, token=TOKEN, settings=IMPATIENT) as client,
+        ):
+            with pytest.raises(ServerUnreachable):
+                await read(client, 4)
+            assert 4 == server.connections
+
+    run(main())
+
+
 def test_streams_make_way_for_a_new_token() -> None:
     """All are closed before, read or not, and go on after; the old one is not shown again."""
 

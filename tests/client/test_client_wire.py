@@ -208,6 +208,17 @@ def test_a_lost_answer_makes_nothing_twice() -> None:
                     assert "re: hi" == (await session.generate("hi")).text
                     assert ["hi", "re: hi"] == [one.text for one in await session.history()]
             assert 4 == len((await found.client.list_sessions()).sessions)
+            async with found.other(bad.url) as client:
+                for made in (
+                    lambda: client.create_session("named"),
+                    lambda: client.fork_session("named"),
+                    lambda: client.create_child_session("named"),
+                ):
+                    bad.cuts = [0, 30]
+                    await made()
+                with pytest.raises(SessionExists):
+                    await client.create_session("named")
+            assert 7 == len((await found.client.list_sessions()).sessions)
 
     run(main())
 

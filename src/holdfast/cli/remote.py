@@ -45,7 +45,7 @@ def token_of(options: Options) -> str:
             )
         return token
     try:
-        with options.token_file.open("rb") as file:
+        with open(options.token_file, "rb", opener=_without_waiting) as file:
             facts = os.fstat(file.fileno())
             data = file.read(TOKEN_BYTES_MAX) if stat.S_ISREG(facts.st_mode) else b""
     except OSError as error:
@@ -59,6 +59,11 @@ def token_of(options: Options) -> str:
     if not token or len(data) == TOKEN_BYTES_MAX or len(token.split()) != 1:
         raise InvalidInput("the token's file does not hold a token and nothing else")
     return token
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that nobody writes to is no file, and is not waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @asynccontextmanager
@@ -148,7 +153,7 @@ async def find(client: Client, id: str) -> Approval:
         QuestionNotFound: nothing of that id waits.
     """
     session, _, number = id.rpartition(":")
-    if not session or not number.isdecimal():
+    if not session or not (number.isascii() and number.isdecimal()) or len(number) > 18:
         raise QuestionNotFound(f"{id!r} is not the id of an approval")
     found = await client.list_approvals(session_id=session, limit=APPROVALS_MAX)
     for one in found:

@@ -39,8 +39,6 @@ from holdfast.core.settings import ModelSettings
 if TYPE_CHECKING:
     import httpx2
 
-NDJSON = "application/x-ndjson"
-
 
 class Client:
     """The sessions of a server; use with `async with`.
@@ -194,7 +192,7 @@ class Client:
         at_version: int | None = None,
     ) -> RemoteSession:
         """Open a new session with another's visible conversation."""
-        chosen = _new_id() if new_id is None else validate_id(new_id)
+        chosen = None if new_id is None else validate_id(new_id)
         body = {"new_id": chosen, "name": name, "at_version": at_version}
         return self._handle(await self._post(f"/sessions/{part(source)}/fork", body))
 
@@ -202,7 +200,7 @@ class Client:
         self, parent_id: str, id: str | None = None, config: object = None
     ) -> RemoteSession:
         """Open a session below another; it can do no more than its parent."""
-        body = {"id": _new_id() if id is None else validate_id(id), **_config(config)}
+        body = {"id": None if id is None else validate_id(id), **_config(config)}
         return self._handle(await self._post(f"/sessions/{part(parent_id)}/children", body))
 
     async def get_child_sessions(self, parent_id: str) -> list[str]:
@@ -404,8 +402,8 @@ class Client:
         ask = Ask(
             method="POST",
             path=f"{API}/sessions/import",
-            query={"new_id": _new_id() if new_id is None else validate_id(new_id)},
-            raw=(data, NDJSON),
+            query={"new_id": _drawn_id() if new_id is None else validate_id(new_id)},
+            raw=(data, "application/octet-stream"),
             key=new_key(),
         )
         return read(ImportedSession, (await self._wire.ask(ask)).json())
@@ -415,8 +413,8 @@ class Client:
         return read(AuditReport, await self._get("/audit/verify", session_id=session_id or ""))
 
 
-def _new_id() -> str:
-    """An id drawn here, so that a request that is sent again means the same session."""
+def _drawn_id() -> str:
+    """An id drawn here, so that an import that is sent again makes no second session."""
     return generated_id(os.urandom(16))
 
 

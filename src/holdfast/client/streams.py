@@ -150,6 +150,7 @@ class Connection:
         """
         frame, problem, malformed = None, "the server ended the stream", False
         while not self.left:
+            frame = None
             try:
                 # Nothing but `leave` ends this wait; silence is the connection's to notice.
                 async with asyncio.timeout(None) as self._reading:
@@ -167,7 +168,8 @@ class Connection:
             self._place.opened(frame.id)
         if self.left:
             await self.aclose()
-            return _Broken(_GONE)
+            gone = ServerUnreachable("the connection was closed")
+            return _Broken(Trouble(gone, again=True, wait_s=0.0))
         if malformed:
             raise BadAnswer("an event of the stream is not as it should be")
         if frame is None:
@@ -198,9 +200,6 @@ def _ended_by(data: str) -> _Broken:
     return _Broken(Trouble(error, again=status in (429, 503)))
 
 
-_GONE = Trouble(ServerUnreachable("the connection was closed"), again=True, wait_s=0.0)
-
-
 async def events_of(wire: Wire, ask: Ask, place: Place) -> AsyncGenerator[StreamEvent, None]:
     """The events that a request is answered with, over as many connections as it takes.
 
@@ -217,9 +216,9 @@ async def events_of(wire: Wire, ask: Ask, place: Place) -> AsyncGenerator[Stream
             continue
         try:
             while not isinstance(found := await opened.next(), _Broken):
-                tries.progress()
                 event = place.takes(found)
                 if event is not None:
+                    tries.progress()
                     yield event
                     if event.type == "session_ended":
                         return
