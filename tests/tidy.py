@@ -59,8 +59,20 @@ LAYERS: dict[str, tuple[set[str], set[str] | None]] = {
     "bootstrap": ({"", "core", "ports", "runtime", "adapters", "bootstrap"}, None),
     "server": ({"", "core", "ports", "runtime", "bootstrap", "server"}, None),
     "integrations": ({"", "core", "ports", "runtime", "bootstrap", "integrations"}, None),
+    "client": ({"core", "client"}, {"httpx2"}),
     "cli": (
-        {"", "core", "ports", "runtime", "adapters", "bootstrap", "server", "testing", "cli"},
+        {
+            "",
+            "core",
+            "ports",
+            "runtime",
+            "adapters",
+            "bootstrap",
+            "server",
+            "client",
+            "testing",
+            "cli",
+        },
         None,
     ),
     "testing": (

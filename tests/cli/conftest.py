@@ -16,6 +16,9 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "HOLDFAST_INSTALLATION_KEY",
         "HOLDFAST_MODEL",
         "HOLDFAST_POLICY",
+        "HOLDFAST_SERVER",
+        "HOLDFAST_TOKEN",
+        "HOLDFAST_TOKEN_FILE",
     ):
         monkeypatch.delenv(name, raising=False)
 

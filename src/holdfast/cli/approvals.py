@@ -19,6 +19,7 @@ from holdfast.core.errors import ApproverRefused, InvalidInput, QuestionNotFound
 
 if TYPE_CHECKING:
     from holdfast.bootstrap import SessionManager
+    from holdfast.client.values import Approval as RemoteApproval
     from holdfast.runtime.approvals import Approval
 
 EXPIRES_MAX_S = 366 * 24 * 3600
@@ -38,11 +39,17 @@ def list_approvals(
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
 
-    async def work() -> Sequence[Approval]:
-        async with opened(options) as manager:
-            return await manager.list_approvals(session_id=session, limit=limit)
+    async def work() -> Sequence[Approval] | Sequence[RemoteApproval]:
+        if not options.server:
+            async with opened(options) as manager:
+                return await manager.list_approvals(session_id=session, limit=limit)
+        # lazy: a server is rarely asked.
+        from holdfast.cli import remote
+
+        async with remote.connected(options) as client:
+            return await client.list_approvals(session_id=session, limit=limit)
 
     found = asyncio.run(work())
     if options.json:
@@ -70,11 +77,17 @@ def show(context: typer.Context, id: IdArgument) -> None:
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
 
-    async def work() -> Approval:
-        async with opened(options) as manager:
-            return await _find(manager, id)
+    async def work() -> Approval | RemoteApproval:
+        if not options.server:
+            async with opened(options) as manager:
+                return await _find(manager, id)
+        # lazy: a server is rarely asked.
+        from holdfast.cli import remote
+
+        async with remote.connected(options) as client:
+            return await remote.find(client, id)
 
     found = asyncio.run(work())
     if options.json:
@@ -134,7 +147,7 @@ def approve(
     if pattern and scope in ("", "once", "raise"):
         raise InvalidInput("--pattern goes with --for session, workspace or always")
     _answer(
-        options_of(context),
+        options_of(context, served=True),
         id,
         "edit" if edit else scope,
         {
@@ -162,7 +175,7 @@ def deny(
 ) -> None:
     """Say no; the model reads why."""
     given: dict[str, object] = {"note": remark, "by": by}
-    _answer(options_of(context), id, "deny", given, now=now, wait=wait)
+    _answer(options_of(context, served=True), id, "deny", given, now=now, wait=wait)
 
 
 def _answer(
@@ -172,6 +185,10 @@ def _answer(
     import asyncio
 
     from holdfast.core.commands import Answer
+
+    if options.server:
+        _answer_there(options, id, decision, given, now=now)
+        return
 
     async def work() -> dict[str, object]:
         async with opened(options, lead=now) as manager:
@@ -192,6 +209,44 @@ def _answer(
     say(options, asyncio.run(work()))
 
 
+def _answer_there(
+    options: Options, id: str, decision: str, given: dict[str, object], *, now: bool
+) -> None:
+    # lazy: a server is rarely asked.
+    from holdfast.cli import remote
+
+    remote.refuse_now(now)
+    if given["by"] != "local":
+        raise InvalidInput("--by: a server knows by the token who says so")
+    told = {
+        "note": given["note"],
+        "pattern": given.get("pattern", ""),
+        "arguments": _object(str(given.get("arguments") or "")),
+        "expires_in_s": given.get("expires_in_s"),
+        "max_uses": given.get("uses_max"),
+        "amount": given.get("amount", 0),
+    }
+    found = remote.answer(options, id, lambda one: decision or _plain_yes(one), told)
+    say(options, found)
+
+
+def _object(text: str) -> dict[str, object] | None:
+    """Arguments as a JSON object; None if there are none.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the arguments are not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise InvalidInput("the arguments are a JSON object")
+    return found
+
+
 def _check(approval: Approval, given: Mapping[str, object], user: str, about: str) -> None:
     """Refuse at once what whoever carries the answer out could only refuse later, unseen.
 
@@ -209,19 +264,13 @@ def _check(approval: Approval, given: Mapping[str, object], user: str, about: st
     refused = may_answer(str(given["by"]), requester=user, about=about)
     if refused:
         raise ApproverRefused(refused)
-    pattern, edit = given.get("pattern"), given.get("arguments")
+    pattern = given.get("pattern")
     if pattern and pattern not in [one.pattern for one in approval.patterns]:
         raise InvalidInput("the pattern is not one that was offered; see `approvals show`")
-    if edit:
-        try:
-            found = json.loads(str(edit))
-        except (ValueError, RecursionError) as error:
-            raise InvalidInput(f"the arguments are not JSON: {error}") from None
-        if not isinstance(found, dict):
-            raise InvalidInput("the arguments are a JSON object")
+    _object(str(given.get("arguments") or ""))
 
 
-def _plain_yes(approval: Approval) -> str:
+def _plain_yes(approval: Approval | RemoteApproval) -> str:
     """What `approve` means where nothing more is said."""
     return next((one for one in ("once", "raise") if one in approval.choices), "once")
 
@@ -252,5 +301,5 @@ def _call(approval: Approval) -> str:
     return approval.preview or approval.text
 
 
-def _due(approval: Approval) -> str:
+def _due(approval: Approval | RemoteApproval) -> str:
     return "" if approval.due_ms is None else when(approval.due_ms // 1000)

@@ -20,6 +20,7 @@ from holdfast.core.lifecycle import WORKING, SessionState
 
 if TYPE_CHECKING:
     from holdfast.bootstrap import SessionManager
+    from holdfast.cli.remote import Act
     from holdfast.core.commands import External
     from holdfast.runtime.handle import Session
     from holdfast.runtime.isolation import WipeReport
@@ -55,8 +56,11 @@ def pause(
         if not await _something_waits(found) and state not in WORKING:
             raise NotNow(f"only an active session is paused; it is {state.title}")
 
+    options = options_of(context, served=True)
+    if options.server:
+        _by_server(options, session, lambda it: it.pause(reason), "paused", now=now)
+        return
     command = Pause(why=reason)
-    options = options_of(context)
     _control(options, session, command, "paused", now=now, wait=wait, check=check)
 
 
@@ -76,7 +80,10 @@ def resume(
         if not await _something_waits(found) and state is not SessionState.PAUSED:
             raise NotNow(f"only a paused session is resumed; it is {state.title}")
 
-    options = options_of(context)
+    options = options_of(context, served=True)
+    if options.server:
+        _by_server(options, session, lambda it: it.resume(), "resumed", now=now)
+        return
     _control(options, session, Resume(), "resumed", now=now, wait=wait, check=check)
 
 
@@ -91,7 +98,11 @@ def end(
     # lazy: commands are the runtime's.
     from holdfast.core.commands import MoveTo
 
-    _control(options_of(context), session, MoveTo(state="Completed"), "ended", now=now, wait=wait)
+    options = options_of(context, served=True)
+    if options.server:
+        _by_server(options, session, lambda it: it.end(), "ended", now=now)
+        return
+    _control(options, session, MoveTo(state="Completed"), "ended", now=now, wait=wait)
 
 
 def reopen(
@@ -105,7 +116,11 @@ def reopen(
     # lazy: commands are the runtime's.
     from holdfast.core.commands import MoveTo
 
-    _control(options_of(context), session, MoveTo(state="Active"), "reopened", now=now, wait=wait)
+    options = options_of(context, served=True)
+    if options.server:
+        _by_server(options, session, lambda it: it.reopen(), "reopened", now=now)
+        return
+    _control(options, session, MoveTo(state="Active"), "reopened", now=now, wait=wait)
 
 
 def rewind(
@@ -120,8 +135,12 @@ def rewind(
     # lazy: commands are the runtime's.
     from holdfast.core.commands import SetContext
 
+    options = options_of(context, served=True)
+    if options.server:
+        _by_server(options, session, lambda it: it.rewind(version), "rewound", now=now)
+        return
     command = SetContext(reason="rewind", to_version=version)
-    _control(options_of(context), session, command, "rewound", now=now, wait=wait)
+    _control(options, session, command, "rewound", now=now, wait=wait)
 
 
 def answer(
@@ -147,8 +166,13 @@ def answer(
             choices = ", ".join(asked[question].choices)
             raise InvalidInput(f"{decision!r} is not one of: {choices}")
 
+    options = options_of(context, served=True)
+    if options.server:
+        _by_server(
+            options, session, lambda it: it.answer(question, decision, remark), "answered", now=now
+        )
+        return
     command = Answer(question=question, decision=decision, note=remark, by="local")
-    options = options_of(context)
     _control(options, session, command, "answered", now=now, wait=wait, check=check)
 
 
@@ -171,8 +195,11 @@ def wipe(
     # lazy: help does not need an event loop.
     import asyncio
 
+    options = options_of(context, served=True)
+    if options.server:
+        _wipe_there(options, session, list(keep or ()), yes=yes, now=now)
+        return
     kept = {name.casefold() for name in keep or ()}
-    options = options_of(context)
     doomed = asyncio.run(_doomed(options, session, kept))
     if not yes:
         confirm(f"Wipe {', '.join(doomed)}? This cannot be undone.")
@@ -227,6 +254,22 @@ def confirm(question: str) -> None:
 
 
 # --- how a command gets there -------------------------------------------------------
+
+
+def _by_server(options: Options, id: str, act: Act, done: str, *, now: bool) -> None:
+    # lazy: a server is rarely asked.
+    from holdfast.cli import remote
+
+    say(options, remote.carry_out(options, id, act, done, now=now))
+
+
+def _wipe_there(options: Options, id: str, keep: list[str], *, yes: bool, now: bool) -> None:
+    # lazy: a server is rarely asked.
+    from holdfast.cli import remote
+
+    if not yes:
+        confirm(f"Wipe {id}, its forks and its children? This cannot be undone.")
+    remote.wipe(options, id, keep, now=now)
 
 
 def _control(

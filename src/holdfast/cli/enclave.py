@@ -56,6 +56,7 @@ def verify(
     from holdfast.bootstrap import hardware_verifier
     from holdfast.ports.attestation import AttestationPolicy
 
+    options = options_of(context)
     policy = AttestationPolicy(
         measurements=frozenset(_hex("--measurement", one).hex() for one in measurement),
         allow_debug=allow_debug,
@@ -66,7 +67,7 @@ def verify(
         read_evidence(evidence), policy, binding=_hex("--binding", binding), now_ms=_time(now)
     )
     data = form(found)
-    if options_of(context).json:
+    if options.json:
         print_json(data)
         return
     facts([(name, _shown(value)) for name, value in data.items()])

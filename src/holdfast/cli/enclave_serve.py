@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.output import note
+from holdfast.cli.world import options_of
 from holdfast.core.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def read_config(path: Path) -> ServeConfig:
 
 
 def serve(
+    context: typer.Context,
     *,
     config: Annotated[Path, typer.Option("--config", help="What is inside: a TOML file.")],
     socket: Annotated[
@@ -81,6 +83,7 @@ def serve(
     # lazy: help does not need an event loop.
     import asyncio
 
+    options_of(context)  # no server does this, and that is said
     if (socket is None) is not stdio:
         raise InvalidInput("give one of --socket and --stdio")
     wanted = read_config(config)

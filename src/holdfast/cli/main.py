@@ -45,7 +45,13 @@ from holdfast.cli.exits import (
     report_unexpected,
     say_problem,
 )
-from holdfast.cli.world import STORE_VARIABLE, Options, default_store
+from holdfast.cli.world import (
+    BEARER_FILE_VARIABLE,
+    SERVER_VARIABLE,
+    STORE_VARIABLE,
+    Options,
+    default_store,
+)
 from holdfast.core.errors import HoldfastError
 
 app = typer.Typer(
@@ -105,6 +111,22 @@ def _before(
             "store, $XDG_CONFIG_HOME/holdfast/holdfast.toml).",
         ),
     ] = None,
+    server: Annotated[
+        str,
+        typer.Option(
+            "--server",
+            envvar=SERVER_VARIABLE,
+            help="Have a server do it: its address; the token comes from HOLDFAST_TOKEN.",
+        ),
+    ] = "",
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            envvar=BEARER_FILE_VARIABLE,
+            help="A file with the server's token, instead of HOLDFAST_TOKEN.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
@@ -115,6 +137,8 @@ def _before(
         installation_key=installation_key and installation_key.expanduser(),
         json=as_json,
         policy=policy_file and policy_file.expanduser(),
+        server=server,
+        token_file=token_file and token_file.expanduser(),
     )
 
 
@@ -183,7 +207,7 @@ of_tokens.command("revoke")(tokens.revoke)
 of_keys.command("rotate")(upkeep.rotate)
 of_enclave.command("serve")(enclave_serve.serve)
 
-VALUES = ("--store", "--installation-key", "--policy")
+VALUES = ("--store", "--installation-key", "--policy", "--server", "--token-file")
 
 
 def hoist(args: Sequence[str]) -> list[str]:

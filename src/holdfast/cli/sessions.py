@@ -13,14 +13,22 @@ from holdfast.cli.world import Options, opened, options_of
 from holdfast.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from holdfast.bootstrap import SessionManager
+    from holdfast.client import Client, RemoteSession
+    from holdfast.client.values import ListedSession as RemoteListed
+    from holdfast.client.values import StreamEvent as RemoteEvent
     from holdfast.core.messages import Message
     from holdfast.core.view import Question
     from holdfast.runtime.handle import Session
     from holdfast.runtime.listing import ListedSession
     from holdfast.runtime.stream import StreamEvent
+
+    Listed = ListedSession | RemoteListed
+    Log = Sequence[StreamEvent] | Sequence[RemoteEvent]
+    Shown = tuple[dict[str, object], list[Message] | None, Log | None]
 
 PAGE = 200
 SessionArgument = Annotated[str, typer.Argument(metavar="SESSION", help="The session's id.")]
@@ -46,7 +54,7 @@ def list_sessions(
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
     wanted = {"title": title, "user_id": user, "tags": tuple(tag or ())}
     rows, more = asyncio.run(_collect(options, wanted, tuple(state or ()), 0 if every else limit))
     if options.json:
@@ -67,13 +75,21 @@ def list_sessions(
         note(f"… there are more; --limit {limit * 2} or --all shows them")
 
 
-def _state_of(row: ListedSession) -> str:
+def _state_of(row: Listed) -> str:
     return f"damaged: {row.damaged}" if row.damaged else row.state
+
+
+def _sessions_of(options: Options) -> AbstractAsyncContextManager[SessionManager | Client]:
+    """The sessions of the store that is here, or of a server."""
+    # lazy: a server is rarely asked.
+    from holdfast.cli.remote import connected
+
+    return connected(options) if options.server else opened(options)
 
 
 async def _collect(
     options: Options, wanted: Mapping[str, object], states: tuple[str, ...], limit: int
-) -> tuple[list[ListedSession], bool]:
+) -> tuple[list[Listed], bool]:
     """The rows, at most `limit` unless it is 0, and whether there are more."""
     # lazy: the states are checked only when some are given.
     from holdfast.core.lifecycle import SessionState, decode_state
@@ -82,8 +98,8 @@ async def _collect(
         if decode_state(name) is SessionState.UNKNOWN:
             known = ", ".join(s.title for s in SessionState if s is not SessionState.UNKNOWN)
             raise InvalidInput(f"{name!r} is no state; the states are {known}")
-    found: list[ListedSession] = []
-    async with opened(options) as manager:
+    found: list[Listed] = []
+    async with _sessions_of(options) as manager:
         cursor = ""
         while True:
             page = await manager.list_sessions(
@@ -114,15 +130,12 @@ def show(
     # lazy: help does not need an event loop.
     import asyncio
 
-    asyncio.run(_show(options_of(context), session, history, events))
+    asyncio.run(_show(options_of(context, served=True), session, history, events))
 
 
 async def _show(options: Options, id: str, history: bool, events: bool) -> None:
-    async with opened(options) as manager:
-        session = await manager.get_session(id)
-        found = await _facts(session)
-        messages = await session.history() if history else None
-        log = await log_of(manager, session) if events else None
+    read = _read_there if options.server else _read_here
+    found, messages, log = await read(options, id, history, events)
     if options.json:
         if messages is not None:
             # lazy: only this option needs the wire form.
@@ -150,14 +163,43 @@ def _plain_json(data: bytes) -> object:
     return json.loads(data)
 
 
-async def _facts(session: Session) -> dict[str, object]:
+async def _read_here(options: Options, id: str, history: bool, events: bool) -> Shown:
+    async with opened(options) as manager:
+        session = await manager.get_session(id)
+        return (
+            await _facts(session, [_question(one) for one in await session.questions()]),
+            await session.history() if history else None,
+            await log_of(manager, session) if events else None,
+        )
+
+
+async def _read_there(options: Options, id: str, history: bool, events: bool) -> Shown:
+    # lazy: a server is rarely asked.
+    from holdfast.cli import remote
+
+    async with remote.connected(options) as client:
+        session = await client.get_session(id)
+        questions: list[dict[str, object]] = [
+            {"id": one.question, "about": one.about, "name": one.tool, "choices": list(one.choices)}
+            for one in await session.approvals()
+            if one.session_id == session.id
+        ]
+        return (
+            await _facts(session, questions),
+            await session.history() if history else None,
+            await remote.log_of(session) if events else None,
+        )
+
+
+async def _facts(
+    session: Session | RemoteSession, questions: list[dict[str, object]]
+) -> dict[str, object]:
     info = await session.info()
     usage, context = await session.total_usage(), await session.context_usage()
-    questions = await session.questions()
     found = asdict(info)
     found["usage"] = asdict(usage)
     found["context"] = asdict(context)
-    found["questions"] = [_question(question) for question in questions]
+    found["questions"] = questions
     return found
 
 
@@ -227,7 +269,7 @@ def _print_message(message: Message) -> None:
                 print_line(f"[{name}{' failed' if failed else ''}] {one_line(content)}")
 
 
-def _print_events(log: list[StreamEvent]) -> None:
+def _print_events(log: Log) -> None:
     rows = []
     for event in log:
         detail = " ".join(

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from holdfast.core.errors import NotFound
+from holdfast.core.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from holdfast.bootstrap import Model, SessionManager
 
 STORE_VARIABLE = "HOLDFAST_STORE"
+SERVER_VARIABLE = "HOLDFAST_SERVER"
+BEARER_VARIABLE = "HOLDFAST_TOKEN"
+BEARER_FILE_VARIABLE = "HOLDFAST_TOKEN_FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +36,34 @@ class Options:
         installation_key: None for the default place.
         json: machine-readable output.
         policy: the policy file; None to look where `runtime.policyplaces` says.
+        server: the address of a server that is to do it; "" is the store that is here.
+        token_file: where its token stands; None for `HOLDFAST_TOKEN`.
     """
 
     store: Path
     installation_key: Path | None = None
     json: bool = False
     policy: Path | None = None
+    server: str = ""
+    token_file: Path | None = None
 
 
-def options_of(context: typer.Context) -> Options:
-    """The global options of a command."""
+def options_of(context: typer.Context, *, served: bool = False) -> Options:
+    """The global options of a command.
+
+    Args:
+        served: a server can carry the command out as well.
+
+    Raises:
+        InvalidInput: a server is to do what only a process beside the store can do.
+    """
     found = context.find_object(Options)
     assert found is not None, "the main callback sets the options"
+    if found.server and not served:
+        raise InvalidInput(
+            f"a server cannot do `{context.command_path}`: run it where the store is, "
+            f"without --server and {SERVER_VARIABLE}"
+        )
     return found
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from holdfast.core.faults import (
     AttestationFailed,
+    BadAnswer,
     ChainBroken,
     ChannelBroken,
     CommandMismatch,
@@ -41,6 +42,7 @@ from holdfast.core.faults import (
     NoModel,
     ProviderFailed,
     ProviderTimeout,
+    ServerUnreachable,
     Stale,
     StoreBusy,
     StoreClosed,
@@ -48,6 +50,7 @@ from holdfast.core.faults import (
     StoreNotRegistered,
     StoreReadOnly,
     TeeUnavailable,
+    TokenInvalid,
     Unavailable,
     Unreadable,
     UnsupportedFileSystem,
@@ -64,6 +67,7 @@ __all__ = [
     "ApprovalWithdrawn",
     "ApproverRefused",
     "AttestationFailed",
+    "BadAnswer",
     "BlobNotFound",
     "Busy",
     "Cancelled",
@@ -104,6 +108,7 @@ __all__ = [
     "ProviderTimeout",
     "QuestionNotFound",
     "ScopeDenied",
+    "ServerUnreachable",
     "SessionExists",
     "SessionNotFound",
     "SessionSealed",
@@ -216,17 +221,6 @@ class PolicyFileRefused(InvalidInput):
         where = f"{file}:{line}" if line else file
         super().__init__(": ".join(part for part in (where, key, message) if part))
         self.file, self.problem, self.key, self.line = file, problem, key, line
-
-
-class TokenInvalid(HoldfastError):
-    """The token is not valid."""
-
-    reason = "token_invalid"
-    status = 401
-    exit_code = 5
-
-    def __init__(self) -> None:
-        super().__init__()  # whatever is wrong with it, the answer is the same
 
 
 class NotFound(HoldfastError):

@@ -26,6 +26,17 @@ class HoldfastError(Exception):
         return str(self.args[0]).strip().splitlines()[0]
 
 
+class TokenInvalid(HoldfastError):
+    """The token is not valid."""
+
+    reason = "token_invalid"
+    status = 401
+    exit_code = 5
+
+    def __init__(self) -> None:
+        super().__init__()  # whatever is wrong with it, the answer is the same
+
+
 class WriteRefused(HoldfastError):
     """The store appended nothing."""
 
@@ -187,6 +198,19 @@ class MissingExtra(Unavailable):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional part: pip install 'holdfast[{extra}]'")
+
+
+class ServerUnreachable(Unavailable):
+    """The server does not answer."""
+
+    reason = "server_unreachable"
+
+
+class BadAnswer(Unavailable):
+    """What a server answered is not what it should be."""
+
+    reason = "bad_answer"
+    status = 502
 
 
 class NoModel(Unavailable):
