@@ -53,6 +53,7 @@ from holdfast.runtime.auditbus import AuditBus
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.checkpoint_service import Checkpoints
 from holdfast.runtime.codec import dump
+from holdfast.runtime.confining import Given
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
@@ -136,6 +137,9 @@ class SessionManager(Tenancy):
     ) -> None:
         if enclave_llm is not None and tee is not None and tee.enabled:
             raise InvalidInput("an enclave is given as enclave_llm or as tee, not both")
+        self._given = Given(
+            network=network, model_network=model_network, enclave_llm=enclave_llm is not None
+        )
         used = clock or SystemClock()
         self.tee_runtime = enclave = TeeRuntime(
             tee, _machine, lambda config: _enclave(config, used)
@@ -149,8 +153,7 @@ class SessionManager(Tenancy):
             tee=tee if tee is not None and tee.enabled else None,
         )
         self._firewall = Firewall()
-        self._model_network = model_network
-        self._clients: dict[ModelSettings, ModelClient] = {}
+        self._clients: dict[tuple[ModelSettings, NetworkPolicy | None], ModelClient] = {}
         tools = None if tool_executor else self._builtin(unsandboxed)
         super().__init__(
             Surroundings(
@@ -168,7 +171,6 @@ class SessionManager(Tenancy):
                 tokens=tokens,
             )
         )
-        self.trust.network = network
         self._checkpoints = checkpoints
         self._audit = audit
         self.private = (os.path.realpath(default_installation_key_path()),)
@@ -407,15 +409,16 @@ class SessionManager(Tenancy):
         """The session's own model, else the default, else None (seed B2)."""
         if view.settings.model is not None:
             return self._built(view.settings.model)
-        if self._models.default is None and self._models.settings is not None:
+        if self._models.settings is not None:
             return self._built(self._models.settings)
         return self._models.default
 
     def _built(self, settings: ModelSettings) -> ModelClient:
-        client = self._clients.get(settings)
+        key = settings, self._model_network  # what the policy file says may have changed
+        client = self._clients.get(key)
         if client is None:
             check_settings(settings)
-            client = self._clients[settings] = self._build(settings)
+            client = self._clients[key] = self._build(settings)
         return client
 
     # --- sealed sessions -----------------------------------------------------------------

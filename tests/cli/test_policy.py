@@ -78,6 +78,25 @@ def test_check_shows_content_security(place: Place, file: str) -> None:
     assert "content        as sessions say" in place.cli("policy", "check").out
 
 
+def test_check_shows_network_and_enclave(place: Place, file: str) -> None:
+    """In lines, and as JSON; no enclave is started for it."""
+    said = place.cli("policy", "check").out
+    assert all(f"{name} as arguments say" in said for name in ("network       ", "enclave       "))
+    rule = "[[network.rules]]\nhost = 'a.test'\nports = [443]\n"
+    tee = "[tee]\nenabled = true\nrequired = true\nmode = 'production'\n"
+    Path(file).write_text(f"[model_network]\n{rule}{tee}")
+    said = place.cli("policy", "check").out
+    assert "network        https a.test:443\n" in said
+    assert "models reach   nothing\n" in said
+    assert "enclave        wanted, production, required\n" in said
+    found = place.cli("--json", "policy", "check").json()
+    assert isinstance(found, dict)
+    assert ["https a.test:443"] == found["network"]["rules"]
+    assert [] == found["model_network"]["rules"] and "production" in found["enclave"]
+    Path(file).write_text("[tee]\nallow_simulated = true\n")
+    assert "not wanted, development, may be simulated" in place.cli("policy", "check").out
+
+
 def test_check_shows_every_section_as_json(place: Place, tmp_path: Path) -> None:
     """Confirmation, limits and shared limits are plain data too."""
     file = tmp_path / "all.toml"

@@ -13,7 +13,7 @@ from holdfast.cli.trial import Trial
 def test_it_judges_beside_a_store_it_does_not_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file beside the store counts; the store is not made, and no hook is asked."""
+    """The file beside the store counts; no store is made, no hook asked, no enclave started."""
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -21,11 +21,13 @@ def test_it_judges_beside_a_store_it_does_not_open(
     monkeypatch.delenv("HOLDFAST_POLICY", raising=False)
     file = tmp_path / "data" / "holdfast.toml"
     hook = '[[hooks]]\nevent = "session_start"\ncommand = ["false"]\n'
-    file.write_text(f'[permissions]\ndeny = ["bash"]\n{hook}', encoding="utf-8")
+    enclave = '[tee]\nenabled = true\nrequired = true\nmode = "production"\n'
+    file.write_text(f'[permissions]\ndeny = ["bash"]\n{hook}{enclave}', encoding="utf-8")
     file.chmod(0o600)
 
     async def work() -> str:
         async with Trial(tmp_path / "data" / "s.db", None) as trial:
+            assert trial.tee_runtime.configured and not trial.is_tee_enabled()
             session = await trial.open_trial(None)
             return await session.check_permission("bash", {"command": "ls"})
 

@@ -196,3 +196,13 @@ def test_a_policy_has_so_many_rules() -> None:
     check_policy(Policy(rules=rules[:-1]))
     with pytest.raises(TooLarge):
         check_policy(Policy(rules=rules))
+
+
+def test_a_rule_hides_what_it_always_decides_before() -> None:
+    """The same arguments or all of them, for the same people or for everybody."""
+    whole, part = parse_rule("deny", "x"), parse_rule("allow", "x(y)")
+    assert whole.hides(part) and not part.hides(whole)
+    assert part.hides(parse_rule("allow", "x(y)")) and not whole.hides(parse_rule("allow", "z"))
+    guest = parse_rule("deny", "x", role="guest")
+    assert not guest.hides(part) and guest.hides(parse_rule("allow", "x(y)", role="guest"))
+    assert whole.hides(guest)

@@ -113,6 +113,40 @@ tee_threshold = "highly_sensitive"
 allow_highly_sensitive = false
 type_rules = {{ ssn = "reject", email = "require_confirmation" }}
 fallback = "warn"
+
+[network]
+bytes_max = 1000
+unsafe_addresses = ["10.0.0.1:443"]
+
+[[network.rules]]
+host = "Packages.example.com"
+ports = [443, 8443]
+methods = ["GET"]
+schemes = ["https", "http"]
+
+[[network.rules]]
+host = "*.example.org"
+
+[[model_network.rules]]
+host = "api.example.com"
+
+[tee]
+enabled = true
+mode = "development"
+required = true
+allow_simulated = true
+socket = "/run/enclave.sock"
+memory_mb = 512
+measurements = ["ab12"]
+hardware = false
+minimum_tcb = {{ snp = 8 }}
+software_keys = ["cd"]
+
+[tee.model]
+provider = "openai"
+model = "local"
+base_url = "http://127.0.0.1:8000/v1"
+key = "env:KEY"
 """
 
 
@@ -205,6 +239,7 @@ def test_the_example_uses_every_key() -> None:
     read_elsewhere = IN_FILE.keys() | FREE.keys()  # by test_configuration
     keys = {key for name in SECTIONS.keys() - read_elsewhere for key in SECTIONS[name]}
     limits = set(SECTIONS["budget"]) | {"enabled", "unsafe_auto_approve"}
+    limits.add("backend")  # excludes a simulated enclave; in test_policynetwork
     assert set() == keys - words - limits
 
 

@@ -17,6 +17,8 @@ from holdfast.runtime.policyschema import LIMITS, SECTIONS, SEVERAL, holds, spok
         ("texts", [[], ["x"]], ["x", [1], [["x"]], {"x": 1}]),
         ("true or false", [True, False], [0, 1, "true"]),
         ("whole number", [0, 7], [-1, True, 1.0, "1", float("nan")]),
+        ("whole numbers", [[], [1, 2]], [1, [True], ["1"], [-1], [[1]], {"x": 1}]),
+        ("table of whole numbers", [{}, {"a": 1}], [{"a": "1"}, {"a": -1}, {"a": True}, [1], 1]),
         ("table of texts", [{}, {"A": "b"}], [{"A": 1}, [], "x"]),
     ],
 )

@@ -134,6 +134,8 @@ def test_production_refuses_what_is_simulated() -> None:
     [
         TeeConfig(mode="test"),
         TeeConfig(memory_mb=1),
+        TeeConfig(backend="a3s_box"),
+        TeeConfig(backend="amd_sev", allow_simulated=True),
         TeeConfig(memory_mb=True),
         TeeConfig(attestation=TeeAttestation(software_keys=("ab",))),
         TeeConfig(attestation=TeeAttestation(expected_measurements=frozenset({"AB"}))),
@@ -150,18 +152,52 @@ def test_what_cannot_be_meant_is_refused(config: TeeConfig) -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        TeeConfig(backend="amd_sev"),
         TeeConfig(cpu_cores=2),
         TeeConfig(vsock_port=4091),
         TeeConfig(box_image="x"),
         TeeConfig(shim_path="x"),
         TeeConfig(workspace_dir="x"),
+        TeeConfig(socket_dir="x"),
         TeeConfig(secrets=()),
         TeeConfig(network_policy="x"),
         TeeConfig(fallback_policy="warn"),
     ],
 )
-def test_what_comes_later_is_refused(config: TeeConfig) -> None:
-    """It is not taken and ignored."""
-    with pytest.raises(NotYetSupported):
+def test_what_says_nothing_here_is_refused(config: TeeConfig) -> None:
+    """It is not taken and ignored; the message says what does."""
+    with pytest.raises(NotYetSupported, match="says nothing here: "):
         TeeRuntime(config)
+
+
+def test_an_enclave_is_of_the_backend_that_is_wanted() -> None:
+    """Evidence of another kind is refused, however sound it is."""
+
+    async def work() -> None:
+        wanted = TeeConfig(enabled=True, backend="amd_sev")
+        assert (await runtime(wanted, Fake(simulated=False)).init()).ready
+        other = Fake(simulated=False)
+        tee = runtime(TeeConfig(enabled=True, backend="intel_tdx"), other)
+        status = await tee.init()
+        assert (False, 1) == (status.ready, other.closed)
+        assert "snp, not of the backend intel_tdx" in status.reason
+
+    asyncio.run(work())
+
+
+def test_another_configuration_is_taken_up_before_the_start_only() -> None:
+    """The same again is harmless."""
+
+    async def work() -> None:
+        tee = runtime(TeeConfig(), Fake())
+        wanted = TeeConfig(enabled=True)
+        tee.adopt(wanted)
+        assert tee.configured and "not started" == tee.status.reason
+        assert (await tee.init()).ready
+        tee.adopt(wanted)
+        with pytest.raises(InvalidInput, match="opened anew"):
+            tee.adopt(TeeConfig())
+        assert tee.ready
+
+    asyncio.run(work())
+    with pytest.raises(InvalidInput):
+        TeeRuntime().adopt(TeeConfig(mode="test"))

@@ -24,6 +24,7 @@ from holdfast.core.errors import InvalidInput, NotFound
 if TYPE_CHECKING:
     from holdfast.bootstrap import SessionManager
     from holdfast.cli.trial import Trial
+    from holdfast.core.network import NetworkPolicy
     from holdfast.core.rules import Rule
     from holdfast.core.tools import ToolSpec
     from holdfast.runtime.handle import Session
@@ -289,7 +290,38 @@ def form(found: PolicyFile) -> dict[str, object]:
         ],
         "trusted_keys": list(found.trusted_keys),
         "security": json.loads(write(found.security)) if found.security else None,
+        "network": _reached(found.confined.network),
+        "model_network": _reached(found.confined.model_network),
+        "enclave": _enclave(found),
     }
+
+
+def _reached(policy: NetworkPolicy | None) -> dict[str, object] | None:
+    """What a network policy lets through, as plain data."""
+    if policy is None:
+        return None
+    return {
+        "rules": [rule.text for rule in policy.rules],
+        "bytes_max": policy.bytes_max,
+        "unsafe_addresses": list(policy.unsafe_addresses),
+    }
+
+
+def _hosts(policy: NetworkPolicy | None) -> str:
+    """What a network policy lets through, in a line."""
+    if policy is None:
+        return "as arguments say"
+    return "; ".join(rule.text for rule in policy.rules) or "nothing"
+
+
+def _enclave(found: PolicyFile) -> str:
+    """What the file wants of an enclave, in a line."""
+    tee = found.confined.tee
+    if tee is None:
+        return "as arguments say"
+    wanted = ["wanted" if tee.enabled else "not wanted", tee.mode]
+    wanted += ["required"] if tee.required else []
+    return ", ".join([*wanted, *(["may be simulated"] if tee.allow_simulated else [])])
 
 
 def _content(found: PolicyFile) -> str:
@@ -323,6 +355,9 @@ def _show(found: PolicyFile, origin: str) -> None:
             ("shared limits", len(found.shared)),
             ("trusted keys", len(found.trusted_keys)),
             ("content", _content(found)),
+            ("network", _hosts(found.confined.network)),
+            ("models reach", _hosts(found.confined.model_network)),
+            ("enclave", _enclave(found)),
         ]
     )
     if found.permission is None or not found.permission.rules:

@@ -11,6 +11,7 @@ from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
 from holdfast.runtime.hooks import HookEngine
 from holdfast.runtime.policyfile import PolicyFile
+from holdfast.runtime.tee import TeeStatus
 
 SESSION = "trial"
 
@@ -30,6 +31,10 @@ class Trial(SessionManager):
     def _hooks_of(self, found: PolicyFile | None) -> HookEngine:
         """Ask no hook: a program must not run because somebody asks what would happen."""
         return HookEngine(INSTALLATION)
+
+    async def init_tee(self) -> TeeStatus:
+        """Start no enclave: nothing is sent to a model here."""
+        return self.tee_runtime.status
 
     async def open_trial(self, workspace: Path | None) -> Session:
         """Open the session that calls are judged in.

@@ -187,10 +187,14 @@ class NetworkRule:
         named = " ".join((*sorted(self.schemes), self.host + (f":{ports}" if ports else "")))
         return named + (f" {','.join(self.methods)}" if self.methods else "")
 
+    def ports_of(self, scheme: Scheme) -> tuple[int, ...]:
+        """The ports it lets through for a scheme; none where it is not about that."""
+        usual = (_USUAL_PORT[scheme],) if scheme in _USUAL_PORT else ()
+        return (self.ports or usual) if scheme in self.schemes else ()
+
     def takes(self, scheme: Scheme, port: int) -> bool:
         """Whether it is about this scheme and port."""
-        usual = (_USUAL_PORT[scheme],) if scheme in _USUAL_PORT else ()
-        return scheme in self.schemes and port in (self.ports or usual)
+        return port in self.ports_of(scheme)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,12 @@ class Rule:
         """Whether it holds for any arguments: no pattern, or one that is only `*` or `**`."""
         return self.pattern is None or (not self.literal and self.pattern in ("*", "**"))
 
+    def hides(self, other: Rule) -> bool:
+        """Whether it always decides before another, weaker one can."""
+        about = (self.role, self.task_type) in (("", ""), (other.role, other.task_type))
+        same = (self.pattern, self.literal) == (other.pattern, other.literal)
+        return about and self.tool == other.tool and (self.whole or same)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:

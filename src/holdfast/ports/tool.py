@@ -42,6 +42,25 @@ class Escape:
     subtree: bool = False
 
 
+class ByteMeter(Protocol):
+    """Counts the bytes that a session exchanges with the network, both ways."""
+
+    async def take(self, size: int, bytes_max: int | None) -> bool:
+        """Count bytes that are about to be passed on; False if they may not be.
+
+        They are counted for good before it returns. What does not fit is not passed
+        on, and nothing fits after it; where counting fails, nothing fits either.
+
+        Args:
+            bytes_max: the session's limit; None for none, and then nothing is kept.
+        """
+        ...
+
+    async def spent(self, bytes_max: int | None) -> bool:
+        """Whether nothing more may be exchanged."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
     """What a call is given beside its arguments.
@@ -63,6 +82,8 @@ class ToolContext:
         escapes: what may be opened outside the workspace.
         private: files of the installation, which are passed over.
         network: what a command of this session may reach; None for nothing.
+        meter: counts what this session's commands exchange with the network; None where
+            nobody does, and each call is counted by itself.
     """
 
     session_id: str
@@ -79,6 +100,7 @@ class ToolContext:
     escapes: tuple[Escape, ...] = ()
     private: tuple[str, ...] = ()
     network: NetworkPolicy | None = None
+    meter: ByteMeter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,12 +73,16 @@ class Installed(BudgetService):
         hooks = self._hooks_of(found)
         rules = found.permission if found is not None else None
         scoped = () if rules is None else (ScopedPolicy(INSTALLATION, rules),)
+        self._bind(found)  # the last that may refuse
         self.policy, self.policy_place = found, place
         self._around.hooks.installed = hooks
         if found is None:
             self.trust.install(scoped, ())
         else:
             self.trust.install(scoped, found.trusted_keys, found.security)
+
+    def _bind(self, found: PolicyFile | None) -> None:
+        """Put in force what a file says of network and enclave, or refuse and change nothing."""
 
     async def _share_limits(self) -> None:
         """Write the limits above the sessions to the stores that are open."""

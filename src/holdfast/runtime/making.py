@@ -23,6 +23,7 @@ from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.host import Host, Mail
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.metering import SessionMeter
 from holdfast.runtime.normalise import Prepared, destination_of, prepare
 from holdfast.runtime.offer import offered, read_spill
 from holdfast.runtime.paths import escapes, judged
@@ -96,6 +97,7 @@ class Maker:
         self._engine = engine
         self.hooking: Hooking
         self.content: Looks
+        self._meter = SessionMeter(engine.journal, engine.view.lineage)
 
     def prepare(self, use: ToolUse) -> Prepared:
         """Normalise a call."""
@@ -274,6 +276,7 @@ class Maker:
             escapes=escapes(prepared.action.paths) if as_judged else (),
             private=engine.host.private,
             network=self._network(),
+            meter=self._meter,
         )
 
     def effect_id(self, ref: EffectRef) -> str:

@@ -31,6 +31,7 @@ from holdfast.runtime.configuration import FREE, IN_FILE, Serving
 from holdfast.runtime.confirming import confirmation_of
 from holdfast.runtime.hooks import PRIORITY, RETRIES_MAX, TIMEOUT_MS
 from holdfast.runtime.policylines import line_of
+from holdfast.runtime.policynetwork import ABOUT, Confined, read_confined
 from holdfast.runtime.policyschema import LIMITS, SECTIONS, SEVERAL, holds, kind_of, near, spoken
 from holdfast.runtime.policysecurity import Checking, read_security
 from holdfast.runtime.policyserving import read_serving
@@ -84,6 +85,7 @@ class PolicyFile:
         trusted_keys: whose capability tokens are trusted.
         security: how content is looked at, at the least, in every session.
         serving: how a server is set up, and the roles there are.
+        confined: what hosts may be reached, and what is wanted of an enclave.
     """
 
     path: str
@@ -95,6 +97,7 @@ class PolicyFile:
     trusted_keys: tuple[str, ...] = ()
     security: Security | None = None
     serving: Serving = field(default_factory=Serving)
+    confined: Confined = field(default_factory=Confined)
 
 
 def parse_policy(
@@ -157,6 +160,7 @@ class _Reader:
             trusted_keys=self._keys(data),
             security=self._security(data),
             serving=self._serving(data),
+            confined=self._confined(data),
         )
 
     # --- sections ------------------------------------------------------------------
@@ -222,7 +226,7 @@ class _Reader:
             if rule.effect is RuleEffect.DENY:
                 continue
             stronger = denied if rule.always_ask else [*denied, *always]
-            by = next((other for other in stronger if _hides(other, rule)), None)
+            by = next((other for other in stronger if other.hides(rule)), None)
             if by is not None:
                 says = "denied" if by.effect is RuleEffect.DENY else "always asked about"
                 text = f"never decides anything: {by.text} is {says}"
@@ -327,6 +331,11 @@ class _Reader:
         }
         return read_serving(tables, self._naming)
 
+    def _confined(self, data: dict[str, object]) -> Confined:
+        data |= {k: v for name in ABOUT for k, v in self._nested(data, name).items()}
+        tables = {n: list(self._tables(data, n)) for n in SECTIONS if n.partition(".")[0] in ABOUT}
+        return read_confined(tables, self._naming)
+
     # --- tables --------------------------------------------------------------------
 
     def _nested(self, data: dict[str, object], section: str) -> dict[str, object]:
@@ -389,12 +398,3 @@ def _event(name: str) -> HookEvent:
         return HookEvent(name)
     except ValueError:
         raise InvalidInput(f"there is no event {name!r}") from None
-
-
-def _hides(stronger: Rule, rule: Rule) -> bool:
-    """Whether a rule always decides before another one can."""
-    who, only = (rule.role, rule.task_type), (stronger.role, stronger.task_type)
-    if only not in (("", ""), who):
-        return False
-    same = (stronger.pattern, stronger.literal) == (rule.pattern, rule.literal)
-    return stronger.tool == rule.tool and (stronger.whole or same)

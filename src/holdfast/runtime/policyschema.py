@@ -17,6 +17,8 @@ LIMITS: Mapping[str, str] = {
 _OWN = ("action_usd", "warn_percent")
 _SHARED = {k: v for k, v in LIMITS.items() if k not in _OWN and not k.startswith("run_")}
 
+_HOST = {"host": "text", "ports": "whole numbers", "methods": "texts", "schemes": "texts"}
+
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "permissions": {
         "mode": "text",
@@ -80,12 +82,33 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "type_rules": "table of texts",
         "fallback": "text",
     },
+    "network": {"bytes_max": "whole number", "unsafe_addresses": "texts"},
+    "network.rules": _HOST,
+    "model_network": {"unsafe_addresses": "texts"},
+    "model_network.rules": _HOST,
+    "tee": {
+        "enabled": "true or false",
+        "mode": "text",
+        "required": "true or false",
+        "allow_simulated": "true or false",
+        "socket": "text",
+        "memory_mb": "whole number",
+        "backend": "text",
+        "measurements": "texts",
+        "hardware": "true or false",
+        "minimum_tcb": "table of whole numbers",
+        "software_keys": "texts",
+    },
+    "tee.model": {"provider": "text", "model": "text", "base_url": "text", "key": "text"},
     **IN_FILE,
     **{name: {} for name in FREE},
 }
 """Every key of the file and what it holds."""
 
-SEVERAL = frozenset({"rules", "hooks", "budget.user", "budget.workspace", "security.rules"})
+SEVERAL = frozenset(
+    {"rules", "hooks", "budget.user", "budget.workspace", "security.rules"}
+    | {"network.rules", "model_network.rules"}
+)
 """Sections that are written `[[so]]`, any number of times."""
 
 _TYPES: Mapping[str, type] = {
@@ -94,11 +117,14 @@ _TYPES: Mapping[str, type] = {
     "texts": list,
     "true or false": bool,
     "whole number": int,
+    "whole numbers": list,
     "table of texts": dict,
+    "table of whole numbers": dict,
 }
 
 _SPOKEN = {
     "texts": "a list of texts",
+    "whole numbers": "a list of whole numbers",
     "true or false": "true or false",
     "money": 'a text such as "2.00", in US dollars',
 }
@@ -125,8 +151,8 @@ def holds(kind: str, value: object) -> bool:
     """Whether a value of the file is of a kind; a `whole number` is none below zero."""
     if type(value) is not _TYPES[kind]:
         return False
-    if isinstance(value, list):
-        return all(isinstance(one, str) for one in value)
-    if isinstance(value, dict):
-        return all(isinstance(one, str) for one in value.values())
+    held = list(value.values()) if isinstance(value, dict) else value
+    if isinstance(held, list):
+        inner = "whole number" if kind.endswith("whole numbers") else "text"
+        return all(holds(inner, one) for one in held)
     return not (isinstance(value, int) and value < 0)

@@ -15,10 +15,10 @@ from holdfast.runtime.approving import ApprovalService
 from holdfast.runtime.audit import AuditReport, rotate_keys, verify_store
 from holdfast.runtime.children import Children
 from holdfast.runtime.config import AgentResult, ContextUsage
+from holdfast.runtime.confining import Confining
 from holdfast.runtime.exporting import export_session, export_text
 from holdfast.runtime.grants_service import AllowanceService
 from holdfast.runtime.importing import import_file, import_session, restore_from_data
-from holdfast.runtime.installed import Installed
 from holdfast.runtime.isolation import SessionIsolation
 from holdfast.runtime.permissions import PermissionService
 from holdfast.runtime.proxies import GatedExecutor, GatedModel
@@ -28,13 +28,12 @@ from holdfast.runtime.seeds import to_serializable, to_session_data
 from holdfast.runtime.seedserial import SerializableSession
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.takeover import ImportedSession
-from holdfast.runtime.teeservice import TeeService
 from holdfast.runtime.tokenmaking import settings_of
 from holdfast.runtime.tokens import SessionTokens
 
 
 class SessionService(
-    AllowanceService, PermissionService, ApprovalService, Children, Installed, Sealing, TeeService
+    AllowanceService, PermissionService, ApprovalService, Children, Confining, Sealing
 ):
     """Sessions by id, as the seeds spell it; each method is one of `Session`'s."""
 

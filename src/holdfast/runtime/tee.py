@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from holdfast.core.errors import (
@@ -19,11 +19,23 @@ from holdfast.core.errors import (
     TeeUnavailable,
 )
 from holdfast.core.settings import ModelSettings
-from holdfast.ports.attestation import AttestationPolicy, AttestationVerifier, Attested
+from holdfast.ports.attestation import (
+    AttestationPolicy,
+    AttestationVerifier,
+    Attested,
+    EvidenceKind,
+)
 from holdfast.ports.enclave import Enclave, Machine
 from holdfast.ports.model import ModelClient
 
 MODES = ("development", "production")
+BACKENDS: Mapping[str, EvidenceKind] = {
+    "amd_sev": EvidenceKind.SNP,
+    "aws_nitro": EvidenceKind.NITRO,
+    "intel_sgx": EvidenceKind.SGX,
+    "intel_tdx": EvidenceKind.TDX,
+}
+"""What an enclave can be asked to be, and the evidence that shows it."""
 MEASUREMENT_DIGITS = frozenset("0123456789abcdef")
 
 
@@ -33,7 +45,8 @@ class TeeAttestation:
 
     Args:
         expected_measurements: the launch measurements that are allowed, lower-case hex.
-        verifiers: who may look at it; each knows some kinds of evidence.
+        verifiers: who may look at it; each knows some kinds of evidence. Without any,
+            where hardware is demanded, the one that knows hardware does.
         hardware: evidence of software is refused.
         minimum_tcb: the lowest version of each part of the platform, by name.
         software_keys: Ed25519 public keys, in hex, that may sign software evidence; only
@@ -68,9 +81,10 @@ class TeeConfig:
         attestation: what its evidence has to show.
         model: what a simulated enclave holds; None means one that repeats what it hears.
         memory_mb: memory of a simulated enclave, in MiB.
-        backend, cpu_cores, vsock_port, box_image, shim_path, workspace_dir, secrets,
-            network_policy, fallback_policy: *later*; how the machine of an enclave is made
-            is its operator's, and the fallback is each session's data policy's.
+        backend: its evidence has to be of this kind: "amd_sev", "aws_nitro", "intel_sgx"
+            or "intel_tdx".
+        cpu_cores, vsock_port, box_image, shim_path, workspace_dir, socket_dir, secrets,
+            network_policy, fallback_policy: refused, with what says it instead (`_ELSEWHERE`).
     """
 
     enabled: bool = False
@@ -87,6 +101,7 @@ class TeeConfig:
     box_image: str | None = None
     shim_path: str | None = None
     workspace_dir: str | None = None
+    socket_dir: str | None = None
     secrets: tuple[str, ...] | None = None
     network_policy: str | None = None
     fallback_policy: str | None = None
@@ -95,12 +110,16 @@ class TeeConfig:
         """Refuse what cannot be meant.
 
         Raises:
-            NotYetSupported: a field of a later feature is set.
+            NotYetSupported: a field is set that says nothing here; the message says what does.
             InvalidInput: values that exclude each other, or are none.
         """
-        for name in _LATER:
+        for name, instead in _ELSEWHERE.items():
             if getattr(self, name) is not None:
-                raise NotYetSupported(f"TeeConfig.{name} is not supported yet")
+                raise NotYetSupported(f"TeeConfig.{name} says nothing here: {instead}")
+        if self.backend is not None and self.backend not in BACKENDS:
+            raise InvalidInput(f"an enclave's backend is one of: {', '.join(BACKENDS)}")
+        if self.backend is not None and self.allow_simulated:
+            raise InvalidInput("a simulated enclave has no backend")
         if self.mode not in MODES:
             raise InvalidInput("a TEE's mode is development or production")
         asked = self.allow_simulated or self.attestation.software_keys
@@ -115,17 +134,18 @@ class TeeConfig:
                 raise InvalidInput("measurements and keys are written in lower-case hex")
 
 
-_LATER = (
-    "backend",
-    "cpu_cores",
-    "vsock_port",
-    "box_image",
-    "shim_path",
-    "workspace_dir",
-    "secrets",
-    "network_policy",
-    "fallback_policy",
-)
+_MACHINE = "Holdfast starts no machine; its operator makes it"
+_ELSEWHERE: Mapping[str, str] = {
+    "cpu_cores": _MACHINE,
+    "vsock_port": "lead a unix socket to it and name that as socket",
+    "box_image": _MACHINE,
+    "shim_path": _MACHINE,
+    "workspace_dir": "tools run in the sandbox, never in an enclave",
+    "socket_dir": "name the socket itself",
+    "secrets": "the file of `enclave serve` names the key that a model there needs",
+    "network_policy": "`network` and `model_network` of the manager say what may be reached",
+    "fallback_policy": "`fallback` of a data policy says it, for all in `[security.data]`",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +195,7 @@ class TeeRuntime:
     """The enclave of one manager (seeds A4, A11).
 
     Args:
+        config: what an argument of the manager wants; kept as `given`.
         detect: looks what the machine is.
         build: makes what a configuration describes, without starting it.
     """
@@ -185,14 +206,30 @@ class TeeRuntime:
         detect: Detect = no_machine,
         build: Build = no_build,
     ) -> None:
+        self.given = config
         self.config = config or TeeConfig()
         self.config.check()
+        self._begun = False
         self._detect = detect
         self._build = build
         self._machine: Machine | None = None
         self._enclave: Enclave | None = None
         self._attested: Attested | None = None
         self._reason = "not started" if self.config.enabled else "not enabled"
+
+    def adopt(self, config: TeeConfig) -> None:
+        """Want what a configuration says, as long as nothing was started by another one.
+
+        Raises:
+            InvalidInput: it was; the manager has to be opened anew.
+        """
+        if config == self.config:
+            return
+        if self._begun:
+            raise InvalidInput("another enclave is wanted from when the manager is opened anew")
+        config.check()
+        self.config = config
+        self._reason = "not started" if config.enabled else "not enabled"
 
     @property
     def configured(self) -> bool:
@@ -222,15 +259,16 @@ class TeeRuntime:
         Raises:
             TeeUnavailable: it is required, and not there.
         """
+        self._begun = True
         self._machine = self._machine or self._look()
         if not self.configured or self.ready:
             return self.status
         try:
             enclave = self._build(self.config)
             attested = await enclave.start()
-            if self.config.mode == "production" and enclave.simulated:
+            if trouble := _unwanted(self.config, enclave, attested):
                 await enclave.close()
-                raise TeeUnavailable("production refuses a simulated enclave")
+                raise TeeUnavailable(trouble)
         except HoldfastError as error:
             self._reason = error.message
             if self.config.required:
@@ -261,3 +299,12 @@ class TeeRuntime:
             self._reason = "shut down"
         if enclave is not None:
             await enclave.close()
+
+
+def _unwanted(config: TeeConfig, enclave: Enclave, attested: Attested) -> str:
+    """Why an enclave that has shown what it is may not be used, or ""."""
+    if config.mode == "production" and enclave.simulated:
+        return "production refuses a simulated enclave"
+    if config.backend is not None and attested.kind is not BACKENDS[config.backend]:
+        return f"its evidence is {attested.kind.value}, not of the backend {config.backend}"
+    return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from enclavekit import MEASUREMENT, PUBLIC
 
+from holdfast.adapters.attestation.hardware import HardwareVerifier
 from holdfast.adapters.enclave.client import EnclaveClient
 from holdfast.adapters.enclave.factory import build_enclave
 from holdfast.adapters.enclave.simulated import SimulatedEnclave
@@ -33,7 +34,7 @@ def test_a_socket_needs_something_to_verify_with() -> None:
     """A verifier and measurements; hardware is demanded unless simulated ones are allowed."""
     for attestation in (
         TeeAttestation(),
-        TeeAttestation(expected_measurements=MEASURED),
+        TeeAttestation(expected_measurements=MEASURED, hardware=False),
         TeeAttestation(verifiers=(SoftwareVerifier([PUBLIC]),)),
         TeeAttestation(expected_measurements=MEASURED, software_keys=("abcd",)),
     ):
@@ -47,3 +48,12 @@ def test_a_socket_needs_something_to_verify_with() -> None:
         built = build_enclave(config, CLOCK)
         assert isinstance(built, EnclaveClient)
         assert (not allowed) is built._policy.hardware
+
+
+def test_hardware_is_verified_where_no_verifier_is_given() -> None:
+    """By the one that knows its kinds; evidence of software is then refused."""
+    config = TeeConfig(socket="s", attestation=TeeAttestation(expected_measurements=MEASURED))
+    built = build_enclave(config, CLOCK)
+    assert isinstance(built, EnclaveClient) and built._policy.hardware
+    (verifier,) = built._verifiers
+    assert isinstance(verifier, HardwareVerifier)

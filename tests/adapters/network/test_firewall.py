@@ -8,10 +8,11 @@ import socket
 from adapters.network.networkhelp import HERE, OUTSIDE, Outside, allowing, listening
 from adapters.network.test_proxy import ask, at
 from holdfast.adapters.network.firewall import Firewall
+from holdfast.adapters.network.meter import Meter
 from holdfast.adapters.network.proxy import ProxyEntry
 
 
-def test_all_proxies_of_a_session_are_on_one_meter() -> None:
+def test_proxies_are_on_the_meter_they_are_given() -> None:
     """What one command has spent the next cannot spend, and another session can."""
     told: list[tuple[str, str]] = []
     own: list[ProxyEntry] = []
@@ -24,14 +25,15 @@ def test_all_proxies_of_a_session_are_on_one_meter() -> None:
             firewall = Firewall(dialer=HERE, log=log)
             policy = allowing(outside.port, bytes_max=250)
             address = f"http://{OUTSIDE}:{outside.port}/"
-            for session in ("one", "one", "other"):
-                proxy = firewall.proxy(session, policy, own.append)
+            meter = Meter()
+            for session, on in (("one", meter), ("one", meter), ("other", None)):
+                proxy = firewall.proxy(session, policy, own.append, meter=on)
                 listener = socket.create_server(("127.0.0.1", 0))
                 await proxy.start(listener)
                 for _ in range(2):
                     await ask(at(listener), f"GET {address} HTTP/1.1\r\n\r\n".encode())
                 await proxy.aclose()
-            assert 250 == firewall.meter("one").used
+            assert 250 == meter.used
 
     asyncio.run(main())
     assert ("one", "allow") == told[0]

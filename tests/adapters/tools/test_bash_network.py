@@ -13,6 +13,7 @@ import pytest
 from adapters.network.networkhelp import HERE, OUTSIDE, Outside, allowing, answer, listening
 from adapters.tools.toolhelp import Bench
 from holdfast.adapters.network.firewall import Firewall
+from holdfast.adapters.network.meter import Meter
 from holdfast.adapters.sandbox.door import Doors
 from holdfast.adapters.sandbox.status import SandboxKind, SandboxStatus, detect
 from holdfast.adapters.tools.bash import BashTool
@@ -33,9 +34,10 @@ def _status(kind: SandboxKind) -> SandboxStatus:
 
 def _runner(bench: Bench, kind: SandboxKind = SandboxKind.BUBBLEWRAP) -> Run:
     tool = BashTool(status=_status(kind), firewall=Firewall(dialer=HERE))
+    meter = Meter()
 
     async def run(command: str, network: NetworkPolicy | None) -> ToolOutcome:
-        context = replace(bench.context(), network=network)
+        context = replace(bench.context(), network=network, meter=meter)
         return await tool.run({"command": command}, context)
 
     return run

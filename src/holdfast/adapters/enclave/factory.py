@@ -92,6 +92,8 @@ def _reached(wanted: Wanted, path: str, clock: Clock) -> EnclaveClient:
             verifiers.append(SoftwareVerifier(keys))
         except ValueError:
             raise InvalidInput("a software key is an Ed25519 public key in hex") from None
+    if not verifiers and policy.hardware:
+        verifiers.append(_hardware())
     if not verifiers or not policy.measurements:
         raise InvalidInput("an enclave needs a verifier and the measurements that are allowed")
     if not wanted.allow_simulated:
@@ -101,3 +103,10 @@ def _reached(wanted: Wanted, path: str, clock: Clock) -> EnclaveClient:
         return await asyncio.open_unix_connection(path)
 
     return EnclaveClient(connect, verifiers, policy, clock)
+
+
+def _hardware() -> AttestationVerifier:
+    # lazy: certificates take their time to load, and few reach an enclave
+    from holdfast.adapters.attestation.hardware import HardwareVerifier
+
+    return HardwareVerifier()

@@ -1,13 +1,13 @@
-"""The firewall of an installation: the proxies and meters of its sessions."""
+"""The firewall of an installation: the proxies of its sessions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from holdfast.adapters.network.dialer import Dialer
-from holdfast.adapters.network.meter import Meter
 from holdfast.adapters.network.proxy import EgressProxy, ProxyEntry, ProxyLimits
 from holdfast.core.network import NetworkPolicy
+from holdfast.ports.tool import ByteMeter
 
 SessionLog = Callable[[str, ProxyEntry], None]
 """Told the session's id and what became of one of its requests."""
@@ -18,7 +18,7 @@ def no_log(session_id: str, entry: ProxyEntry) -> None:
 
 
 class Firewall:
-    """Makes the proxies of sessions; all of one session are on one meter.
+    """Makes the proxies of sessions.
 
     Args:
         dialer: makes the connections.
@@ -36,22 +36,20 @@ class Firewall:
         self.dialer = dialer or Dialer()
         self.log = log
         self._limits = limits or ProxyLimits()
-        self._meters: dict[str, Meter] = {}
-
-    def meter(self, session_id: str) -> Meter:
-        """The meter of a session, which counts while this process lives."""
-        return self._meters.setdefault(session_id, Meter())
 
     def proxy(
         self,
         session_id: str,
         policy: NetworkPolicy,
         log: Callable[[ProxyEntry], None] = lambda entry: None,
+        *,
+        meter: ByteMeter | None = None,
     ) -> EgressProxy:
         """A proxy for one command of a session.
 
         Args:
             log: told of each decision besides the firewall's own.
+            meter: the session's; None counts what this command exchanges.
         """
 
         def told(entry: ProxyEntry) -> None:
@@ -61,7 +59,7 @@ class Firewall:
         return EgressProxy(
             policy,
             dialer=self.dialer,
-            meter=self.meter(session_id),
+            meter=meter,
             log=told,
             limits=self._limits,
         )

@@ -1,18 +1,15 @@
-"""How many bytes a session exchanges with the outside, all its commands together."""
+"""How many bytes are exchanged with the outside, counted in this process."""
 
 from __future__ import annotations
 
 
 class Meter:
-    """Counts the bytes of one session, both ways.
-
-    It counts as long as the process lives that runs the session's commands.
-    """
+    """Counts bytes both ways, as long as the process lives; a `ByteMeter`."""
 
     def __init__(self) -> None:
         self.used = 0
 
-    def take(self, size: int, bytes_max: int | None) -> bool:
+    async def take(self, size: int, bytes_max: int | None) -> bool:
         """Count bytes that are about to be passed on; False if they may not be.
 
         What does not fit is not passed on, and nothing fits after it.
@@ -26,6 +23,6 @@ class Meter:
         self.used += size
         return True
 
-    def spent(self, bytes_max: int | None) -> bool:
+    async def spent(self, bytes_max: int | None) -> bool:
         """Whether nothing more may be exchanged."""
         return bytes_max is not None and self.used >= bytes_max

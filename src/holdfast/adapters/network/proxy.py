@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -44,6 +44,7 @@ from holdfast.core.network import (
     judge_request,
     judge_tunnel,
 )
+from holdfast.ports.tool import ByteMeter
 
 _CHUNK_BYTES = 65_536
 _LINGER_S = 0.5
@@ -88,22 +89,22 @@ class _Refused(Exception):
 
 
 class _Traffic:
-    """The bytes of one request, on the session's meter."""
+    """The bytes of one request, on the session's meter before they are passed on."""
 
-    def __init__(self, meter: Meter, bytes_max: int | None) -> None:
+    def __init__(self, meter: ByteMeter, bytes_max: int | None) -> None:
         self._meter, self._bytes_max = meter, bytes_max
         self.sent = self.received = 0
 
-    def up(self, size: int) -> None:
-        self._take(size)
+    async def up(self, size: int) -> None:
+        await self._take(size)
         self.sent += size
 
-    def down(self, size: int) -> None:
-        self._take(size)
+    async def down(self, size: int) -> None:
+        await self._take(size)
         self.received += size
 
-    def _take(self, size: int) -> None:
-        if not self._meter.take(size, self._bytes_max):
+    async def _take(self, size: int) -> None:
+        if not await self._meter.take(size, self._bytes_max):
             raise NetworkBlocked("the budget is spent", verdict=NetworkVerdict.BLOCK_BUDGET.value)
 
 
@@ -113,7 +114,7 @@ class EgressProxy:
     Args:
         policy: what may be reached.
         dialer: makes the connections.
-        meter: the session's.
+        meter: the session's; None counts what goes through this proxy.
         log: told of each decision once its request is over.
     """
 
@@ -122,13 +123,13 @@ class EgressProxy:
         policy: NetworkPolicy,
         *,
         dialer: Dialer | None = None,
-        meter: Meter | None = None,
+        meter: ByteMeter | None = None,
         log: Callable[[ProxyEntry], None] = lambda entry: None,
         limits: ProxyLimits | None = None,
     ) -> None:
         self._policy = policy
         self._dialer = dialer or Dialer()
-        self._meter = meter or Meter()
+        self._meter: ByteMeter = meter or Meter()
         self._log = log
         self._limits = limits or ProxyLimits()
         self._server: asyncio.Server | None = None
@@ -225,7 +226,7 @@ class EgressProxy:
             await client[1].drain()
             if decision.scheme is Scheme.HTTPS:
                 begun = await self._tls_for(client[0], host)
-                traffic.up(len(begun))
+                await traffic.up(len(begun))
                 upstream[1].write(begun)
             await self._relay(client, upstream, traffic)
 
@@ -280,7 +281,7 @@ class EgressProxy:
         decision = judge_request(self._policy, Scheme.HTTP, host, port, method=head.method)
         async with self._connected(decision) as (traffic, upstream):
             begun = sent_on(head, address)
-            traffic.up(len(begun))
+            await traffic.up(len(begun))
             upstream[1].write(begun)
             if head.value("expect") is not None:
                 client[1].write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -297,7 +298,7 @@ class EgressProxy:
                 if not chunk:
                     return
                 left -= len(chunk)
-                traffic.up(len(chunk))
+                await traffic.up(len(chunk))
                 upstream[1].write(chunk)
                 await upstream[1].drain()
         while True:
@@ -305,7 +306,7 @@ class EgressProxy:
                 chunk = await upstream[0].read(_CHUNK_BYTES)
                 if not chunk:
                     return
-                traffic.down(len(chunk))
+                await traffic.down(len(chunk))
                 client[1].write(chunk)
                 await client[1].drain()
 
@@ -338,7 +339,7 @@ class EgressProxy:
     async def _dialled(self, decision: NetworkDecision) -> Streams:
         if not decision.allowed:
             raise _Refused(decision)
-        if self._meter.spent(self._policy.bytes_max):
+        if await self._meter.spent(self._policy.bytes_max):
             spent = NetworkVerdict.BLOCK_BUDGET
             raise _Refused(replace(decision, verdict=spent, detail="the budget is spent"))
         try:
@@ -367,12 +368,12 @@ async def _answer(writer: asyncio.StreamWriter, status: str, text: str) -> None:
 async def _pump(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
-    count: Callable[[int], None],
+    count: Callable[[int], Awaitable[None]],
     moved: Callable[[], None],
 ) -> None:
     """Pass on what comes until it ends, and its end."""
     while chunk := await reader.read(_CHUNK_BYTES):
-        count(len(chunk))
+        await count(len(chunk))
         writer.write(chunk)
         await writer.drain()
         moved()

@@ -162,7 +162,8 @@ class BashTool:
     def _way_out(self, line: CommandLine, context: ToolContext) -> WayOut | None:
         if not line.gated or context.network is None:
             return None
-        return WayOut(self._firewall, self._doors, context.network, context.session_id)
+        allowed, session_id = context.network, context.session_id
+        return WayOut(self._firewall, self._doors, allowed, session_id, context.meter)
 
 
 async def _watched(run: _Run, limit_s: float) -> str:

@@ -19,6 +19,7 @@ from holdfast.adapters.network.proxy import EgressProxy, ProxyEntry
 from holdfast.adapters.sandbox.door import Doors
 from holdfast.core.errors import Unavailable
 from holdfast.core.network import NetworkPolicy
+from holdfast.ports.tool import ByteMeter
 
 ENTRIES_MAX = 64
 READY_SECONDS = 10.0
@@ -33,16 +34,22 @@ class WayOut:
         firewall: makes the proxy.
         doors: open sockets within sandboxes.
         policy: what may be reached; `session_id` on whose account.
+        meter: counts what the session exchanges; None counts this command alone.
     """
 
     def __init__(
-        self, firewall: Firewall, doors: Doors, policy: NetworkPolicy, session_id: str
+        self,
+        firewall: Firewall,
+        doors: Doors,
+        policy: NetworkPolicy,
+        session_id: str,
+        meter: ByteMeter | None = None,
     ) -> None:
         self._doors = doors
         self._entries: list[ProxyEntry] = []
         self._counts: Counter[str] = Counter()
         self._sent = self._received = 0
-        self._proxy: EgressProxy = firewall.proxy(session_id, policy, self._told)
+        self._proxy: EgressProxy = firewall.proxy(session_id, policy, self._told, meter=meter)
         self._gate, self.stdin = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         # The kernel then says which process wrote, as this process sees it.
         self._gate.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
