@@ -34,6 +34,12 @@ def kept(channel: Channel) -> list[str]:
     return [one.event.type for one in channel.since(channel.first, 10**9)]
 
 
+def said_so_far(channel: Channel) -> str:
+    """What somebody who joins now is told of an unfinished message."""
+    frames = channel.behind(channel.place)[0]
+    return "".join(str(one.event.data["text"]) for one in frames)
+
+
 def test_an_event_is_written_once_for_all() -> None:
     """Two readers get the very same bytes; a delta of what was said is made once too."""
 
@@ -102,6 +108,8 @@ def test_a_gap_is_read_from_the_log_and_no_reader_sees_it(
                         model.let(1)
                         for _ in range(20):
                             await asyncio.sleep(0)
+                # Who joins now has what was said, also what went by in the gap, and once.
+                await until(lambda: "abcdef" == said_so_far(channel))
                 model.let(1)
                 await answering
                 await until(lambda: "agent_end" in kept(channel))
