@@ -64,6 +64,7 @@ class ListedSession:
     workspace: str = ""
     model: str = ""
     damaged: str = ""
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class WipeReceipt:
     key_epoch: int
     erased: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    checkpoint: int = 0
 
 
 @dataclass(frozen=True, slots=True)
