@@ -362,6 +362,7 @@ class SessionManager(Tenancy):
     async def _open_all(self) -> None:
         try:
             await self._load_policy()
+            self._set_checkpoints()
             await self.init_tee()
             for opener in self._openers[:1]:
                 await opener(self)
@@ -374,6 +375,12 @@ class SessionManager(Tenancy):
             await self.close()
             raise
         self.start_watching()
+
+    def _set_checkpoints(self) -> None:
+        place, values = self._checkpoint_values()
+        if place:
+            sink = checkpoint_directory(place, store=self._policy_store)
+            self._checkpoints_as_set(values, sink)
 
     async def close(self) -> None:
         """Stop leading sessions and close the stores; no session is ended."""
