@@ -552,8 +552,7 @@ def sandbox_facts() -> dict[str, str]:
 async def check_guards() -> list[Probed]:
     """Drive a message at every guard, in memory, and tell what each of them did.
 
-    Detectors and guards are those of this installation; its policy file is not applied,
-    so that what is shown is the guards' own doing.
+    The policy file is not applied, so that what is shown is the guards' own doing.
     """
     # lazy: a self-test is no part of what a session needs
     from holdfast.runtime.probing import ProbeModel, Prober, probe_tools
@@ -561,8 +560,7 @@ async def check_guards() -> list[Probed]:
     model, tools = ProbeModel(), probe_tools()
     with tempfile.TemporaryDirectory(prefix="holdfast-probe-") as place:
         policy, workspace = _empty_installation(Path(place))
-        manager = SessionManager(model, ToolRegistry([*tools]), policy=policy)
-        async with manager as sessions:
+        async with SessionManager(model, ToolRegistry([*tools]), policy=policy) as sessions:
             return await Prober(sessions, model, tools, workspace).all()
 
 

@@ -162,9 +162,8 @@ class Workers:
         if view.state not in WORKING:
             for task in self._host_calls.values():
                 task.cancel()
-        owed_now = (*due.start, *self._left_over(view))
-        self.hooking.look(owed_now)
-        self.content.look(owed_now)
+        for looks in (self.hooking, self.content):
+            looks.look((*due.start, *self._left_over(view)))
         self._stop_below(view)
         self._ask_tools(view)
         self._set_timer(due)
@@ -396,8 +395,6 @@ class Workers:
         self._running.clear()
 
     def _repeatable(self, effect: OpenEffect) -> bool:
-        if effect.effect == "model":
-            return True
         prepared = self.make.prepared_of(effect)
         nature = prepared.action.nature if prepared else Nature.ONCE
-        return nature in (Nature.READ_ONLY, Nature.IDEMPOTENT)
+        return effect.effect == "model" or nature in (Nature.READ_ONLY, Nature.IDEMPOTENT)
