@@ -14,13 +14,14 @@ from holdfast.bootstrap import SessionManager
 from holdfast.core.errors import InvalidInput, ProviderFailed, Unavailable
 from holdfast.core.findings import TaintMatch
 from holdfast.runtime.config import SessionConfig
+from holdfast.runtime.feed import Feed
 from holdfast.runtime.handle import Session
 from holdfast.runtime.readers import DEPTH_MAX, PIECES, TOO_DEEP, Reading
 from holdfast.runtime.securing import SecurityConfig
 from holdfast.runtime.stream import EVENT_TYPES, StreamEvent
 from holdfast.testing.script import ScriptItem, call, fail, say
 from holdfast.testing.scripted import ScriptedModel
-from sessionhelp import memory, on_file, run, tool, until_async
+from sessionhelp import memory, on_file, run, tool, until, until_async
 
 HIDDEN = "NDExMS0xMTExLTExMTEtMTExMQ=="
 """The card, in base64."""
@@ -78,6 +79,7 @@ async def everything(sessions: SessionManager, by: str | None) -> dict[str, obje
         "list_approvals": await sessions.list_approvals(by=by),
         "to_session_data": (await sessions.to_session_data("one", by=by)).to_json(),
         "to_serializable": (await sessions.to_serializable("one", by=by)).to_json(),
+        "plan": await one.plan(by=by),
         "waiting_for": await one.waiting_for(),
     }
 
@@ -85,7 +87,7 @@ async def everything(sessions: SessionManager, by: str | None) -> dict[str, obje
 async def told(session: Session) -> None:
     """Put something secret wherever the session's people can."""
     await session.set_title(f"Ask {EMAIL} for {CARD}")
-    await session.set_tags([f"card {CARD}", f"x {HIDDEN}"])
+    await session.set_tags([f"card {CARD}", "x"])
     await session.set_custom(
         "it", {"n": int(CARD.replace("-", "")), f"k {EMAIL}": [CARD, PASSWORD]}
     )
@@ -100,10 +102,12 @@ async def a_life(
     bob: list[StreamEvent] = []
 
     async def collect(by: str | None, into: list[StreamEvent]) -> None:
-        into += [event async for event in await sessions.subscribe_events("one", 0, by=by)]
+        async for event in await sessions.subscribe_events("one", 0, by=by):
+            into += (event,)
 
     readers = [asyncio.create_task(collect(*one)) for one in ((None, author), (BOB, bob))]
     await told(session)
+    await session.fix_plan([("note", {"text": f"{EMAIL} {CARD}"})])
     turn = asyncio.create_task(session.generate(TOLD))
     await until_async(lambda: asked(session))
     while_asked.append(await everything(sessions, BOB))
@@ -111,13 +115,16 @@ async def a_life(
     session.emit("sent", {"what": [CARD]})
     await session.answer_approval(question.id, "once", note=f"good for {CARD}")
     await turn
+    await session.set_tags([f"y {HIDDEN}"])
     own = [event async for event in session.stream(LATER, by=BOB)]
     with pytest.raises(ProviderFailed) as failed:
         await session.generate(f"Again to {HIDDEN}.", by=BOB)
     assert [] == leaked(str(failed.value), NEVER)
     await session.set_error(f"lost {CARD}")
-    await sessions.end_session("one")
-    await asyncio.wait_for(asyncio.gather(*readers), 10)
+    last = await session.version()
+    await until(lambda: author[-1].version == bob[-1].version == last)
+    for reader in readers:
+        reader.cancel()
     return author, bob, own
 
 
@@ -132,7 +139,7 @@ def test_another_than_the_author_is_shown_no_more_than_the_readers_level(
         model = ScriptedModel(script())
         async with memory(model, tool(note, params=["text"]), detectors=quick()) as sessions:
             author, bob, own = await a_life(sessions, level, while_asked)
-            again = [event async for event in await sessions.subscribe_events("one", 0, by=BOB)]
+            again = await Feed(sessions, (await sessions.get_session("one")).where, by=BOB).start(0)
             for event in (*bob, *own, *again):
                 assert [] == leaked(event, secret), event.type
             found = (*while_asked, await everything(sessions, BOB))
@@ -145,7 +152,14 @@ def test_another_than_the_author_is_shown_no_more_than_the_readers_level(
             mine = await everything(sessions, None)
             assert mine == await everything(sessions, sessions.principal)
             assert TOLD in mine["history"][0].text  # type: ignore[index]  # a list of messages
-            for name in ("history", "to_session_data", "to_serializable", "metadata", "info"):
+            for name in (
+                "plan",
+                "history",
+                "to_session_data",
+                "to_serializable",
+                "metadata",
+                "info",
+            ):
                 assert CARD in repr(mine[name]), name
             durable = [(one.type, one.version) for one in author if not one.live]
             assert durable == [(one.type, one.version) for one in bob if not one.live]
@@ -177,7 +191,7 @@ def test_a_session_that_nobody_leads_is_shown_the_same(tmp_path: Path) -> None:
         async with on_file(tmp_path, None, detectors=quick()) as second:
             mine = await everything(second, None)
             assert CARD in repr(mine["history"])
-            second.principal = BOB
+            author, second.principal = second.principal, BOB
             there = await everything(second, None)
             assert None is second.live((await second.get_session("one")).where.stream)
             for name, shown in there.items():
@@ -193,7 +207,7 @@ def test_a_session_that_nobody_leads_is_shown_the_same(tmp_path: Path) -> None:
                 assert [] == leaked(event, NEVER), event.type
             whole = await second.export_text("one", "serializable_session")
             assert CARD in whole and PASSWORD in whole
-            as_author = await one.history(by="user")
+            as_author = await one.history(by=author)
             assert TOLD == as_author[0].text
 
     run(work())

@@ -14,7 +14,6 @@ session's reader, before they were published (`veil`).
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -23,7 +22,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from holdfast.core.errors import HoldfastError, InvalidInput, KeyDestroyed, Unavailable
 from holdfast.core.labels import Sensitivity
@@ -52,10 +51,7 @@ AS_IT_IS = frozenset({"command"})
 FREE = frozenset({"metadata"})
 """What others gave us in whatever form: here a number may be a value as well."""
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-D = TypeVar("D", bound="DataclassInstance")
+D = TypeVar("D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +154,8 @@ class Shows:
         return replace(approval, tool=tool, preview=preview, text=text, patterns=tuple(patterns))
 
     async def record(self, record: D) -> D:
-        """A record of a session, field by field; its ids are nobody's content."""
+        """A dataclass that tells of a session, field by field; its ids are nobody's content."""
+        assert is_dataclass(record) and not isinstance(record, type), "a record is a dataclass"
         changed = {
             one.name: await self._field(getattr(record, one.name))
             for one in fields(record)
@@ -261,7 +258,7 @@ class Reading:
             found = []
             for message in messages:
                 found.append(await shows.message(message))
-                await asyncio.sleep(0)  # a long history does not hold up all others
+                await self._core.clock.sleep(0)  # a long history does not hold up all others
             return found
 
     async def text(self, view: SessionView, text: str) -> str:
