@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
+import sealedhelp
 from contenthelp import CARD, EMAIL, PASSWORD, SECRETS, TOLD, leaked, names_in, quick
 from holdfast.bootstrap import SessionManager
-from holdfast.core.errors import InvalidInput, ProviderFailed, Unavailable
+from holdfast.core.errors import InvalidInput, KeyDestroyed, ProviderFailed, Unavailable
 from holdfast.core.findings import TaintMatch
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.feed import Feed
 from holdfast.runtime.handle import Session
-from holdfast.runtime.readers import DEPTH_MAX, PIECES, TOO_DEEP, Reading
+from holdfast.runtime.readers import DEPTH_MAX, PIECES, TOO_DEEP, WIPED, Reading
 from holdfast.runtime.securing import SecurityConfig
 from holdfast.runtime.stream import EVENT_TYPES, StreamEvent
 from holdfast.testing.script import ScriptItem, call, fail, say
@@ -338,19 +339,87 @@ def test_who_reads_is_a_text() -> None:
     run(work())
 
 
-def test_after_a_wipe_a_reader_is_told_that_it_is_over() -> None:
-    """There is no key any more, and nothing to hide."""
+def test_what_was_queued_when_a_session_was_wiped_is_withheld() -> None:
+    """Nothing can be looked for any more, so that no word of it is shown; the end is told."""
 
-    async def work() -> list[str]:
+    async def work() -> list[StreamEvent]:
         async with memory(ScriptedModel([]), detectors=quick()) as sessions:
             session = await sessions.create_session("one", user_id="ada")
             await session.add_message(TOLD)
-            events = session.subscribe_events(0)
-            found = [await anext(events)]
-            await sessions.terminate_session("one")
-            found += [event async for event in events]
+            events = session.subscribe_events(by=BOB)
+            first = asyncio.create_task(anext(events))
+            await until(lambda: sessions.hub(session.where.stream).watched)
+            await session.add_message(f"{HIDDEN} {EMAIL}")
+            await session.set_title(HIDDEN)
+            found = [await first]
             assert [] == leaked(found, NEVER)
-            return [event.type for event in found]
+            assert EMAIL in repr(found)
+            await session.add_message(f"{HIDDEN} {EMAIL}")
+            await sessions.terminate_session("one")
+            return [event async for event in events]
 
-    types = run(work())
-    assert ["session_wiped", "session_ended"] == types[-2:]
+    found = run(work())
+    assert [] == leaked(found, (*NEVER, EMAIL))
+    assert WIPED == found[1].data["text"]
+    assert ["session_configured", "message_added", "session_state"] == [e.type for e in found][:3]
+    assert ["session_wiped", "session_ended"] == [event.type for event in found][-2:]
+    assert "Terminated" == found[-1].data["state"]
+
+
+def test_events_of_the_program_have_no_field_that_is_passed_over() -> None:
+    """What is ours in our events is anybody's in others."""
+
+    async def work() -> None:
+        async with memory(ScriptedModel([]), detectors=quick()) as sessions:
+            session = await sessions.create_session("one", user_id="ada")
+            data = {"command": CARD, "state": [PASSWORD, CARD]}
+            event = StreamEvent(type="host.x", session="one", version=1, time_ms=1, data=data)
+            (shown,) = await Reading(sessions, session.where).events(await session.view(), [event])
+            assert [] == leaked(shown, (CARD,))
+
+    run(work())
+
+
+def test_a_reading_that_a_wipe_overtakes_gives_nothing() -> None:
+    """The values were forgotten while it looked: what it found is not to be relied on."""
+
+    async def work() -> None:
+        async with memory(ScriptedModel([]), detectors=quick()) as sessions:
+            session = await sessions.create_session("one", user_id="ada")
+            await session.add_message(f"{TOLD} {HIDDEN}")
+            engine = sessions.live(session.where.stream)
+            assert engine is not None
+            await engine.workers.content.taints.forget()
+            with pytest.raises(KeyDestroyed):
+                await session.history()
+
+    run(work())
+
+
+def test_a_sealed_session_says_in_its_process_what_another_may_see(tmp_path: Path) -> None:
+    """Who reads is relayed; what comes out is what a session of this process shows."""
+
+    async def work() -> None:
+        async with (
+            sealedhelp.provider() as near,
+            sealedhelp.opened(tmp_path, near.base_url) as sessions,
+        ):
+            session = await sessions.create_session("one", sealedhelp.SEALED)
+            await session.set_title(f"Of {CARD}")
+            await session.generate(TOLD)
+            events = session.subscribe_events(0, by=BOB)
+            for shown in (
+                await session.history(by=BOB),
+                await session.info(by=BOB),
+                await session.system_prompt(by=BOB),
+                await session.questions(by=BOB),
+                await session.approvals(by=BOB),
+                [await anext(events) for _ in range(6)],
+            ):
+                assert [] == leaked(shown, NEVER)
+            assert TOLD == (await session.history())[0].text
+            assert CARD in (await session.info()).title
+            with pytest.raises(InvalidInput):
+                await session.history(by=3)  # type: ignore[arg-type]  # on purpose
+
+    sealedhelp.run(work())

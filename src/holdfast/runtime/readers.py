@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
@@ -26,17 +26,18 @@ from typing import TypeVar
 
 from holdfast.core.errors import HoldfastError, InvalidInput, KeyDestroyed, Unavailable
 from holdfast.core.labels import Sensitivity
+from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message, Part, Text, Thinking, ToolResult, ToolUse
 from holdfast.core.security import Security
 from holdfast.core.view import Question, SessionView
 from holdfast.ports.store import PendingRow
 from holdfast.runtime.asking import Approval, read_rows
 from holdfast.runtime.backend import Backend
-from holdfast.runtime.hookviews import NewWords, SessionWords, Words
+from holdfast.runtime.hookviews import SessionWords, Words
 from holdfast.runtime.index import open_listed
 from holdfast.runtime.located import Located
 from holdfast.runtime.manager import Core
-from holdfast.runtime.stream import StreamEvent
+from holdfast.runtime.stream import EVENT_TYPES, StreamEvent
 from holdfast.runtime.tainting import Taints
 from holdfast.runtime.veil import Veil
 
@@ -46,8 +47,10 @@ TOO_DEEP = "[REDACTED:DEPTH]"
 """What stands for what is nested further in a JSON value."""
 PIECES = frozenset({"text_delta", "thinking_delta", "tool_output_delta"})
 IDS = frozenset({"id", "user_id", "parent_id"})
-AS_IT_IS = frozenset({"command"})
-"""What a client knows its own command by: 16 bytes in hex, and nobody's content."""
+AS_IT_IS = frozenset({"command", "state"})
+"""What a client knows its own command by, 16 bytes in hex, and a name of the lifecycle."""
+WIPED = "[REDACTED:WIPED]"
+ENDING = (int(SessionState.TERMINATING), int(SessionState.TERMINATED))
 FREE = frozenset({"metadata"})
 """What others gave us in whatever form: here a number may be a value as well."""
 
@@ -95,10 +98,14 @@ class Shows:
             }
         return [await self.value(one, free=free, depth=depth - 1) for one in value]
 
-    async def data(self, data: Mapping[str, object]) -> dict[str, object]:
-        """The fields of an event, whose names are ours."""
+    async def data(self, data: Mapping[str, object], ours: Collection[str]) -> dict[str, object]:
+        """The fields of an event.
+
+        Args:
+            ours: what is nobody's content.
+        """
         return {
-            name: one if name in AS_IT_IS else await self.value(one, free=name in FREE)
+            name: one if name in ours else await self.value(one, free=name in FREE)
             for name, one in data.items()
         }
 
@@ -203,6 +210,7 @@ class Reading:
 
         Raises:
             Unavailable: what is registered cannot be read.
+            KeyDestroyed: the session was wiped, or is about to be.
         """
         security = self._core.trust.binding(view.settings.security)
         if self.own(view) or not security.enabled:
@@ -215,20 +223,25 @@ class Reading:
     async def _words(self, security: Security) -> AsyncIterator[Words]:
         core, where = self._core, self._where
         engine = core.live(where.stream)
-        if engine is not None and engine.journal.crypto is not None:
+        if engine is not None:
             yield engine.workers.content.words
-            return
-        try:
-            journal = where.backend.journal(where.row)
-        except KeyDestroyed:  # what is still said then is not the session's content
-            yield NewWords(core.detectors, security)
-            return
-        taints = Taints(journal, core.detectors.taints)
-        veil = Veil(taints, core.detectors.taints)
-        try:
-            yield SessionWords(core.detectors, taints, veil, lambda: security)
-        finally:
-            veil.vault.clear()
+        else:
+            taints = Taints(where.backend.journal(where.row), core.detectors.taints)
+            veil = Veil(taints, core.detectors.taints)
+            try:
+                yield SessionWords(core.detectors, taints, veil, lambda: security)
+            finally:
+                veil.vault.clear()
+        if await self._gone():  # then it was not known any more what is to be found
+            raise KeyDestroyed("the session was wiped meanwhile")
+
+    async def _gone(self) -> bool:
+        """Whether the session's values are gone, or about to."""
+        engine = self._core.live(self._where.stream)
+        if engine is not None:
+            return engine.workers.content.taints.forgotten
+        row = await self._where.backend.store.stream_row(self._where.stream)
+        return row is None or row.index.state in ENDING
 
     async def events(self, view: SessionView, events: Sequence[StreamEvent]) -> list[StreamEvent]:
         """Events as they may be seen, in order, each with the fields it has.
@@ -236,15 +249,14 @@ class Reading:
         Raises:
             Unavailable: it cannot be told what stands in one.
         """
-        if all(one.type in PIECES for one in events):
+        if self.own(view) or all(one.type in PIECES for one in events):
             return list(events)
-        async with self.shows(view) as shows:
-            if shows is None:
-                return list(events)
-            return [
-                one if one.type in PIECES else replace(one, data=await shows.data(one.data))
-                for one in events
-            ]
+        try:
+            async with self.shows(view) as shows:
+                return [await _seen(one, shows) for one in events]
+        except KeyDestroyed:  # what was queued is told without what it said
+            withheld = Shows(_Nothing(), Sensitivity.PUBLIC)
+            return [await _seen(one, withheld) for one in events]
 
     async def messages(self, view: SessionView, messages: Iterable[Message]) -> list[Message]:
         """Messages as they may be seen.
@@ -290,7 +302,7 @@ class Reading:
             async with self._words(security) as words:
                 shows = Shows(words, min(security.reader, Sensitivity.NORMAL))
                 return await shows.text(title), await shows.texts(tags)
-        except Unavailable:
+        except (KeyDestroyed, Unavailable):
             return "", ()
 
     async def approvals(self, approvals: list[Approval]) -> list[Approval]:
@@ -317,6 +329,26 @@ class Reading:
             return open_listed(row.stream, key, row.index.sealed).user_id
         finally:
             key.wipe()
+
+
+async def _seen(event: StreamEvent, shows: Shows | None) -> StreamEvent:
+    if shows is None or event.type in PIECES:
+        return event
+    ours = AS_IT_IS if event.type in EVENT_TYPES else frozenset[str]()
+    return replace(event, data=await shows.data(event.data, ours))
+
+
+class _Nothing:
+    """Shows no text at all."""
+
+    async def hide(self, text: str, level: Sensitivity) -> str:
+        return WIPED
+
+    def names(self, text: str) -> frozenset[str]:
+        return frozenset()
+
+    def restore(self, text: str, names: Collection[str]) -> str:
+        return text
 
 
 async def seen_approvals(
