@@ -313,20 +313,25 @@ class Reading:
         """
         core, where = self._core, self._where
         engine = core.live(where.stream)
-        if engine is None and self._by == self._user():
+        if engine is None and self.authored():
             return approvals
         view = engine.view if engine is not None else (await core.follow(where)).view
         async with self.shows(view) as shows:
             return approvals if shows is None else [await shows.approval(one) for one in approvals]
 
-    def _user(self) -> str:
-        """Whose session it is, without reading it."""
+    def authored(self) -> bool:
+        """Whether the reader is the author, by the index; not, if that cannot be read."""
         row = self._where.row
         if not row.index.sealed:
-            return ""
-        key = self._where.backend.keys.session_key(row.stream)
+            return False
         try:
-            return open_listed(row.stream, key, row.index.sealed).user_id
+            key = self._where.backend.keys.session_key(row.stream)
+        except HoldfastError:
+            return False
+        try:
+            return open_listed(row.stream, key, row.index.sealed).user_id == self._by
+        except HoldfastError:
+            return False
         finally:
             key.wipe()
 
