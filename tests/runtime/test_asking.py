@@ -117,7 +117,7 @@ def test_a_row_that_cannot_be_read_hides_no_other() -> None:
             moved = replace(good, id=(99).to_bytes(16))
             keyless = replace(good, stream=good.stream + 1)
             rows = [damaged, moved, keyless, good]
-            found = await read_rows(session._core, session.where.backend, rows)
+            found = [one for _, one in await read_rows(session._core, session.where.backend, rows)]
             assert [("one:5", "pay", '{"n":"1"}')] == [
                 (one.id, one.tool, one.preview) for one in found
             ]
@@ -138,12 +138,12 @@ def test_who_said_yes_is_known_without_an_engine() -> None:
             turn = asyncio.create_task(session.generate("go"))
             rows = await rows_of(session)
             core, backend = session._core, session.where.backend
-            (before,) = await read_rows(core, backend, rows)
+            ((_, before),) = await read_rows(core, backend, rows)
             await session.answer_approval(before.id, "once", by="ann")
-            (led,) = await read_rows(core, backend, rows)
+            ((_, led),) = await read_rows(core, backend, rows)
             engine = core._engines.pop(session.where.stream)
             assert core.live(session.where.stream) is None
-            (alone,) = await read_rows(core, backend, rows)
+            ((_, alone),) = await read_rows(core, backend, rows)
             core._engines[session.where.stream] = engine
             assert ((), ("ann",), ("ann",)) == (before.yes, led.yes, alone.yes)
             await session.cancel()

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from contenthelp import CARD, leaked, names_in, quick
 from holdfast.core.principals import Principal
 from holdfast.server import streams as limits
 from holdfast.server.settings import ServerSettings
 from serverkit import Served, listening, served
-from sessionhelp import echo, on_file, run, until
+from sessionhelp import echo, memory, on_file, run, until
 from streamkit import EVENTS, MESSAGES, Heard, durable, reading
 
 
@@ -244,5 +245,45 @@ def test_a_session_that_is_led_by_another_node_is_streamed_from_its_log(tmp_path
                 end = [one.type for one in await stream.rest()]
                 assert ["session_wiped", "session_ended"] == end[-2:]
                 assert 410 == (await made.call("GET", EVENTS)).status_code
+
+    run(work())
+
+
+@pytest.mark.parametrize("before", [0, 80])
+def test_a_viewer_is_shown_of_the_authors_words_what_the_level_permits(before: int) -> None:
+    """By streams, live, kept and from the log, by the list, the history and its records.
+
+    `before` is how many events the log has before anybody reads.
+    """
+
+    async def work() -> None:
+        manager = memory(echo(), detectors=quick())
+        async with served(sessions=manager) as made, listening(made.app) as url:
+            eve = await made.token("user:eve", "viewer")
+            await made.ok("POST", "/api/v1/sessions", {"id": "one"})
+            session = await manager.get_session("one")
+            await session.set_title(f"Of {CARD}")
+            await made.ok("POST", MESSAGES, {"content": f"Charge {CARD}."})
+            for count in range(before):
+                await session.set_tags([f"{count}"])
+            async with (
+                reading(url, eve, after="0") as other,
+                reading(url, made.ann, after="0") as own,
+            ):
+                await made.ok("POST", MESSAGES, {"content": f"Again {CARD}."})
+                seen = [*await other.rest("agent_end"), *await other.rest("agent_end")]
+                mine = [*await own.rest("agent_end"), *await own.rest("agent_end")]
+            assert [] == leaked(seen, (CARD,))
+            for events in (seen, mine):
+                asked = [one for one in events if one.type == "agent_start"]
+                assert 2 == len(asked)
+            ids, others = ([e.id for e in all if e.durable] for all in (seen, mine))
+            assert ids == others
+            assert f"Charge {CARD}." in repr(mine)
+            assert names_in(repr(seen))
+            for path in ("/api/v1/sessions", "/api/v1/sessions/one", MESSAGES):
+                found = await made.call("GET", path, by=eve)
+                assert (200, []) == (found.status_code, leaked(found.text, (CARD,))), path
+                assert CARD in (await made.call("GET", path)).text, path
 
     run(work())

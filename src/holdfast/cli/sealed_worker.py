@@ -100,6 +100,7 @@ class Hosted:
             "generate": self._generate,
             "ask": self._ask,
             "view": self._view,
+            "facts": self._facts,
             "history": self._history,
             "prompt": self._prompt,
             "approvals": self._approvals,
@@ -216,7 +217,7 @@ class Hosted:
         else:
             since = meta.get("from")
             start = since if isinstance(since, int) else None
-            reader = self.session.subscribe_events(start, answers=answers)
+            reader = self.session.subscribe_events(start, answers=answers, by=_maybe(meta, "by"))
         self._count += 1
         self._readers[self._count] = reader
         return {"reader": self._count}, bytearray()
@@ -252,15 +253,22 @@ class Hosted:
     async def _view(self, meta: Mapping[str, object], body: bytearray) -> Said:
         return {}, bytearray(encode_view(await self.session.view()))
 
+    async def _facts(self, meta: Mapping[str, object], body: bytearray) -> Said:
+        view = await self.session.facts(by=_maybe(meta, "by"))
+        return {}, bytearray(encode_view(view))
+
     async def _history(self, meta: Mapping[str, object], body: bytearray) -> Said:
-        found = forms.History(messages=tuple(await self.session.history()))
+        messages = await self.session.history(by=_maybe(meta, "by"))
+        found = forms.History(messages=tuple(messages))
         return {}, bytearray(dump(found))
 
     async def _prompt(self, meta: Mapping[str, object], body: bytearray) -> Said:
-        return {}, bytearray((await self.session.system_prompt()).encode())
+        prompt = await self.session.system_prompt(by=_maybe(meta, "by"))
+        return {}, bytearray(prompt.encode())
 
     async def _approvals(self, meta: Mapping[str, object], body: bytearray) -> Said:
-        found = forms.Asked(approvals=tuple(await self.session.approvals()))
+        asked = await self.session.approvals(by=_maybe(meta, "by"))
+        found = forms.Asked(approvals=tuple(asked))
         return {}, bytearray(dump(found))
 
     async def _resting(self, meta: Mapping[str, object], body: bytearray) -> Said:

@@ -23,7 +23,7 @@ from holdfast.core.errors import (
 )
 from holdfast.core.settings import ConfirmationPolicy
 from holdfast.ports.store import PendingKind
-from holdfast.runtime.asking import Approval, WiderPattern, read_rows, split_id
+from holdfast.runtime.asking import Approval, WiderPattern, split_id
 from holdfast.runtime.confirming import confirmation_of
 from holdfast.runtime.controls import Controls
 from holdfast.runtime.feed import Feed
@@ -31,6 +31,7 @@ from holdfast.runtime.host import expect
 from holdfast.runtime.manager import Located
 from holdfast.runtime.perform import clean
 from holdfast.runtime.placing import place_of
+from holdfast.runtime.readers import seen_approvals
 from holdfast.runtime.waiting import all_pending
 
 __all__ = ["Approval", "Approvals", "Attendant", "Handler", "Said", "WiderPattern"]
@@ -46,24 +47,28 @@ Handler = Callable[[Approval], Awaitable[Said]]
 class Approvals(Controls):
     """What a handle can do about questions; see `Session`."""
 
-    async def approvals(self) -> list[Approval]:
+    async def approvals(self, *, by: str | None = None) -> list[Approval]:
         """What waits for a person in this session and all below it (seeds E5, B7).
 
         In the order of asking, session by session.
+
+        Args:
+            by: as of `history`.
         """
         found: list[Approval] = []
         for where in (self._where, *await self._core.below(self._where)):
-            found += await self._asked_in(where)
+            found += await self._asked_in(where, by)
         return found
 
-    async def _own_approvals(self) -> list[Approval]:
+    async def _own_approvals(self, by: str | None) -> list[Approval]:
         """What this session itself asks of a person now; calls in doubt are left out."""
-        return [one for one in await self._asked_in(self._where) if one.about != "in_doubt"]
+        asked = await self._asked_in(self._where, by)
+        return [one for one in asked if one.about != "in_doubt"]
 
-    async def _asked_in(self, where: Located) -> list[Approval]:
+    async def _asked_in(self, where: Located, by: str | None) -> list[Approval]:
         store = where.backend.store
         rows = [row async for row in all_pending(store, where.stream, PendingKind.QUESTION)]
-        return await read_rows(self._core, where.backend, rows)
+        return await seen_approvals(self._core, where.backend, rows, by)
 
     async def answer_approval(
         self,
@@ -145,7 +150,7 @@ class Approvals(Controls):
         expect("tool_id", tool_id, str)
         expect("approved", approved, bool)
         expect("reason", reason, str, type(None))
-        asked = await self._own_approvals()
+        asked = await self._own_approvals(None)
         waiting = next((one for one in asked if tool_id in one.tool_ids), None)
         if waiting is None:
             _log.info("confirm_tool: nothing waits for %r in %s", tool_id, self.id)
@@ -176,7 +181,7 @@ class Approvals(Controls):
         """How people are asked (seed B13)."""
         return (await self.view()).settings.confirmation
 
-    def on_approval(self, handler: Handler) -> Attendant:
+    def on_approval(self, handler: Handler, *, by: str | None = None) -> Attendant:
         """Have a coroutine answer this session's questions while this process lives.
 
         It is called with each open and each new `Approval`, one task each, and
@@ -185,12 +190,15 @@ class Approvals(Controls):
         waits on and lapses at its time. While a handler stands the session counts
         as attended. Questions about calls in doubt are not given to handlers.
 
+        Args:
+            by: the principal the handler shows them to; as of `history`.
+
         Returns:
             What `close` ends.
         """
         if not callable(handler):
             raise InvalidInput("a handler is a coroutine function")
-        attendant = Attendant(self, handler, Feed(self._core, self._where))
+        attendant = Attendant(self, handler, Feed(self._core, self._where, by=by), by)
         attendant.task = self._core.errand(attendant.attend())
         return attendant
 
@@ -198,11 +206,14 @@ class Approvals(Controls):
 class Attendant:
     """A handler of a session's questions, at work until it is closed."""
 
-    def __init__(self, session: Approvals, handler: Handler, feed: Feed) -> None:
+    def __init__(
+        self, session: Approvals, handler: Handler, feed: Feed, by: str | None = None
+    ) -> None:
         self.task: asyncio.Task[None] | None = None
         self._session = session
         self._handler = handler
         self._feed = feed
+        self._by = by
         self._asking: dict[int, asyncio.Task[None]] = {}
         self._said: set[int] = set()
 
@@ -227,7 +238,7 @@ class Attendant:
                 task.cancel()
 
     async def _look(self) -> None:
-        for approval in await self._session._own_approvals():
+        for approval in await self._session._own_approvals(self._by):
             if approval.question not in self._asking:
                 work = self._consult(approval)
                 self._asking[approval.question] = asyncio.create_task(work)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from holdfast.core.errors import InvalidInput
 from holdfast.core.settings import ConfirmationPolicy
 from holdfast.ports.store import PendingKind, PendingRow
-from holdfast.runtime.asking import Approval, read_rows, split_id
+from holdfast.runtime.asking import Approval, split_id
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.host import expect
+from holdfast.runtime.readers import seen_approvals
 from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.waiting import pages
 
@@ -74,6 +75,7 @@ class ApprovalService(Sessions):
         session_id: str | None = None,
         about: str | None = None,
         limit: int | None = 100,
+        by: str | None = None,
     ) -> list[Approval]:
         """What waits for a person in all sessions of all stores (seed E5).
 
@@ -83,6 +85,7 @@ class ApprovalService(Sessions):
             session_id: of this session only.
             about: "approval", "escape", "budget" or "in_doubt" only.
             limit: at least 1; None for all.
+            by: the principal who reads; as of `Session.history`.
 
         Raises:
             InvalidInput: the state or the limit is wrong.
@@ -102,7 +105,7 @@ class ApprovalService(Sessions):
             stream = where.stream if where else None
             async for page in pages(backend.store, stream, PendingKind.QUESTION):
                 rows = [row for row in page if due is None or due >= (row.due_ms or due + 1)]
-                read = await read_rows(self, backend, await self._own(backend, rows))
+                read = await seen_approvals(self, backend, await self._own(backend, rows), by)
                 found += [one for one in read if about in (None, one.about)]
                 if due is None and limit is not None and len(found) >= limit:
                     break

@@ -97,11 +97,16 @@ def split_id(id: str) -> tuple[str, int]:
     return session, int(number)
 
 
-async def read_rows(core: Core, backend: Backend, rows: list[PendingRow]) -> list[Approval]:
-    """Open the rows of questions; one whose session cannot be read is left out."""
+async def read_rows(
+    core: Core, backend: Backend, rows: list[PendingRow]
+) -> list[tuple[int, Approval]]:
+    """Open the rows of questions; one whose session cannot be read is left out.
+
+    Returns: each with the stream of its session.
+    """
     streams = sorted({row.stream for row in rows})
     keys = backend.keys.session_keys(streams)
-    found: list[Approval] = []
+    found: list[tuple[int, Approval]] = []
     for row in rows:
         key = keys.get(row.stream)
         if key is None:
@@ -113,25 +118,24 @@ async def read_rows(core: Core, backend: Backend, rows: list[PendingRow]) -> lis
             continue
         asked, number = waiting.asked, int.from_bytes(row.id)
         yes = await _said_yes(core, backend, row, number) if asked.quorum > 1 else ()
-        found.append(
-            Approval(
-                id=f"{waiting.session_id}{SEPARATOR}{number}",
-                session_id=waiting.session_id,
-                question=number,
-                about=asked.about,
-                tool=asked.name,
-                text=asked.text,
-                choices=asked.choices,
-                asked_ms=waiting.asked_ms,
-                tool_ids=waiting.tools,
-                preview=asked.preview,
-                codes=asked.codes,
-                patterns=tuple(map(WiderPattern, asked.patterns, asked.samples)),
-                due_ms=asked.due_ms,
-                quorum=asked.quorum,
-                yes=yes,
-            )
+        approval = Approval(
+            id=f"{waiting.session_id}{SEPARATOR}{number}",
+            session_id=waiting.session_id,
+            question=number,
+            about=asked.about,
+            tool=asked.name,
+            text=asked.text,
+            choices=asked.choices,
+            asked_ms=waiting.asked_ms,
+            tool_ids=waiting.tools,
+            preview=asked.preview,
+            codes=asked.codes,
+            patterns=tuple(map(WiderPattern, asked.patterns, asked.samples)),
+            due_ms=asked.due_ms,
+            quorum=asked.quorum,
+            yes=yes,
         )
+        found.append((row.stream, approval))
     return found
 
 

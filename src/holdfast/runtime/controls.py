@@ -31,6 +31,7 @@ from holdfast.runtime.host import Handled, expect
 from holdfast.runtime.infos import info_of
 from holdfast.runtime.manager import Core, Located
 from holdfast.runtime.perform import clean
+from holdfast.runtime.readers import Reading
 from holdfast.runtime.window import Bodies
 
 NONE = type(None)
@@ -66,7 +67,7 @@ class Controls:
         return follower.view, follower.bodies
 
     async def view(self) -> SessionView:
-        """The fold."""
+        """The fold, as it is: for the program, not to be shown to others than the author."""
         return (await self.state_of())[0]
 
     async def version(self) -> int:
@@ -81,21 +82,41 @@ class Controls:
         """Whether the session is active or processing (seed A3)."""
         return await self.state() in WORKING
 
-    async def info(self) -> SessionInfo:
-        """All facts of the session in one consistent read (seed A1)."""
+    async def info(self, *, by: str | None = None) -> SessionInfo:
+        """All facts of the session in one consistent read (seed A1).
+
+        Args:
+            by: as of `history`.
+        """
+        reading = Reading(self._core, self._where, by)
         if self._core.live(self._where.stream) is not None:
-            return info_of(await self.view())
+            return info_of(await reading.fold(await self.view()))
         follower = await self._core.follow(self._where)
         error = follower.damaged
-        return info_of(follower.view, f"{error.reason}: {error.message}" if error else "")
+        damaged = f"{error.reason}: {error.message}" if error else ""
+        return info_of(await reading.fold(follower.view), damaged)
 
-    async def history(self) -> list[Message]:
-        """The conversation as the model sees it (seed B9)."""
-        return [entry.message for entry in (await self.state_of())[1].visible()]
+    async def history(self, *, by: str | None = None) -> list[Message]:
+        """The conversation (seed B9): the author's words as they are to the author.
 
-    async def last_messages(self, count: int) -> list[Message]:
-        """The last messages of the history."""
-        history = await self.history()
+        Args:
+            by: the principal who reads; default: the manager's. Another than the
+                session's user sees what the session's `reader` level permits.
+
+        Raises:
+            Unavailable: it cannot be told what another than the author may see.
+        """
+        view, bodies = await self.state_of()
+        messages = [entry.message for entry in bodies.visible()]
+        return await Reading(self._core, self._where, by).messages(view, messages)
+
+    async def last_messages(self, count: int, *, by: str | None = None) -> list[Message]:
+        """The last messages of the history.
+
+        Args:
+            by: as of `history`.
+        """
+        history = await self.history(by=by)
         return history[-count:] if count > 0 else []
 
     async def context_usage(self) -> ContextUsage:
@@ -148,13 +169,30 @@ class Controls:
             )
         return reasons
 
-    async def system_prompt(self) -> str:
-        """The system prompt, possibly empty."""
-        return (await self.state_of())[1].prompt
+    async def system_prompt(self, *, by: str | None = None) -> str:
+        """The system prompt, possibly empty.
 
-    async def questions(self) -> list[Question]:
-        """The questions that wait for a person."""
-        return list((await self.view()).questions)
+        Args:
+            by: as of `history`.
+        """
+        view, bodies = await self.state_of()
+        return await Reading(self._core, self._where, by).text(view, bodies.prompt)
+
+    async def questions(self, *, by: str | None = None) -> list[Question]:
+        """The questions that wait for a person.
+
+        Args:
+            by: as of `history`.
+        """
+        return list((await self.facts(by=by)).questions)
+
+    async def facts(self, *, by: str | None = None) -> SessionView:
+        """The fold; its title, tags, metadata and questions as a principal may see them.
+
+        Args:
+            by: as of `history`.
+        """
+        return await Reading(self._core, self._where, by).fold(await self.view())
 
     # --- control -------------------------------------------------------------------
 
@@ -303,7 +341,11 @@ class Controls:
 
     set_metadata = set_custom
 
-    async def metadata(self) -> Mapping[str, object]:
-        """The free metadata (seeds A1, C1, E8)."""
-        found: dict[str, object] = json.loads((await self.view()).details.custom)
+    async def metadata(self, *, by: str | None = None) -> Mapping[str, object]:
+        """The free metadata (seeds A1, C1, E8).
+
+        Args:
+            by: as of `history`.
+        """
+        found: dict[str, object] = json.loads((await self.facts(by=by)).details.custom)
         return found

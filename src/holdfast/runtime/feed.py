@@ -13,6 +13,7 @@ from holdfast.core.errors import KeyDestroyed
 from holdfast.runtime.backend import Follower
 from holdfast.runtime.hub import Subscription
 from holdfast.runtime.manager import Core, Located
+from holdfast.runtime.readers import Reading
 from holdfast.runtime.reel import Reel
 from holdfast.runtime.stream import StreamEvent, translate
 
@@ -25,9 +26,14 @@ class Feed:
 
     Args:
         answers: the reader can answer questions; then they wait for `attended_s`.
+        by: the principal who reads; default: the manager's. What another than the
+            author may not see is not in their events; see `readers`.
     """
 
-    def __init__(self, core: Core, where: Located, *, answers: bool = True) -> None:
+    def __init__(
+        self, core: Core, where: Located, *, answers: bool = True, by: str | None = None
+    ) -> None:
+        self._reading = Reading(core, where, by)
         self._core = core
         self._where = where
         self._hub = core.hub(where.stream)
@@ -64,7 +70,14 @@ class Feed:
         for event in missed:
             if event.type in ("turn_end", "tool_end"):
                 self._ended[event.data.get("id", event.run)] = event.version
-        return missed
+        return await self._shown(missed)
+
+    async def _shown(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """What the reader may see of some events."""
+        assert self._follower is not None, "a feed is started first"
+        engine = self._core.live(self._where.stream)
+        view = engine.view if engine is not None else self._follower.view
+        return await self._reading.events(view, events)
 
     def _stale(self, event: StreamEvent) -> bool:
         """Whether the log has already given the whole of what a delta is a part of."""
@@ -74,7 +87,7 @@ class Feed:
     async def missed(self, after: int) -> list[StreamEvent]:
         """The events behind a version, up to where the feed stands."""
         assert self._follower is not None, "a feed is started first"
-        return await self._missed(after, self.version)
+        return await self._shown(await self._missed(after, self.version))
 
     async def _missed(self, after: int, until: int) -> list[StreamEvent]:
         reel = await Reel.open(self._where, after)
@@ -93,7 +106,7 @@ class Feed:
                 batch = [] if event is None else [event]
             else:
                 batch = await self._grown()
-            for event in batch:
+            for event in await self._shown(batch):
                 yield event
                 if event.type == "session_ended":
                     return

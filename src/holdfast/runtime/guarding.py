@@ -16,6 +16,7 @@ from holdfast.core.tools import ToolSpec
 from holdfast.runtime.controls import Controls
 from holdfast.runtime.offer import offered
 from holdfast.runtime.perform import clean
+from holdfast.runtime.readers import Reading
 from holdfast.runtime.securing import SecurityConfig, level_of, security_of
 
 
@@ -92,15 +93,21 @@ class Guarding(Controls):
         fixed = tuple(_step(step) for step in steps)
         await self.submit(FixPlan(steps=fixed, by=self._core.principal))
 
-    async def plan(self) -> list[tuple[PlanStep, int]]:
-        """The steps of the plan, and how often each may still be taken."""
+    async def plan(self, *, by: str | None = None) -> list[tuple[PlanStep, int]]:
+        """The steps of the plan, and how often each may still be taken.
+
+        Args:
+            by: as of `history`.
+        """
         view = await self.view()
         if not view.plan_at:
             return []
         journal = self._where.backend.journal(self._where.row)
         event = (await journal.event_at(view.plan_at)).event
         assert isinstance(event, PlanFixed), "the fold says that the plan is there"
-        return list(zip(event.steps, view.plan_left, strict=True))
+        async with Reading(self._core, self._where, by).shows(view) as shows:
+            steps = event.steps if shows is None else [await shows.record(e) for e in event.steps]
+        return list(zip(steps, view.plan_left, strict=True))
 
     async def label(self) -> Label:
         """The most restrictive label of all that the session has seen."""

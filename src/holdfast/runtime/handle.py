@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from holdfast.core.commands import Send
@@ -11,7 +11,7 @@ from holdfast.core.decide.money import EXCEEDED
 from holdfast.core.errors import Cancelled, Denied, Interrupted, InvalidInput, ProviderFailed
 from holdfast.core.guards import sensitivity
 from holdfast.core.labels import TRUSTED
-from holdfast.core.messages import user
+from holdfast.core.messages import Message, user
 from holdfast.core.settings import QueuePolicy
 from holdfast.core.view import FinishedTurn, SessionView
 from holdfast.runtime.approvals import Approvals
@@ -24,6 +24,7 @@ from holdfast.runtime.guarding import Guarding
 from holdfast.runtime.host import Handled, check_command_id
 from holdfast.runtime.perform import clean
 from holdfast.runtime.permissions import Permissions
+from holdfast.runtime.readers import Reading
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.window import Bodies
 
@@ -60,8 +61,7 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
             HoldfastError: the message was refused.
         """
         handled = await self.send(prompt, command_id, policy, by)
-        finished, bodies = await self._finished(handled)
-        return await self._result(finished, bodies)
+        return await self._result(*await self._finished(handled), by)
 
     async def send(
         self,
@@ -90,19 +90,21 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
         command = Send(message=user(clean(prompt)), policy=chosen, bearer=self._core.bearer)
         return await self._core.submit(self._where, command, id=id, by=by)
 
-    async def _finished(self, handled: Handled) -> tuple[FinishedTurn, Bodies | None]:
+    async def _finished(self, handled: Handled) -> tuple[FinishedTurn, SessionView, Bodies]:
         while not handled.duplicate and (engine := self._core.live(self._where.stream)):
             try:
                 finished = await engine.turn(handled.turn)
                 if finished is None:
                     break
-                return finished, engine.bodies
+                return finished, engine.view, engine.bodies
             except Interrupted:
                 if self._core.live(self._where.stream) is engine or engine.view.wiping:
                     raise
         return await self._finished_elsewhere(handled)
 
-    async def _finished_elsewhere(self, handled: Handled) -> tuple[FinishedTurn, Bodies | None]:
+    async def _finished_elsewhere(
+        self, handled: Handled
+    ) -> tuple[FinishedTurn, SessionView, Bodies]:
         """Read the log until the turn with that message has ended."""
 
         def ended(view: SessionView) -> bool:
@@ -115,25 +117,32 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
                 await self._core.lead_if_free(self._where)
                 await self._where.backend.store.changed(POLL_S)
         assert follower.view.last_turn is not None
-        return follower.view.last_turn, follower.bodies
+        return follower.view.last_turn, follower.view, follower.bodies
 
-    async def _result(self, finished: FinishedTurn, bodies: Bodies | None) -> AgentResult:
+    async def _result(
+        self, finished: FinishedTurn, view: SessionView, bodies: Bodies, by: str | None
+    ) -> AgentResult:
         if finished.outcome == "cancelled":
             if finished.reason in ("user", "interrupt"):
                 raise Cancelled("the turn was cancelled")
             raise Interrupted(f"the turn ended without an answer: {finished.reason}")
+        reading = Reading(self._core, self._where, by)
+        detail = await reading.text(view, finished.detail)
         if finished.outcome == "failed" and _by_gate(finished.reason):
-            raise Denied(finished.detail)
+            raise Denied(detail)
         if finished.outcome == "failed":
-            raise ProviderFailed(finished.detail or finished.reason)
-        message = bodies.message_at(finished.answer) if bodies else None
+            raise ProviderFailed(detail or finished.reason)
+        message = bodies.message_at(finished.answer)
         if message is None and finished.answer:
             journal = self._where.backend.journal(self._where.row)
             event = (await journal.event_at(finished.answer)).event
             message = getattr(event, "message", None)
+        shown: Sequence[Message] = bodies.shown()
+        if not reading.own(view):
+            shown = tuple(await reading.messages(view, shown))
         return AgentResult(
-            text=message.text if message else "",
-            messages=bodies.shown() if bodies else (),
+            text=await reading.text(view, message.text if message else ""),
+            messages=shown,
             usage=finished.usage,
             tool_calls_count=finished.tool_calls,
             version=finished.version,
@@ -162,7 +171,7 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
         """
         check_command_id(command_id)
         id = command_id or self._core.command_id()
-        feed = Feed(self._core, self._where, answers=answers)
+        feed = Feed(self._core, self._where, answers=answers, by=by)
         try:
             # First the feed: one that starts after the message would not show the run's start.
             await feed.start(None)
@@ -178,7 +187,7 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
         return self.subscribe_events()
 
     async def subscribe_events(
-        self, from_version: int | None = None, *, answers: bool = True
+        self, from_version: int | None = None, *, answers: bool = True, by: str | None = None
     ) -> AsyncIterator[StreamEvent]:
         """Yield the session's events: the log after `from_version`, then live.
 
@@ -190,8 +199,13 @@ class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guardi
             from_version: the last version already seen; 0 replays everything;
                 None starts with what happens next.
             answers: the reader can answer questions; see `stream`.
+            by: the principal who reads; default: the manager's. Another than the author
+                sees of the author's words what the session's `reader` level permits.
+
+        Raises:
+            Unavailable: it cannot be told what another than the author may see.
         """
-        feed = Feed(self._core, self._where, answers=answers)
+        feed = Feed(self._core, self._where, answers=answers, by=by)
         try:
             for event in await feed.start(from_version):
                 yield event

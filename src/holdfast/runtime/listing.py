@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.core.errors import HoldfastError, InvalidInput, SessionSealed
 from holdfast.core.labels import Sensitivity
@@ -23,6 +23,7 @@ from holdfast.runtime.index import (
 )
 from holdfast.runtime.infos import sensitivity_name
 from holdfast.runtime.manager import Core, Located
+from holdfast.runtime.readers import Reading
 
 PAGE = 200
 
@@ -118,7 +119,16 @@ class Listing(Core):
         )
         keys = _keys_of(backend.keys, page.rows)
         rows = [_listed(backend.keys, row, keys.get(row.stream)) for row in page.rows]
-        return SessionPage(tuple(rows), page.cursor)
+        places = [Located(backend, row) for row in page.rows]
+        seen = [await self._seen(where, one) for where, one in zip(places, rows, strict=True)]
+        return SessionPage(tuple(seen), page.cursor)
+
+    async def _seen(self, where: Located, listed: ListedSession) -> ListedSession:
+        """A row as this manager's principal may see it."""
+        if listed.user_id == self.principal or not (listed.title or listed.tags):
+            return listed
+        title, tags = await Reading(self, where).listed(listed.title, listed.tags)
+        return replace(listed, title=title, tags=tags)
 
     async def rows(self) -> AsyncIterator[Located]:
         """Every named session of every store."""

@@ -42,6 +42,11 @@ class Reel:
         """The last version that was read."""
         return self._view.version
 
+    @property
+    def view(self) -> SessionView:
+        """The fold up to there."""
+        return self._view
+
     async def read(self, until: int, *, events_max: int = PAGE) -> list[StreamEvent]:
         """The next events up to a version; none if there are none.
 

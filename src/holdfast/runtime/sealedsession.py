@@ -138,7 +138,7 @@ class SealedSession(Session):
             yield event
 
     async def subscribe_events(
-        self, from_version: int | None = None, *, answers: bool = True
+        self, from_version: int | None = None, *, answers: bool = True, by: str | None = None
     ) -> AsyncIterator[StreamEvent]:
         """Yield the session's events; see `Session.subscribe_events`.
 
@@ -146,7 +146,9 @@ class SealedSession(Session):
             Unavailable: its process ended meanwhile; subscribe again from the last version.
         """
         expect("from_version", from_version, int, type(None))
-        meta: dict[str, object] = {"from": from_version, "answers": answers, "sends": False}
+        expect("by", by, str, type(None))
+        meta: dict[str, object] = {"from": from_version, "answers": answers, "by": by}
+        meta["sends"] = False
         async for event in self._follow(meta, bytearray()):
             yield event
 
@@ -188,28 +190,39 @@ class SealedSession(Session):
             raise SessionNotFound("the session has been terminated")
         return decode_state(row.index.state)
 
-    async def info(self) -> SessionInfo:
+    async def info(self, *, by: str | None = None) -> SessionInfo:
         """All facts of the session in one consistent read (seed A1)."""
-        return info_of(await self.view())
+        return info_of(await self.facts(by=by))
 
-    async def history(self) -> list[Message]:
-        """The conversation as the model sees it (seed B9)."""
-        return list(forms.read(forms.History, (await self._call("history")).body).messages)
+    async def facts(self, *, by: str | None = None) -> SessionView:
+        """The fold as a principal may see it."""
+        expect("by", by, str, type(None))
+        return forms.read(SessionView, (await self._call("facts", {"by": by})).body)
 
-    async def system_prompt(self) -> str:
+    async def history(self, *, by: str | None = None) -> list[Message]:
+        """The conversation (seed B9); see `Session.history`."""
+        expect("by", by, str, type(None))
+        return list(
+            forms.read(forms.History, (await self._call("history", {"by": by})).body).messages
+        )
+
+    async def system_prompt(self, *, by: str | None = None) -> str:
         """The system prompt, possibly empty."""
-        reply = await self._call("prompt")
+        expect("by", by, str, type(None))
+        reply = await self._call("prompt", {"by": by})
         try:
             return reply.body.decode()
         finally:
             forms.wipe(reply.body)
 
-    async def _asked_in(self, where: Located) -> list[Approval]:
-        return list(forms.read(forms.Asked, (await self._call("approvals")).body).approvals)
+    async def _asked_in(self, where: Located, by: str | None) -> list[Approval]:
+        expect("by", by, str, type(None))
+        reply = await self._call("approvals", {"by": by})
+        return list(forms.read(forms.Asked, reply.body).approvals)
 
     # --- what is not relayed ---------------------------------------------------------
 
-    def on_approval(self, handler: Handler) -> Attendant:
+    def on_approval(self, handler: Handler, *, by: str | None = None) -> Attendant:
         """Handlers are not called for a sealed session.
 
         Raises:

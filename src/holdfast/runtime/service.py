@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from holdfast.core.messages import Message
 from holdfast.core.settings import ModelSettings
@@ -22,6 +22,7 @@ from holdfast.runtime.importing import import_file, import_session, restore_from
 from holdfast.runtime.isolation import SessionIsolation
 from holdfast.runtime.permissions import PermissionService
 from holdfast.runtime.proxies import GatedExecutor, GatedModel
+from holdfast.runtime.readers import Reading
 from holdfast.runtime.sealing import Sealing
 from holdfast.runtime.seeddata import SessionData
 from holdfast.runtime.seeds import to_serializable, to_session_data
@@ -30,6 +31,8 @@ from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.takeover import ImportedSession
 from holdfast.runtime.tokenmaking import settings_of
 from holdfast.runtime.tokens import SessionTokens
+
+R = TypeVar("R", SessionData, SerializableSession)
 
 
 class SessionService(
@@ -71,9 +74,9 @@ class SessionService(
         task = asyncio.create_task(session.generate(prompt, command_id=id))
         return events, task
 
-    async def history(self, session_id: str) -> list[Message]:
-        """The conversation as the model sees it (seed B9)."""
-        return await (await self.get_session(session_id)).history()
+    async def history(self, session_id: str, *, by: str | None = None) -> list[Message]:
+        """The conversation (seed B9); see `Session.history`."""
+        return await (await self.get_session(session_id)).history(by=by)
 
     async def context_usage(self, session_id: str) -> ContextUsage:
         """How full the context is (seed B9)."""
@@ -123,10 +126,10 @@ class SessionService(
         await (await self.get_session(session_id)).answer(question, decision, note)
 
     async def subscribe_events(
-        self, session_id: str, from_version: int | None = None
+        self, session_id: str, from_version: int | None = None, *, by: str | None = None
     ) -> AsyncIterator[StreamEvent]:
         """The session's events; see `Session.subscribe_events` (seed D10)."""
-        return (await self.get_session(session_id)).subscribe_events(from_version)
+        return (await self.get_session(session_id)).subscribe_events(from_version, by=by)
 
     async def get_llm_for_session(self, session_id: str) -> GatedModel | None:
         """The model a session's next call goes to, behind the gate (seed B2)."""
@@ -160,13 +163,28 @@ class SessionService(
         """Take in a session file of any known form; see `importing`."""
         return await import_file(self, path, new_id)
 
-    async def to_session_data(self, session_id: str) -> SessionData:
-        """A session as seed D15's record of seventeen keys."""
-        return await to_session_data(self, session_id)
+    async def to_session_data(self, session_id: str, *, by: str | None = None) -> SessionData:
+        """A session as seed D15's record of seventeen keys.
 
-    async def to_serializable(self, session_id: str) -> SerializableSession:
-        """A session in seed E9's form."""
-        return await to_serializable(self, session_id)
+        Args:
+            by: as of `Session.history`; an export has everything.
+        """
+        return await self._seen_record(session_id, await to_session_data(self, session_id), by)
+
+    async def to_serializable(
+        self, session_id: str, *, by: str | None = None
+    ) -> SerializableSession:
+        """A session in seed E9's form.
+
+        Args:
+            by: as of `Session.history`; an export has everything.
+        """
+        return await self._seen_record(session_id, await to_serializable(self, session_id), by)
+
+    async def _seen_record(self, session_id: str, record: R, by: str | None) -> R:
+        session = await self.get_session(session_id)
+        async with Reading(self, session.where, by).shows(await session.view()) as shows:
+            return record if shows is None else await shows.record(record)
 
     async def restore_from_data(self, data: SessionData) -> ImportedSession:
         """Make a session from seed D15's record, under its own id (seed B5)."""

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from holdfast.core.errors import Unavailable, Unreadable
+from holdfast.core.errors import KeyDestroyed, Unavailable, Unreadable
 from holdfast.core.events import Event
 from holdfast.core.findings import TaintMatch
 from holdfast.core.labels import Sensitivity
@@ -51,6 +51,7 @@ class Taints:
     Attributes:
         ids: fingerprints of all that are registered, durable or about to be.
         lost: some rows could not be read, so that nothing can be vouched for.
+        forgotten: they were dropped, and nothing is found any more.
         highest: the level of the most sensitive of them.
         vault: their pseudonyms.
     """
@@ -58,6 +59,7 @@ class Taints:
     def __init__(self, journal: Journal, matcher: TaintMatcher) -> None:
         self.ids: set[str] = set()
         self.lost = False
+        self.forgotten = False
         self.highest = Sensitivity.PUBLIC
         self.vault = Pseudonyms()
         self._journal = journal
@@ -79,7 +81,8 @@ class Taints:
     @property
     def _crypto(self) -> Crypto:
         crypto = self._journal.crypto
-        assert crypto is not None, "a session that is inspected has its key"
+        if crypto is None:  # a reader may come too late
+            raise KeyDestroyed("the session was wiped")
         return crypto
 
     def fingerprint(self, kind: str, value: str) -> str:
@@ -236,6 +239,7 @@ class Taints:
 
     async def forget(self) -> None:
         """Drop everything; on return the matcher holds none of it any more."""
+        self.forgotten = True
         for taint in (*self._fresh.values(), *self._noted.values(), *self._durable):
             taint.value[:] = bytes(len(taint.value))
         self._fresh.clear()

@@ -227,7 +227,9 @@ class Tenancy(SessionService):
         found.sort(key=lambda one: one.id)
         page = [one for one in found if one.id > cursor][:limit]
         more = bool(page) and page[-1].id != found[-1].id
-        return SessionPage(tuple(page), page[-1].id if more else "")
+        places = {one.row.name: one for one in rows}
+        seen = [await self._seen(places[one.id], one) for one in page]
+        return SessionPage(tuple(seen), page[-1].id if more else "")
 
     async def _own(self, backend: Backend, rows: list[PendingRow]) -> list[PendingRow]:
         mine = await super()._own(backend, rows)

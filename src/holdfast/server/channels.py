@@ -19,6 +19,7 @@ from holdfast.core.errors import HoldfastError
 from holdfast.runtime.feed import Feed
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.located import Located
+from holdfast.runtime.readers import Reading
 from holdfast.runtime.stream import StreamEvent
 from holdfast.server.sse import ALL, START, Frame, Place, frame_of
 
@@ -32,11 +33,23 @@ class Channel:
 
     Args:
         sessions: the manager itself; who may read is settled before.
+        by: the principal who reads; all who read are shown what this one is.
+        own: whether that is the session's author.
     """
 
-    def __init__(self, sessions: SessionManager, where: Located) -> None:
+    def __init__(
+        self,
+        sessions: SessionManager,
+        where: Located,
+        by: str | None = None,
+        *,
+        own: bool = True,
+    ) -> None:
         # `floor`: whatever is durable behind it is among the kept frames.
         self.where = where
+        self.own = own
+        self.reading = Reading(sessions, where, by)
+        self._by = by
         self.ended = False
         self.wiped = False
         self.readers = 0
@@ -100,7 +113,9 @@ class Channel:
         after = await self._behind()
         self._relay, self._said = Hub(), None
         self._counted = (after, ALL)
-        feed = self._feed = Feed(self._sessions, self.where, answers=self._answering > 0)
+        feed = self._feed = Feed(
+            self._sessions, self.where, answers=self._answering > 0, by=self._by
+        )
         try:
             for event in await feed.start(after):
                 self._take(event)

@@ -121,6 +121,7 @@ class Reader:
             self._reel = await Reel.open(where, version if seen == ALL else version - 1)
         before = self._reel.version
         events = await self._reel.read(channel.floor[0], events_max=CATCH_UP_EVENTS)
+        events = await channel.reading.events(self._reel.view, events)
         if channel.wiped:
             return []
         if self._reel.version == before:

@@ -21,6 +21,7 @@ from holdfast.core.principals import Principal
 from holdfast.runtime.handle import RunFilter, Session
 from holdfast.runtime.host import Handled
 from holdfast.runtime.located import Located
+from holdfast.runtime.readers import Reading
 from holdfast.server.auth import Validate
 from holdfast.server.channels import Channel
 from holdfast.server.passes import CHECK_S, Pass, Passes
@@ -46,7 +47,7 @@ class Streams:
     def __init__(self, sessions: SessionManager, validate: Validate, heartbeat_s: float) -> None:
         self._sessions = sessions
         self._heartbeat_s = heartbeat_s
-        self._channels: dict[int, Channel] = {}
+        self._channels: dict[tuple[int, bool], Channel] = {}
         self._passes = Passes(validate, self._wake)
         self._count = 0
         self._counts: dict[str, int] = {}
@@ -205,11 +206,13 @@ class Streams:
             self._ticking.cancel()
             self._ticking = None
 
-    def join(self, where: Located) -> Channel:
-        """The channel of a session, for one more reader."""
-        channel = self._channels.get(where.stream)
+    def join(self, where: Located, who: Principal) -> Channel:
+        """The channel of a session, for one more reader: its author's, or all others'."""
+        own = Reading(self._sessions, where, who.id).authored()
+        channel = self._channels.get((where.stream, own))
         if channel is None or channel.ended:
-            channel = self._channels[where.stream] = Channel(self._sessions, where)
+            channel = Channel(self._sessions, where, who.id, own=own)
+            self._channels[where.stream, own] = channel
         channel.readers += 1
         return channel
 
@@ -220,8 +223,9 @@ class Streams:
             self._note_wiped(channel.where)
         if channel.readers:
             return
-        if self._channels.get(channel.where.stream) is channel:
-            del self._channels[channel.where.stream]
+        key = (channel.where.stream, channel.own)
+        if self._channels.get(key) is channel:
+            del self._channels[key]
         task = channel.close()
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
@@ -269,7 +273,7 @@ class OpenStream:
         self._open = True
         self._answers = int(who.may(ANSWERS))
         self.allowed = streams.pass_of(token, who, scope)
-        self.channel = streams.join(where)
+        self.channel = streams.join(where, who)
         self.channel.attend(self._answers)
 
     def reader(self, place: Place) -> Reader:
