@@ -99,6 +99,7 @@ __all__ = [
     "NeverMatches",
     "NewerProgram",
     "NoModel",
+    "NotExtracted",
     "NotFound",
     "NotNow",
     "NotYetSupported",
@@ -391,3 +392,9 @@ class CapabilityRefused(Denied):
     def __init__(self, message: str = "", *, code: str = "malformed") -> None:
         super().__init__(message)
         self.code = code
+
+
+class NotExtracted(Denied):
+    """A quarantined model call did not answer with a value of its schema."""
+
+    reason = "not_extracted"

@@ -22,8 +22,8 @@ from holdfast.core.settings import Settings
 FOLD_ID = 3
 """Goes up whenever `evolve` changes meaning; older snapshots are then ignored."""
 
-HOST_EFFECTS = ("host_tool", "host_model")
-"""Effects of the embedding program's own calls, outside of a turn."""
+HOST_EFFECTS = ("host_tool", "host_model", "extraction")
+"""Effects beside the turn: the embedding program's own calls, and quarantined model calls."""
 
 CALLS_MAX = 48
 """Tool calls of one answer that are carried out; the rest are refused."""

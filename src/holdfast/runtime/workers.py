@@ -31,6 +31,7 @@ from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.batch import Batch
 from holdfast.runtime.bearers import Bearers
 from holdfast.runtime.content import Content
+from holdfast.runtime.extracting import Quarantine
 from holdfast.runtime.finding import found_of
 from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.host import CANCEL_GRACE_S, Mail
@@ -66,6 +67,7 @@ class Workers:
         self.content = self.make.content = Content(engine, self.make, self._spawn)
         self.hooking.calls.look_through(self.content.result)
         self.hooking.speak(self.content.words)
+        self.make.quarantine = Quarantine(engine, self, self.content, self.hooking.calls, self.make)
         self._pricing = Pricing(engine.host.registry.specs)
         self._engine = engine
         self._running: dict[EffectRef, Running] = {}
