@@ -39,7 +39,7 @@ from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.model import ModelClient, ModelRequest
 from holdfast.ports.tool import ExtractingTool, ToolContext
 from holdfast.runtime.asides import Leads, begin, end
-from holdfast.runtime.hookedcalls import HookedCalls
+from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.hooks import RETRIES_MAX
 from holdfast.runtime.host import Host
 from holdfast.runtime.normalise import Prepared, destination_of, model_action
@@ -75,7 +75,15 @@ class _Looks(Protocol):
 
 
 class _Makes(Protocol):
-    """Makes calls in their normalised form."""
+    """Makes calls in their normalised form, between the hooks."""
+
+    @property
+    def hooking(self) -> Hooking:
+        """Asks the hooks."""
+
+    @property
+    def content(self) -> _Looks:
+        """Looks at what goes to a model."""
 
     def prepare(self, use: ToolUse) -> Prepared:
         """Normalise a call."""
@@ -84,7 +92,7 @@ class _Makes(Protocol):
         """The idempotency key of an effect."""
 
 
-class _Works(Protocol):
+class Works(Protocol):
     """What runs in the session."""
 
     def may_start(self, effect: OpenEffect) -> bool:
@@ -105,24 +113,15 @@ class Source:
 class Quarantine:
     """Makes the quarantined model calls of one session."""
 
-    def __init__(
-        self,
-        engine: _Led,
-        works: _Works,
-        content: _Looks,
-        calls: HookedCalls,
-        make: _Makes,
-    ) -> None:
+    def __init__(self, engine: _Led, works: Works, make: _Makes) -> None:
         self._engine = engine
         self._works = works
-        self._content = content
-        self._calls = calls
         self._make = make
 
     @property
     def allowed(self) -> bool:
         """Whether values may be extracted here."""
-        return self._content.security(self._engine.view).extraction is True
+        return self._make.content.security(self._engine.view).extraction is True
 
     def source_of(self, prepared: Prepared) -> Source | None:
         """What a call reads; None for a call that extracts nothing.
@@ -206,7 +205,7 @@ class Quarantine:
         if client is None:
             return _never(effect, Outcome.FAILED, "no_model")
         try:
-            system, messages, label = await self._content.request(
+            system, messages, label = await self._make.content.request(
                 request.system,
                 request.messages,
                 request.messages[0].label,
@@ -232,7 +231,7 @@ class Quarantine:
             clock=clock,
             label=label,
         )
-        return await self._calls.model(call, clock.sleep, ONLY_ATTEMPT)
+        return await self._make.hooking.calls.model(call, clock.sleep, ONLY_ATTEMPT)
 
     async def _settle(self, effect: OpenEffect, task: asyncio.Task[ModelEnded]) -> None:
         """Put the outcome on record; one that failed in another way is a failure."""
@@ -268,7 +267,7 @@ class Quarantine:
                 continue
             if not isinstance(part, Text):
                 raise NotExtracted("the answer is not a text")
-            restored = self._content.veil.restored(part)
+            restored = self._make.content.veil.restored(part)
             assert isinstance(restored, Text), "a part stays what it is"
             said.append(restored.text)
         return "".join(said)

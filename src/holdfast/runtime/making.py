@@ -20,7 +20,7 @@ from holdfast.core.tools import ToolSpec
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.model import ModelClient, ModelRequest
 from holdfast.ports.tool import ExtractingTool, PlanningTool, ToolContext
-from holdfast.runtime.extracting import Quarantine, labelled
+from holdfast.runtime.extracting import Quarantine, Works, labelled
 from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.host import Handled, Host, Mail
 from holdfast.runtime.hub import Hub
@@ -34,7 +34,7 @@ from holdfast.runtime.pricing import THINKING_TOKENS, max_output_of
 from holdfast.runtime.reaching import network_of
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.tenure import Tenure
-from holdfast.runtime.veil import LiveOutput
+from holdfast.runtime.veil import LiveOutput, Veil
 from holdfast.runtime.window import Bodies
 
 REPLY_ROOM = 0.8
@@ -71,6 +71,8 @@ class Led(Protocol):
 class Looks(Protocol):
     """Looks at what goes to models and tools and what comes back from them."""
 
+    veil: Veil
+
     def security(self, view: SessionView) -> Security:
         """The settings that hold for the session."""
 
@@ -96,14 +98,19 @@ class Looks(Protocol):
 
 
 class Maker:
-    """Makes the calls of one engine."""
+    """Makes the calls of one engine.
 
-    def __init__(self, engine: Led) -> None:
+    Args:
+        works: what runs in the session.
+    """
+
+    def __init__(self, engine: Led, works: Works) -> None:
         self._engine = engine
         self.hooking: Hooking
         self.content: Looks
         self._meter = SessionMeter(engine.journal, engine.view.lineage)
         self.quarantine: Quarantine
+        self.quarantine = Quarantine(engine, works, self)
 
     def prepare(self, use: ToolUse) -> Prepared:
         """Normalise a call."""

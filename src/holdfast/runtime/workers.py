@@ -31,7 +31,6 @@ from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.batch import Batch
 from holdfast.runtime.bearers import Bearers
 from holdfast.runtime.content import Content
-from holdfast.runtime.extracting import Quarantine
 from holdfast.runtime.finding import found_of
 from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.host import CANCEL_GRACE_S, Mail
@@ -60,14 +59,13 @@ class Workers:
     def __init__(self, engine: Led) -> None:
         self.authority = AuthorityReader(engine.journal, engine.host.trust)
         self.bearers = Bearers(engine.journal.store)
-        self.make = Maker(engine)
+        self.make = Maker(engine, self)
         self.hooking = self.make.hooking = Hooking(
             engine, engine.host.hooks, self.authority, self.make, self._spawn
         )
         self.content = self.make.content = Content(engine, self.make, self._spawn)
         self.hooking.calls.look_through(self.content.result)
         self.hooking.speak(self.content.words)
-        self.make.quarantine = Quarantine(engine, self, self.content, self.hooking.calls, self.make)
         self._pricing = Pricing(engine.host.registry.specs)
         self._engine = engine
         self._running: dict[EffectRef, Running] = {}
