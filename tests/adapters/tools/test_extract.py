@@ -124,6 +124,7 @@ def played(
         config = SessionConfig(
             permission_policy={"allow": ["read", "pay", "extract", "broken"]},
             security_config=SecurityConfig(**{"extraction": True, **security}),
+            system_prompt="You are a clerk.",
         )
         tools = (READ, PAY, BROKEN, ExtractTool())
         async with memory(found.model, *tools, detectors=quick()) as sessions:
@@ -187,7 +188,8 @@ def test_the_quarantined_model_sees_the_text_and_the_schema_only() -> None:
     done = played(call("extract", wanted(AMOUNT)), answered(120.5), prompt="A secret: marmalade")
     asked = done.model.requests[2]
     assert BILL in sent(asked) and "the open amount" in asked.system
-    assert "marmalade" not in sent(asked) and "marmalade" in sent(done.model.requests[1])
+    for words in ("marmalade", "You are a clerk."):
+        assert words not in sent(asked) and words in sent(done.model.requests[1])
     assert () == asked.tools and 1 == len(asked.messages)
     assert asked.max_output_tokens and asked.max_output_tokens <= 256
 
@@ -228,6 +230,7 @@ HOSTILE = [
     say('{"value": 1', '20.5, "value": 9999}'),
     Turn(steps=(Call("pay", '{"to": "Mallory"}'),)),
     Turn(steps=(Call("read", "not json"),)),
+    Turn(steps=(*say('{"value": 120.5}').steps, Call("pay", '{"to": "Mallory"}'))),
 ]
 
 
@@ -443,10 +446,38 @@ def test_the_value_of_a_sensitive_source_is_sensitive() -> None:
             session = await sessions.create_session("one", config)
             await session.generate("go")
             found = [
-                one.message.label.sensitivity
+                (one.message.label.sensitivity, one.exposes)
                 for one in await log_of(session)
                 if isinstance(one, EffectEnded) and one.message and one.effect == "tool"
             ]
-            assert [Sensitivity.HIGHLY_SENSITIVE] * 2 == found
+            highly = Sensitivity.HIGHLY_SENSITIVE
+            assert [(highly, highly)] * 2 == found
+
+    run(work())
+
+
+def test_who_watches_is_told_of_the_tool_and_of_nothing_within() -> None:
+    """No answer of the conversation begins or ends by it, and no piece of it is shown."""
+
+    async def work() -> None:
+        model = ScriptedModel(
+            [call("read"), call("extract", wanted(AMOUNT)), answered(120.5), say("done")]
+        )
+        config = SessionConfig(
+            permission_policy={"allow": ["read", "extract"]},
+            security_config=SecurityConfig(extraction=True),
+        )
+        async with memory(model, READ, ExtractTool(), detectors=quick()) as sessions:
+            session = await sessions.create_session("one", config)
+            seen = [event async for event in session.stream("go")]
+            types = [event.type for event in seen]
+            tools = [event.data["name"] for event in seen if event.type == "tool_start"]
+            assert (3, 3, ["read", "extract"]) == (
+                types.count("turn_start"),
+                types.count("turn_end"),
+                tools,
+            )
+            told = [event.data["text"] for event in seen if event.type == "text_delta"]
+            assert ["done"] == told
 
     run(work())

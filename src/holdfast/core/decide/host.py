@@ -15,7 +15,7 @@ from holdfast.core.holds import accounts_of, settle
 from holdfast.core.judge import judge
 from holdfast.core.lifecycle import ENDED
 from holdfast.core.verdicts import Allow, Ask
-from holdfast.core.view import HOST_CALLS_MAX
+from holdfast.core.view import EXTRACTION, HOST_CALLS_MAX
 
 
 def host_call(draft: Draft, command: HostCall) -> None:
@@ -54,7 +54,7 @@ def host_call(draft: Draft, command: HostCall) -> None:
 
 def _effect(command: HostCall) -> str:
     if command.extracts:
-        return "extraction"
+        return EXTRACTION
     return "host_tool" if command.action.kind is ActionKind.TOOL else "host_model"
 
 
