@@ -109,7 +109,6 @@ class Maker:
         self.hooking: Hooking
         self.content: Looks
         self._meter = SessionMeter(engine.journal, engine.view.lineage)
-        self.quarantine: Quarantine
         self.quarantine = Quarantine(engine, works, self)
 
     def prepare(self, use: ToolUse) -> Prepared:
