@@ -36,8 +36,8 @@ CONTENT: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
     (
         "a plan makes strange values harmless",
         "core/guards/flow.py",
-        "    if found.uses:\n",
-        "    if found.uses and not found.step:\n",
+        "    if uses:\n",
+        "    if uses and not found.step:\n",
         ("core/guards/test_guards_flow.py",),
     ),
     (
@@ -77,6 +77,27 @@ CONTENT: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
             "core/guards/test_guards_flow.py",
             "core/test_hearing.py",
         ),
+    ),
+    (
+        "an extracted value may be a target",
+        "core/guards/flow.py",
+        "return use.role in CLOSED_ROLES and _planned(view, found)",
+        "return _planned(view, found)",
+        ("core/guards/test_guards_flow.py",),
+    ),
+    (
+        "an extracted value needs no plan",
+        "core/guards/flow.py",
+        "return use.role in CLOSED_ROLES and _planned(view, found)",
+        "return use.role in CLOSED_ROLES",
+        ("core/guards/test_guards_flow.py",),
+    ),
+    (
+        "an extraction answers what it likes",
+        "core/extraction.py",
+        "    found = _allowed(value, schema)\n",
+        "    found = value if isinstance(value, str | int) else _allowed(value, schema)\n",
+        ("core/test_extraction.py",),
     ),
     (
         "what a tool may be given counts as too much",

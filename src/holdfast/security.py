@@ -12,6 +12,7 @@ import typing as _typing
 
 if _typing.TYPE_CHECKING:
     from holdfast.adapters.detectors.presidio import PresidioClassifier
+    from holdfast.adapters.tools.extract import ExtractTool
     from holdfast.adapters.tools.plan import PlanTool
     from holdfast.bootstrap import default_detectors
     from holdfast.core.auditing import Alert, AlertRules, AuditEvent
@@ -58,6 +59,7 @@ _HOME = {
     "DataPolicy": "core.security",
     "Detectors": "runtime.detectors",
     "Evidence": "core.findings",
+    "ExtractTool": "adapters.tools.extract",
     "Fallback": "core.security",
     "Features": "runtime.securing",
     "Finding": "core.findings",
@@ -111,6 +113,7 @@ __all__ = [
     "DataPolicy",
     "Detectors",
     "Evidence",
+    "ExtractTool",
     "Fallback",
     "Features",
     "Finding",

@@ -191,6 +191,24 @@ def test_hosts_are_those_that_both_allow(
     assert both == stricter(Security(hosts=one), Security(hosts=other)).hosts
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (None, None, None),
+        (None, True, True),
+        (True, True, True),
+        (True, False, False),
+        (None, False, False),
+    ],
+)
+def test_extraction_is_off_if_either_says_so(
+    one: bool | None, other: bool | None, both: bool | None
+) -> None:
+    """Who says nothing leaves it to the other; two who say nothing switch nothing on."""
+    assert both is stricter(Security(extraction=one), Security(extraction=other)).extraction
+    assert both is stricter(Security(extraction=other), Security(extraction=one)).extraction
+
+
 def test_a_way_of_redacting_that_is_unknown_is_not_lost() -> None:
     """It is found to be out of range afterwards."""
     for one, other in (
@@ -226,6 +244,7 @@ SECURITIES = st.builds(
     reject_kinds=st.integers(0, 9),
     half_life_days=st.integers(1, 99),
     taints=st.booleans(),
+    extraction=st.sampled_from([None, True, False]),
 )
 
 
@@ -273,6 +292,7 @@ def not_looser(joined: Security, one: Security) -> dict[str, bool]:
         "reject_kinds": below(joined.reject_kinds, one.reject_kinds),
         "half_life_days": joined.half_life_days >= one.half_life_days,
         "taints": joined.taints >= one.taints,
+        "extraction": one.extraction is not False or joined.extraction is False,
     }
 
 

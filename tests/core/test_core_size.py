@@ -111,6 +111,7 @@ def fullest_security() -> Security:
         reject_kinds=4,
         half_life_days=99,
         taints=False,
+        extraction=False,
     )
     hosts = ""
     while True:

@@ -102,6 +102,7 @@ dangerous = ["bash(terraform destroy:*)"]
 warn_kinds = 2
 reject_kinds = 4
 half_life_days = 60
+extraction = true
 
 [[security.rules]]
 name = "project_code"
@@ -210,6 +211,7 @@ def test_every_key_of_content_security_is_read() -> None:
         warn_kinds=2,
         reject_kinds=4,
         half_life_days=60,
+        extraction=True,
     )
     assert wanted == parse_policy(EVERYTHING, "p").security
     assert Security() == parse_policy("[security]", "p").security

@@ -46,6 +46,7 @@ def test_every_field_is_taken_over() -> None:
         warn_kinds=1,
         reject_kinds=2,
         half_life_days=3,
+        extraction=True,
     )
     assert Security(
         enabled=False,
@@ -67,6 +68,7 @@ def test_every_field_is_taken_over() -> None:
         warn_kinds=1,
         reject_kinds=2,
         half_life_days=3,
+        extraction=True,
     ) == security_of(config)
 
 
@@ -99,6 +101,8 @@ def test_features_are_switched_off_one_by_one() -> None:
         ({"warn_kinds": -1}, "warn_kinds"),
         ({"reject_kinds": 1001}, "reject_kinds"),
         ({"half_life_days": 0}, "half_life_days"),
+        ({"extraction": "yes"}, "extraction"),
+        ({"extraction": 1}, "extraction"),
         ({"compliance": ("hipaa",) * 9}, "packs"),
         ({"classification_rules": ({"name": "a", "pattern": "b"},) * 33}, "rules"),
         ({"classification_rules": ({"name": "a"},)}, "rule"),

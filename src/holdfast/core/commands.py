@@ -349,14 +349,16 @@ class GitSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostCall:
-    """The embedding program wants a tool or model call outside of a turn.
+    """A tool or model call beside the turn is wanted: the embedding program's, mostly.
 
     Args:
         asked: under which reference it is known what hooks said of it.
+        extracts: it is the quarantined model call of an extraction.
     """
 
     action: Action
     asked: EffectRef | None = None
+    extracts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,7 @@ Every error a caller can meet is a `HoldfastError` with three facts beside its
 message: `reason` (a stable code, also used as the RFC 9457 problem type),
 `status` (a hint for HTTP) and `exit_code` (for the command line).
 
-Misuse of the library by its own code is an `AssertionError`; a hostile or
-unlucky world is one of these. The two are never mixed.
+Misuse by the library's own code is an `AssertionError`, and never one of these.
 
     HoldfastError
     ├── InvalidInput          what you sent is malformed
@@ -40,6 +39,7 @@ from holdfast.core.faults import (
     MissingExtra,
     NewerProgram,
     NoModel,
+    NotExtracted,
     ProviderFailed,
     ProviderTimeout,
     ServerUnreachable,
@@ -99,6 +99,7 @@ __all__ = [
     "NeverMatches",
     "NewerProgram",
     "NoModel",
+    "NotExtracted",
     "NotFound",
     "NotNow",
     "NotYetSupported",

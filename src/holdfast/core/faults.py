@@ -253,6 +253,12 @@ class ProviderTimeout(ProviderFailed):
     status = 504
 
 
+class NotExtracted(ProviderFailed):
+    """A quarantined model call did not answer with a value of its schema."""
+
+    reason = "not_extracted"
+
+
 class AttestationFailed(Unavailable):
     """What an enclave says of itself is not accepted.
 

@@ -20,7 +20,7 @@ from holdfast.core.events import Answered, Configured, EffectEnded, EffectStarte
 from holdfast.core.facts import Facts
 from holdfast.core.ids import EffectRef
 from holdfast.core.quantities import Usage
-from holdfast.core.view import HOST_EFFECTS, OpenEffect, SessionView
+from holdfast.core.view import BESIDE_TURN, OpenEffect, SessionView
 
 Settles = tuple[tuple[str, int, int], ...]
 """(counter, held, used)"""
@@ -94,7 +94,7 @@ def completed(view: SessionView, event: Event) -> Event:
 
 def _open(view: SessionView, event: EffectEnded) -> OpenEffect | None:
     ref = EffectRef(event.cause, event.ordinal)
-    if event.effect not in HOST_EFFECTS:
+    if event.effect not in BESIDE_TURN:
         return view.open_at(ref)
     return next((one for one in view.host_open if one.ref == ref), None)
 

@@ -34,6 +34,7 @@ class Use:
         kind: "email", "url", "account", "number", "date", "id" or "text".
         preview: the value as a person is shown it, bounded.
         origin: where it was read, as "read_page (event 9)", or "".
+        closed: it is what an extraction that the plan fixed has read for this argument.
     """
 
     argument: str
@@ -42,6 +43,7 @@ class Use:
     preview: str
     source: Source
     origin: str = ""
+    closed: bool = False
 
     @property
     def text(self) -> str:
@@ -60,7 +62,7 @@ class Examined:
 
     Args:
         digest: of the action it was looked up for.
-        uses: values that no trusted source gave, the first few.
+        uses: values that no trusted source gave, the first few; closed ones come last.
         grounded: how many values a trusted source did give.
         taints: (kind, level) of registered values in its arguments.
         label: the sensitivity of what the model had been sent when it wrote the call.

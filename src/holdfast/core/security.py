@@ -127,6 +127,7 @@ class Security:
         warn_kinds, reject_kinds: from how many different kinds of personal data on
             the author is asked, and a message is refused; 0 means never.
         half_life_days: after how many days a kind counts half.
+        extraction: values may be extracted; None says nothing, and no extracts nothing.
     """
 
     enabled: bool = True
@@ -143,6 +144,7 @@ class Security:
     reject_kinds: int = 5
     half_life_days: int = 30
     taints: bool = True
+    extraction: bool | None = None
 
     @property
     def problem(self) -> str:
@@ -177,6 +179,12 @@ def _thoroughness(strategy: str) -> int:
 def _least(one: int, other: int) -> int:
     """The smaller limit, where 0 means that there is none."""
     return min(one, other) if one and other else one or other
+
+
+def _switched(one: bool | None, other: bool | None) -> bool | None:
+    """No if either says no, else what is said at all."""
+    said = [word for word in (one, other) if word is not None]
+    return all(said) if said else None
 
 
 def _hosts(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
@@ -222,4 +230,5 @@ def stricter(installation: Security, own: Security) -> Security:
         reject_kinds=_least(installation.reject_kinds, own.reject_kinds),
         half_life_days=max(installation.half_life_days, own.half_life_days),
         taints=installation.taints or own.taints,
+        extraction=_switched(installation.extraction, own.extraction),
     )

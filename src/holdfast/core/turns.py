@@ -16,11 +16,11 @@ from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message
 from holdfast.core.risk import Exposure
 from holdfast.core.view import (
+    BESIDE_TURN,
     CALLS_MAX,
     CLOSED_MAX,
     ENCLAVE,
     EXPOSED_KINDS_MAX,
-    HOST_EFFECTS,
     Call,
     FinishedTurn,
     OpenEffect,
@@ -116,7 +116,7 @@ def effect_started(view: SessionView, recorded: Recorded) -> SessionView:
     )
     if effect.enclave and not view.tee_active:
         view = put(view, tee_active=True)
-    if event.effect in HOST_EFFECTS:
+    if event.effect in BESIDE_TURN:
         return put(view, host_open=(*view.host_open, effect))
     others = tuple([one for one in view.open if one.ref != ref])
     if any(call.approved and call.ordinal == ref.ordinal for call in view.calls):
@@ -147,7 +147,7 @@ def effect_ended(view: SessionView, recorded: Recorded) -> SessionView:
     event = recorded.event
     assert isinstance(event, EffectEnded)
     ref = EffectRef(event.cause, event.ordinal)
-    if event.effect in HOST_EFFECTS:
+    if event.effect in BESIDE_TURN:
         return _host_ended(view, event, ref)
     view = put(view, open=tuple([one for one in view.open if one.ref != ref]))
     if view.questions:

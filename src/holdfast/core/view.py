@@ -25,6 +25,12 @@ FOLD_ID = 3
 HOST_EFFECTS = ("host_tool", "host_model")
 """Effects of the embedding program's own calls, outside of a turn."""
 
+EXTRACTION = "extraction"
+"""The effect of a quarantined model call, which a tool of the turn makes."""
+
+BESIDE_TURN = (*HOST_EFFECTS, EXTRACTION)
+"""Effects that are no call of the conversation, and bring nothing into it."""
+
 CALLS_MAX = 48
 """Tool calls of one answer that are carried out; the rest are refused."""
 

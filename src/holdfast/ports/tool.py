@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from holdfast.core.extraction import Extraction
 from holdfast.core.network import NetworkPolicy
 from holdfast.core.plans import PlanStep
 from holdfast.core.tools import Operation, ToolSpec
@@ -84,6 +85,8 @@ class ToolContext:
         network: what a command of this session may reach; None for nothing.
         meter: counts what this session's commands exchange with the network; None where
             nobody does, and each call is counted by itself.
+        quarantine: of a call that extracts: puts a question about its source to a model
+            that sees nothing else, and returns the source and the answer; else None.
     """
 
     session_id: str
@@ -101,6 +104,7 @@ class ToolContext:
     private: tuple[str, ...] = ()
     network: NetworkPolicy | None = None
     meter: ByteMeter | None = None
+    quarantine: Callable[[str], Awaitable[tuple[str, str]]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +163,19 @@ class PlanningTool(Tool, Protocol):
 
         Raises:
             InvalidInput: they are none.
+        """
+        ...
+
+
+@runtime_checkable
+class ExtractingTool(Tool, Protocol):
+    """A tool that reads closed values; the runtime makes its quarantined model call."""
+
+    def extraction(self, arguments: Mapping[str, Json]) -> Extraction:
+        """What a call reads, and what its value is for.
+
+        Raises:
+            InvalidInput: it is no extraction.
         """
         ...
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from holdfast.core.commands import Command, ModelEnded, Tick
@@ -27,6 +28,7 @@ from holdfast.core.provenance import USES_MAX, Examined, Source, Use, to_be_exam
 from holdfast.core.security import Security
 from holdfast.core.view import SessionView
 from holdfast.ports.registry import Registry
+from holdfast.runtime.extracted import For, extracted
 from holdfast.runtime.grounding import (
     TEXT_CHARS_MAX,
     Said,
@@ -103,6 +105,7 @@ class Examiner:
         self._seen = seen
         self._taints = taints
         self._said: dict[int, tuple[Entry, Said]] = {}
+        self._registry = registry
         self._heard = Heard(seen, registry)
         self._recalling = Recalling(seen, grounds, text_of)
         self._plan: tuple[int, tuple[PlanStep, ...]] = (0, ())
@@ -123,16 +126,20 @@ class Examiner:
             if before is not NOTHING_BEFORE:
                 trusted = Said(under=trusted)
                 trusted.join(before.given)
+        closed = await self._closed(prepared)
         uses: list[Use] = []
         grounded = 0
         for argument, role, value, written in self._values(prepared, flow):
             if argument in fixed or trusted.says(value):
                 grounded += 1
-            elif len(uses) < USES_MAX:
-                uses.append(self._use(argument, role, value, written, before))
+                continue
+            read = any(one.is_given(role, value, written) for one in closed.get(argument, ()))
+            if sum(use.closed is read for use in uses) < USES_MAX:
+                use = self._use(argument, role, value, written, before)
+                uses.append(replace(use, closed=read))
         return Examined(
             digest=prepared.action.digest,
-            uses=tuple(dict.fromkeys(uses)),
+            uses=tuple(dict.fromkeys(sorted(uses, key=lambda use: use.closed)))[:USES_MAX],
             grounded=grounded,
             taints=await self._carried(prepared, flow, trusted),
             label=self._written(prepared, flow, fixed, label),
@@ -220,6 +227,18 @@ class Examiner:
             source=Source.UNTRUSTED if origin else Source.MODEL,
             origin=origin,
         )
+
+    async def _closed(self, prepared: Prepared) -> Mapping[str, list[For]]:
+        """What the plan had read for the arguments of a call."""
+        found: defaultdict[str, list[For]] = defaultdict(list)
+        view = self._seen.view
+        if view.plan_at:
+            steps = await self._steps(view.plan_at)
+            entries = self._seen.bodies.entries
+            for one in extracted(entries, steps, view.plan_at, self._registry):
+                if one.tool == prepared.action.name.casefold():
+                    found[one.argument].append(one)
+        return found
 
     def given(self, prepared: Prepared) -> bool:
         """Whether a trusted source gave every value of a call: its echo is trusted as well."""

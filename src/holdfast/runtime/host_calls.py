@@ -7,46 +7,18 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from holdfast.core.actions import Action
 from holdfast.core.commands import HostCall, HostEnded
 from holdfast.core.errors import Cancelled, KeyDestroyed
 from holdfast.core.events import Outcome
-from holdfast.core.ids import EffectRef
 from holdfast.core.messages import ToolResult, ToolUse
 from holdfast.core.view import OpenEffect
 from holdfast.ports.model import ModelClient, ModelEvent, ModelReply, ModelRequest
 from holdfast.ports.tool import ToolOutcome
+from holdfast.runtime.asides import begin, end
 from holdfast.runtime.engine import Engine
-from holdfast.runtime.host import Handled, Mail
 from holdfast.runtime.normalise import destination_of, model_action
 from holdfast.runtime.perform import ToolCall
 from holdfast.runtime.pricing import cost_of_request
-
-
-async def _begin(
-    engine: Engine, action: Action, actor: int, asked: EffectRef | None = None
-) -> OpenEffect:
-    """Have a call judged; returns its durable intent.
-
-    Raises:
-        Denied: the gate refused.
-    """
-    command = HostCall(action=action, asked=asked)
-    submitted = asyncio.ensure_future(engine.submit(command, actor=actor))
-    try:
-        handled = await asyncio.shield(submitted)
-    except asyncio.CancelledError:
-        submitted.add_done_callback(lambda done: _never(engine, done))
-        raise
-    ref = EffectRef(handled.first, 1)
-    return next(effect for effect in engine.view.host_open if effect.ref == ref)
-
-
-def _never(engine: Engine, submitted: asyncio.Future[Handled]) -> None:
-    """End a call whose caller was cancelled while its intent was on its way."""
-    if not submitted.cancelled() and submitted.exception() is None:
-        ref = EffectRef(submitted.result().first, 1)
-        engine.report(HostEnded(ref=ref, outcome=Outcome.CANCELLED, reason="cancelled", ran=False))
 
 
 async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
@@ -62,7 +34,7 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
     prepared, asked = await hooking.host_call(engine.workers.make.prepare(use))
     prepared = replace(prepared, action=replace(prepared.action, by_host=True))
     try:
-        effect = await _begin(engine, prepared.action, actor, asked)
+        effect = await begin(engine, HostCall(action=prepared.action, asked=asked), actor)
     finally:
         hooking.forget(asked)
     call = ToolCall(
@@ -80,7 +52,7 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
         except asyncio.CancelledError:
             task.cancel()
             ended = await task
-            await _end(
+            await end(
                 engine,
                 HostEnded(
                     ref=effect.ref,
@@ -91,7 +63,7 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
                 ),
             )
             raise
-    await _end(
+    await end(
         engine,
         HostEnded(
             ref=effect.ref,
@@ -130,7 +102,7 @@ async def run_model(
         ),
         by_host=True,
     )
-    effect = await _begin(engine, action, actor)
+    effect = await begin(engine, HostCall(action=action), actor)
     outcome, reply = Outcome.CANCELLED, None
     try:
         async with _made(engine, effect, client, request) as events:
@@ -154,7 +126,7 @@ async def run_model(
             provider=client.provider,
         )
         if effect in engine.view.host_open:  # else the session's end has recorded it
-            await _end(engine, ended)
+            await end(engine, ended)
 
 
 @asynccontextmanager
@@ -218,10 +190,3 @@ async def closing(events: AsyncIterator[ModelEvent]) -> AsyncIterator[AsyncItera
     finally:
         if isinstance(events, AsyncGenerator):
             await events.aclose()
-
-
-async def _end(engine: Engine, ended: HostEnded) -> None:
-    """Record the outcome even while the caller is being cancelled or the store is busy."""
-    future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
-    engine.post(Mail(command=ended, future=future, internal=True))
-    await asyncio.shield(future)

@@ -16,11 +16,13 @@ from holdfast.core.messages import Message, ToolUse, tool_result
 from holdfast.core.network import NetworkPolicy
 from holdfast.core.routing import Destination
 from holdfast.core.security import Security
+from holdfast.core.tools import ToolSpec
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.model import ModelClient, ModelRequest
-from holdfast.ports.tool import PlanningTool, ToolContext
+from holdfast.ports.tool import ExtractingTool, PlanningTool, ToolContext
+from holdfast.runtime.extracting import Quarantine, Works, labelled
 from holdfast.runtime.hooking import Hooking
-from holdfast.runtime.host import Host, Mail
+from holdfast.runtime.host import Handled, Host, Mail
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.metering import SessionMeter
@@ -32,7 +34,7 @@ from holdfast.runtime.pricing import THINKING_TOKENS, max_output_of
 from holdfast.runtime.reaching import network_of
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.tenure import Tenure
-from holdfast.runtime.veil import LiveOutput
+from holdfast.runtime.veil import LiveOutput, Veil
 from holdfast.runtime.window import Bodies
 
 REPLY_ROOM = 0.8
@@ -50,6 +52,9 @@ class Led(Protocol):
     hub: Hub
     tenure: Tenure
 
+    async def submit(self, command: Command, *, actor: int = 0) -> Handled:
+        """Have a command carried out."""
+
     def report(self, command: Command) -> None:
         """Take a report."""
 
@@ -65,6 +70,8 @@ class Led(Protocol):
 
 class Looks(Protocol):
     """Looks at what goes to models and tools and what comes back from them."""
+
+    veil: Veil
 
     def security(self, view: SessionView) -> Security:
         """The settings that hold for the session."""
@@ -91,13 +98,18 @@ class Looks(Protocol):
 
 
 class Maker:
-    """Makes the calls of one engine."""
+    """Makes the calls of one engine.
 
-    def __init__(self, engine: Led) -> None:
+    Args:
+        works: what runs in the session.
+    """
+
+    def __init__(self, engine: Led, works: Works) -> None:
         self._engine = engine
         self.hooking: Hooking
         self.content: Looks
         self._meter = SessionMeter(engine.journal, engine.view.lineage)
+        self.quarantine = Quarantine(engine, works, self)
 
     def prepare(self, use: ToolUse) -> Prepared:
         """Normalise a call."""
@@ -126,7 +138,7 @@ class Maker:
             return ModelEnded(
                 ref=effect.ref, outcome=Outcome.FAILED, reason="no_model", detail=detail, ran=False
             )
-        tools = offered(view, engine.host.registry.specs())
+        tools = self._tools(view)
         spent = len(engine.bodies.prompt) // 4 + sum(len(tool.parameters) // 4 for tool in tools)
         limit = min(view.settings.context_tokens, client.context_tokens)
         room = max(1000, int(limit * REPLY_ROOM) - spent)
@@ -169,6 +181,16 @@ class Maker:
             await self.content.answered(ended)
         return ended
 
+    def _tools(self, view: SessionView) -> tuple[ToolSpec, ...]:
+        """The tools the model is told of; what extracts only where that is switched on."""
+        registry = self._engine.host.registry
+        found = offered(view, registry.specs())
+        if self.quarantine.allowed:
+            return found
+        return tuple(
+            spec for spec in found if not isinstance(registry.get(spec.name), ExtractingTool)
+        )
+
     def _client(self, effect: OpenEffect) -> ModelClient | None:
         """The client of a call; one that belongs into the enclave goes nowhere else."""
         host, view = self._engine.host, self._engine.view
@@ -194,21 +216,26 @@ class Maker:
             )
         try:
             self._fix_plan(prepared)
+            source = self.quarantine.source_of(prepared)
             performed = await self.content.performed(prepared)
         except HoldfastError as error:
             return _not_run(effect, prepared.use, error)
+        context = self.context(effect, prepared)
+        if source is not None:
+            performed, context = self.quarantine.around(performed, context, source)
         live = self.content.output(self._publish)
         call = ToolCall(
             ref=effect.ref,
             prepared=performed,
-            context=self.context(effect, prepared),
+            context=context,
             publish=live or self._publish,
             clock=engine.host.clock,
             may_start=may_start,
             shown=prepared.arguments,
         )
         try:
-            return await self.hooking.calls.tool(call, engine.host.clock.sleep)
+            ended = await self.hooking.calls.tool(call, engine.host.clock.sleep)
+            return ended if source is None else labelled(ended, source)
         finally:
             if live is not None:
                 await live.finish()

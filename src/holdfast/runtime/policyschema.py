@@ -74,6 +74,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "warn_kinds": "whole number",
         "reject_kinds": "whole number",
         "half_life_days": "whole number",
+        "extraction": "true or false",
     },
     "security.rules": {"name": "text", "pattern": "text", "level": "text"},
     "security.data": {

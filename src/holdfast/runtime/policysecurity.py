@@ -96,6 +96,7 @@ def _with(security: Security, name: str, value: object) -> Security:
         "warn_kinds": lambda: replace(security, warn_kinds=_number(value)),
         "reject_kinds": lambda: replace(security, reject_kinds=_number(value)),
         "half_life_days": lambda: replace(security, half_life_days=_number(value)),
+        "extraction": lambda: replace(security, extraction=value is True),
     }
     changed = known[name]()
     if changed.problem:

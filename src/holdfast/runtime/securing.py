@@ -66,6 +66,8 @@ class SecurityConfig:
         warn_kinds, reject_kinds: from how many kinds of personal data on the author
             is asked, and a message is refused; 0 means never.
         half_life_days: after how many days a kind counts half.
+        extraction: True lets the tool `extract` work; False forbids it; None leaves it
+            to the installation, and no word from either is no.
     """
 
     enabled: bool = True
@@ -82,6 +84,7 @@ class SecurityConfig:
     warn_kinds: int = 3
     reject_kinds: int = 5
     half_life_days: int = 30
+    extraction: bool | None = None
 
 
 def security_of(config: SecurityConfig | None) -> Security:
@@ -113,6 +116,7 @@ def security_of(config: SecurityConfig | None) -> Security:
         warn_kinds=config.warn_kinds,
         reject_kinds=config.reject_kinds,
         half_life_days=config.half_life_days,
+        extraction=_switch("extraction", config.extraction),
     )
     if found.problem:
         raise InvalidInput(f"security_config.{found.problem} is out of range")
@@ -137,6 +141,12 @@ def _member(what: str, kind: type[M], value: str) -> M:
     except ValueError:
         names = ", ".join(kind)
         raise InvalidInput(f"{what} is one of: {names}") from None
+
+
+def _switch(what: str, value: object) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    raise InvalidInput(f"{what} is True, False or None")
 
 
 def _rule(rule: CustomRule | Mapping[str, object]) -> CustomRule:

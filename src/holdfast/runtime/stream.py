@@ -41,7 +41,7 @@ from holdfast.core.events import (
 from holdfast.core.labels import TRUSTED, Integrity
 from holdfast.core.messages import Message, ToolResult
 from holdfast.core.quantities import Usage
-from holdfast.core.view import YES, Recorded, SessionView
+from holdfast.core.view import EXTRACTION, YES, Recorded, SessionView
 
 EVENT_TYPES: dict[str, str] = {
     "session_created": "the session exists",
@@ -253,6 +253,8 @@ def _lapsed(e: Lapsed, b: SessionView, a: SessionView, r: Recorded) -> list[Pair
 
 def _started(e: EffectStarted, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
     pairs: list[Pair] = []
+    if e.effect == EXTRACTION:  # the tool that makes it is told of
+        return pairs
     if e.attempt > 1:
         pairs.append(("restarted", {"effect": e.effect, "name": e.name, "attempt": e.attempt}))
     if e.effect == "model":
@@ -268,6 +270,8 @@ def _started(e: EffectStarted, b: SessionView, a: SessionView, r: Recorded) -> l
 def _ended(e: EffectEnded, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
     if e.effect == "tool":
         return _tool_ended(e, b)
+    if e.effect == EXTRACTION:
+        return []
     rounds = b.turn.rounds + 1 if b.turn else 0
     calls = [
         {"id": use.id, "name": use.name, "arguments": use.arguments}

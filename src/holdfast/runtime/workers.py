@@ -59,7 +59,7 @@ class Workers:
     def __init__(self, engine: Led) -> None:
         self.authority = AuthorityReader(engine.journal, engine.host.trust)
         self.bearers = Bearers(engine.journal.store)
-        self.make = Maker(engine)
+        self.make = Maker(engine, self)
         self.hooking = self.make.hooking = Hooking(
             engine, engine.host.hooks, self.authority, self.make, self._spawn
         )

@@ -22,7 +22,7 @@ from core_content import (
 )
 from holdfast.core.actions import Action, ActionKind
 from holdfast.core.facts import Facts
-from holdfast.core.flows import Flow, Sink
+from holdfast.core.flows import Flow, Role, Sink
 from holdfast.core.grants import GrantKind
 from holdfast.core.guards.flow import check
 from holdfast.core.labels import TRUSTED, UNTRUSTED, Label
@@ -107,6 +107,31 @@ def test_after_strangers_words(
     """Both want a step of the plan, and values that the user or a trusted source gave."""
     view = replace(session(flow=flow), plan_at=5 if plan else 0, plan_left=plan)
     assert expected == said(check(view, looked(found), CALL))
+
+
+@pytest.mark.parametrize("flow", MODES)
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("extraction", [True, False, None])
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("left", [1, 0])
+def test_an_extracted_value_is_an_id_or_an_amount_of_a_planned_call_only(
+    flow: FlowMode, role: Role, extraction: bool | None, closed: bool, left: int
+) -> None:
+    """Where extraction is on, and never a target or a link within a text."""
+    view = replace(session(flow=flow, extraction=extraction), plan_at=5, plan_left=(left,))
+    use = replace(STRANGE, role=role, closed=closed)
+    said_of = said(check(view, looked(replace(GROUNDED, step=1, uses=(use,))), CALL))
+    passes = role in (Role.ID, Role.AMOUNT) and extraction is True and closed and left
+    assert ("allow" if passes else "ask:provenance") == said_of
+
+
+def test_an_extracted_value_does_not_speak_for_another() -> None:
+    """One strange value among extracted ones is asked about, and it alone is named."""
+    view = replace(session(extraction=True), plan_at=5, plan_left=(1,))
+    read = replace(STRANGE, role=Role.ID, preview="A-1", closed=True)
+    asked = check(view, looked(replace(GROUNDED, step=1, uses=(STRANGE, read))), CALL)
+    assert isinstance(asked, Ask)
+    assert "eve@x.test" in asked.question and "A-1" not in asked.question
 
 
 @pytest.mark.parametrize("step", [-1, 0, 2, 4, 99])

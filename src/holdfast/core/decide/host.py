@@ -1,7 +1,7 @@
-"""Deciding about calls of the embedding program outside of a turn.
+"""Deciding about calls beside the turn: the embedding program's, and extractions.
 
 They cross the same gate and leave the same intent and outcome in the log; what
-they say belongs to the program and is not part of the conversation.
+they say belongs to whoever made them and is not part of the conversation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from holdfast.core.holds import accounts_of, settle
 from holdfast.core.judge import judge
 from holdfast.core.lifecycle import ENDED
 from holdfast.core.verdicts import Allow, Ask
-from holdfast.core.view import HOST_CALLS_MAX
+from holdfast.core.view import EXTRACTION, HOST_CALLS_MAX
 
 
 def host_call(draft: Draft, command: HostCall) -> None:
@@ -40,7 +40,7 @@ def host_call(draft: Draft, command: HostCall) -> None:
         EffectStarted(
             cause=draft.view.version + 1,
             ordinal=1,
-            effect="host_tool" if action.kind is ActionKind.TOOL else "host_model",
+            effect=_effect(command),
             name=action.name,
             digest=action.digest,
             engine=draft.facts.engine,
@@ -50,6 +50,12 @@ def host_call(draft: Draft, command: HostCall) -> None:
             grants=verdict.grants,
         )
     )
+
+
+def _effect(command: HostCall) -> str:
+    if command.extracts:
+        return EXTRACTION
+    return "host_tool" if command.action.kind is ActionKind.TOOL else "host_model"
 
 
 def host_ended(draft: Draft, command: HostEnded) -> None:
