@@ -34,6 +34,7 @@ CODES = {
     "ChildOpened": 23,
     "PlanFixed": 24,
     "Relabelled": 25,
+    "Exported": 26,
 }
 
 

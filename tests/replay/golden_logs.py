@@ -18,6 +18,7 @@ from holdfast.core.commands import (
     Import,
     KeyGone,
     MoveTo,
+    NoteExport,
     Pause,
     Resume,
     Send,
@@ -562,6 +563,18 @@ def bearers() -> list[tuple[int, Event]]:
     return [(1_000 + place, event) for place, event in enumerate(events)]
 
 
+def exports() -> list[tuple[int, Event]]:
+    """A session that is written out, and ended but for some that stand below it."""
+    talk = Talk(replace(SETTINGS, name="exports"))
+    talk.say(NoteExport(form="jsonl"))
+    talk.say(NoteExport(form="session_data"))
+    talk.say(Terminate(why="bye", keep=("fork", "Child")), finalised=None)
+    talk.say(Terminate(keep=("other",)), finalised=None)
+    talk.say(Tick(), finalised=0)
+    talk.say(KeyGone(destroyed_at_ms=5, key_epoch=1))
+    return [(recorded.time_ms, recorded.event) for recorded in talk.log]
+
+
 LOGS: dict[str, Callable[[], list[tuple[int, Event]]]] = {
     "v1_every_field": every_field,
     "v1_life": life,
@@ -569,4 +582,5 @@ LOGS: dict[str, Callable[[], list[tuple[int, Event]]]] = {
     "v3_content": content,
     "v4_audit": audit,
     "v4_bearers": bearers,
+    "v5_exports": exports,
 }

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from holdfast.core.errors import HoldfastError, InvalidInput, SessionExists, SessionNotFound
+from holdfast.core.commands import Terminate
+from holdfast.core.errors import (
+    HoldfastError,
+    InvalidInput,
+    NotNow,
+    SessionExists,
+    SessionNotFound,
+    Unreadable,
+)
+from holdfast.core.lifecycle import decode_state
 from holdfast.runtime.config import SessionConfig
 from holdfast.testing.script import hang
 from holdfast.testing.scripted import ScriptedModel
@@ -197,5 +207,157 @@ def test_twenty_wipes_at_once() -> None:
             for one in done:
                 assert not isinstance(one, BaseException) or isinstance(one, HoldfastError), one
             assert 10 <= sum(not isinstance(one, BaseException) for one in done)
+
+    run(work())
+
+
+def test_a_session_that_ends_takes_nothing_new(tmp_path: Path) -> None:
+    """It refuses first; a child or fork that was being opened meanwhile goes with it."""
+
+    async def work() -> None:
+        async with on_file(tmp_path, echo()) as sessions:
+            parent = await sessions.create_session("parent")
+            await parent.generate("a")
+            await sessions.create_child_session("parent", "early")
+            store = sessions.distinct_backends()[0][1].store
+            seen: list[str] = []
+            erase = store.erase
+
+            async def erasing(stream: int) -> None:
+                row = await store.stream_row(parent.where.stream)
+                assert row is not None
+                if not seen:  # the child's, first of all: its parent takes nothing any more
+                    for opening in (
+                        sessions.create_child_session("parent", "late"),
+                        sessions.fork_session("parent", "late"),
+                        parent.generate("b"),
+                        sessions.export_text("parent"),
+                    ):
+                        with pytest.raises(NotNow):
+                            await opening
+                seen.append(decode_state(row.index.state).title)
+                await erase(stream)
+
+            store.erase = erasing  # type: ignore[method-assign]  # the store ends with the test
+            receipt = await sessions.terminate_session("parent")
+            assert ["Terminating", "Terminated"] == seen
+            assert (("early",), ()) == (receipt.erased, receipt.kept)
+            assert 0 == await sessions.session_count()
+            assert (await sessions.audit_verify()).ok
+
+    run(work())
+
+
+@pytest.mark.parametrize("kind", ["child", "fork"])
+def test_what_was_let_in_at_the_last_moment_goes_as_well(kind: str) -> None:
+    """The birth comes after the parent began to end and after the last look below it."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            await (await sessions.create_session("parent")).generate("a")
+            backend = sessions.distinct_backends()[0][1]
+            create = backend.create
+
+            async def creating(*args: Any, **more: Any) -> Any:
+                await sessions.terminate_session("parent")
+                return await create(*args, **more)
+
+            backend.create = creating  # type: ignore[method-assign]  # it ends with the test
+            with pytest.raises(NotNow, match="above is Terminated"):
+                if kind == "child":
+                    await sessions.create_child_session("parent", "late")
+                else:
+                    await sessions.fork_session("parent", "late")
+            assert [] == await sessions.get_all_sessions()
+
+    run(work())
+
+
+def test_what_is_below_ends_in_the_next_process_too(tmp_path: Path) -> None:
+    """A termination that was cut off keeps what was to be kept, and wipes the others."""
+
+    async def work() -> None:
+        async with on_file(tmp_path, echo()) as sessions:
+            parent = await sessions.create_session("parent")
+            await parent.generate("a")
+            for id in ("kept", "gone"):
+                await sessions.fork_session("parent", id)
+            await sessions.queue(parent.where, Terminate(why="w", keep=("KEPT",)))
+        async with on_file(tmp_path, echo()) as sessions:
+            await sessions.resume_interrupted()
+            while ["kept"] != [one.id for one in await sessions.get_all_sessions()]:
+                await asyncio.sleep(0.002)
+
+    run(work())
+
+
+def test_one_below_that_cannot_be_wiped_holds_up_the_end(tmp_path: Path) -> None:
+    """The caller is told, the session takes nothing more; naming it to be kept ends that."""
+
+    async def work() -> None:
+        async with on_file(tmp_path, echo()) as sessions:
+            parent = await sessions.create_session("parent")
+            await parent.generate("a")
+            await sessions.fork_session("parent", "stuck")
+            terminate = sessions._terminate
+
+            async def refusing(id: str, *rest: Any, **more: Any) -> Any:
+                if id == "stuck":
+                    raise Unreadable("it is damaged")
+                return await terminate(id, *rest, **more)
+
+            sessions._terminate = refusing  # type: ignore[method-assign]  # as if damaged
+            with pytest.raises(Unreadable):
+                await sessions.terminate_session("parent")
+            with pytest.raises(NotNow):
+                await parent.generate("b")
+            receipt = await sessions.terminate_session("parent", keep=["stuck"])
+            assert (("stuck",), ()) == (receipt.kept, receipt.erased)
+
+    run(work())
+
+
+def test_the_receipt_tells_of_plain_exports(tmp_path: Path) -> None:
+    """Each is on record before it is given out, and no wipe reaches it."""
+
+    async def work() -> None:
+        async with on_file(tmp_path, echo()) as sessions:
+            session = await sessions.create_session("one")
+            await session.generate("a")
+            for form in ("jsonl", "session_data", "serializable_session"):
+                await sessions.export_text("one", form)
+            await sessions.to_session_data("one")
+            await sessions.to_serializable("one")
+            await sessions.export_session("one", tmp_path / "file")
+            view = await session.view()
+            assert (6, 1) == (view.exports, view.turn_count)
+            receipt = await sessions.terminate_session("one")
+            assert 6 == len(receipt.exports)
+            assert view.version == receipt.exports[-1].version
+            assert all(0 < one.time_ms <= receipt.destroyed_at_ms for one in receipt.exports)
+            with pytest.raises(HoldfastError):
+                await sessions.export_text("one")
+
+    run(work())
+
+
+def test_an_export_takes_up_nothing(tmp_path: Path) -> None:
+    """Of a session that was cut off it waits to be recorded, and nothing is begun for it."""
+
+    async def work() -> None:
+        model = ScriptedModel([hang("x")])
+        async with on_file(tmp_path, model) as sessions:
+            session = await sessions.create_session("one")
+            task = asyncio.create_task(session.generate("a"))
+            await model.hanging.wait()
+        await asyncio.gather(task, return_exceptions=True)
+        other = echo()
+        async with on_file(tmp_path, other) as sessions:
+            assert "a" in await sessions.export_text("one")
+            where = await sessions.locate("one")
+            assert sessions.live(where.stream) is None
+            assert 1 == len(await where.backend.store.pending(where.stream))
+            receipt = await sessions.terminate_session("one")
+            assert 1 == len(receipt.exports)
 
     run(work())

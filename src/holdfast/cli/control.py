@@ -7,6 +7,7 @@ the next runner; `--now` leads the session here for a moment instead.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,13 +16,20 @@ from holdfast.cli.exits import Quit
 from holdfast.cli.output import note, print_json
 from holdfast.cli.sessions import SessionArgument
 from holdfast.cli.world import Options, opened, options_of, talks_to_a_person
-from holdfast.core.errors import InvalidInput, KeyDestroyed, NotNow, QuestionNotFound
+from holdfast.core.errors import (
+    InvalidInput,
+    KeyDestroyed,
+    NotNow,
+    QuestionNotFound,
+    SessionNotFound,
+)
 from holdfast.core.lifecycle import WORKING, SessionState
 
 if TYPE_CHECKING:
     from holdfast.bootstrap import SessionManager
     from holdfast.cli.remote import Act
     from holdfast.core.commands import External
+    from holdfast.runtime.config import WipeReceipt
     from holdfast.runtime.handle import Session
     from holdfast.runtime.isolation import WipeReport
     from holdfast.runtime.manager import Located
@@ -203,7 +211,7 @@ def wipe(
     doomed = asyncio.run(_doomed(options, session, kept))
     if not yes:
         confirm(f"Wipe {', '.join(doomed)}? This cannot be undone.")
-    asyncio.run(_wipe(options, doomed, now=now, wait=wait))
+    asyncio.run(_wipe(options, doomed, kept, now=now, wait=wait))
 
 
 def wipe_all(
@@ -402,22 +410,21 @@ async def _doomed(options: Options, id: str, kept: set[str]) -> list[str]:
         return await below(id)
 
 
-async def _wipe(options: Options, doomed: list[str], *, now: bool, wait: float) -> None:
+async def _wipe(
+    options: Options, doomed: list[str], kept: set[str], *, now: bool, wait: float
+) -> None:
     # lazy: commands are the runtime's.
     from holdfast.core.commands import Terminate
 
-    wiped = False
+    wiped, keep = False, tuple(sorted(kept))
     async with opened(options, lead=now) as manager:
-        for name in doomed:
-            session = await manager.get_session(name)
-            if now:
-                # Its forks are gone already or are to be kept: nothing below is touched.
-                keep = await _forks(manager, session)
-                receipt = await manager.terminate_session(name, keep=keep)
-                say(options, {"session": name, "status": "wiped", "key_epoch": receipt.key_epoch})
-                wiped = True
+        for name in () if now else reversed(doomed):  # what is above refuses new work first
+            try:
+                session = await manager.get_session(name)
+            except SessionNotFound:  # it went with the one above it
+                say(options, {"session": name, "status": "wiped"})
                 continue
-            command = Terminate(why="user")
+            command = Terminate(why="user", keep=keep)
             try:
                 found = await deliver(manager, session, command, done="wiped", now=False, wait=wait)
             except KeyDestroyed:  # so quickly that its outcome cannot be read any more
@@ -426,17 +433,23 @@ async def _wipe(options: Options, doomed: list[str], *, now: bool, wait: float) 
                 found["status"] = "pending"
             wiped = wiped or found["status"] == "wiped"
             say(options, found)
+        if now:
+            receipt = await manager.terminate_session(doomed[-1], keep=keep, reason="user")
+            for name in receipt.erased:
+                say(options, {"session": name, "status": "wiped"})
+            _say_receipt(options, receipt)
+            wiped = True
     if wiped and not options.json:
         note("copies of the key store made before can still be read until `holdfast keys rotate`")
 
 
-async def _forks(manager: SessionManager, session: Session) -> list[str]:
-    # lazy: the store's types are the runtime's.
-    from holdfast.ports.store import Filter
-
-    filter = Filter(tenant=manager.tenant, parent=session.where.stream, limit=1000)
-    rows = (await session.where.backend.store.list_streams(filter)).rows
-    return [row.name for row in rows if row.name is not None]
+def _say_receipt(options: Options, receipt: WipeReceipt) -> None:
+    """Print what a termination is worth, and what it does not reach."""
+    found: dict[str, object] = {"session": receipt.session_id, "status": "wiped"}
+    exports = [asdict(one) for one in receipt.exports]
+    say(options, {**found, "key_epoch": receipt.key_epoch, "exports": exports})
+    if exports and not options.json:
+        note(f"{receipt.session_id}: {len(exports)} plain exports of it are out of reach")
 
 
 async def _destroyed(where: Located, wait: float) -> bool:

@@ -191,11 +191,27 @@ class SetContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteExport:
+    """Put on record that the session is written out in plain form.
+
+    Args:
+        form: the file form, as `holdfast sessions export --format` names it.
+    """
+
+    form: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terminate:
-    """Wipe the session: destroy its key; `tombstone` also hides it in listings."""
+    """Wipe the session: destroy its key; `tombstone` also hides it in listings.
+
+    Args:
+        keep: ids of the forks and children that are not wiped with it.
+    """
 
     why: str = ""
     tombstone: bool = False
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +243,7 @@ External = (
     | Relabel
     | OpenChild
     | SetContext
+    | NoteExport
     | Terminate
     | Import
 )

@@ -1,4 +1,4 @@
-"""Events of a session's end, stored in clear and signed (contract 1.8).
+"""Events of a session's end, stored in clear and signed (contract 1.8), and of its exports.
 
 Import them from `events`, which has all kinds and their codes.
 """
@@ -6,6 +6,23 @@ Import them from `events`, which has all kinds and their codes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+KEEP_MAX = 256
+"""How many forks and children a termination can keep by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """The session is written out in plain form; a wipe does not reach what was written.
+
+    It is on record before anything is written. Like all but the end it is not in clear,
+    but its kind, time and actor are, so that a wiped session's receipt can tell of it.
+
+    Args:
+        form: the file form.
+    """
+
+    form: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from holdfast.core.births import (
     Refused,
     Totals,
 )
-from holdfast.core.endings import Ended, Wiped, WipeStarted
+from holdfast.core.endings import Ended, Exported, Wiped, WipeStarted
 from holdfast.core.grants import Grant
 from holdfast.core.inspection import Inspected
 from holdfast.core.messages import Message
@@ -49,6 +49,7 @@ __all__ = [
     "EffectStarted",
     "Ended",
     "Event",
+    "Exported",
     "Granted",
     "Imported",
     "Lapsed",
@@ -243,11 +244,16 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateSet:
-    """The lifecycle moved along one edge: completed, error, active again."""
+    """The lifecycle moved along one edge: completed, error, active again.
+
+    Args:
+        keep: where it ends, ids of the forks and children that are not wiped with it.
+    """
 
     state: str
     reason: str = ""
     tombstone: bool = False
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +356,7 @@ Event = (
     | ChildOpened
     | PlanFixed
     | Relabelled
+    | Exported
     | WipeStarted
     | Wiped
     | Ended
@@ -382,6 +389,7 @@ KIND_OF: dict[type[Event], int] = {
     ChildOpened: MUST_UNDERSTAND | 23,
     PlanFixed: MUST_UNDERSTAND | 24,
     Relabelled: MUST_UNDERSTAND | 25,
+    Exported: MUST_UNDERSTAND | 26,
 }
 TYPE_OF: dict[int, type[Event]] = {code: kind for kind, code in KIND_OF.items()}
 

@@ -23,6 +23,7 @@ from holdfast.core.events import (
     EffectStarted,
     Ended,
     Event,
+    Exported,
     Granted,
     Imported,
     Lapsed,
@@ -335,6 +336,7 @@ def _state_set(view: SessionView, recorded: Recorded) -> SessionView:
         state=decode_state(event.state),
         state_reason=short(event.reason),
         tombstone=view.tombstone or event.tombstone,
+        keep=event.keep,
     )
 
 
@@ -344,6 +346,10 @@ def _cancel_asked(view: SessionView, recorded: Recorded) -> SessionView:
     if view.turn is None:
         return view
     return settle(put(view, turn=changed(view.turn, cancel=short(event.why) or "cancelled")))
+
+
+def _exported(view: SessionView, recorded: Recorded) -> SessionView:
+    return put(view, exports=view.exports + 1)
 
 
 def _wipe_started(view: SessionView, recorded: Recorded) -> SessionView:
@@ -383,6 +389,7 @@ _HANDLERS: dict[type[Event], Callable[[SessionView, Recorded], SessionView]] = {
     PlanFixed: plan_fixed,
     Relabelled: relabelled,
     ChildOpened: _nothing,
+    Exported: _exported,
     WipeStarted: _wipe_started,
     Wiped: _wiped,
     Ended: _over,

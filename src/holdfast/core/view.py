@@ -207,6 +207,8 @@ class SessionView:
             each of its steps may still be taken.
         endorsed: (version, label) of the last `Relabelled`: what was there by then
             has at most that label, whose origins are in the event.
+        keep: ids of the forks and children that its end does not wipe.
+        exports: how often it was written out in plain form.
     """
 
     version: int = 0
@@ -254,6 +256,8 @@ class SessionView:
     plan_at: int = 0
     plan_left: tuple[int, ...] = ()
     endorsed: tuple[int, Label] | None = None
+    keep: tuple[str, ...] = ()
+    exports: int = 0
 
     def open_at(self, ref: EffectRef) -> OpenEffect | None:
         """The open effect with that reference, or None."""

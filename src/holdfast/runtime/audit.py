@@ -215,6 +215,7 @@ async def _check_feed(backend: Backend, listed: set[int]) -> tuple[list[Finding]
     """
     store = backend.store
     last: dict[int, int] = {}
+    newest: dict[int, int] = {}
     findings: list[Finding] = []
     cursor, end = 0, await store.feed_end()
     while cursor < end:
@@ -227,8 +228,40 @@ async def _check_feed(backend: Backend, listed: set[int]) -> tuple[list[Finding]
                 text = f"event {version} stands out of order in the feed of all sessions"
                 findings.append(_of_stream(stream, Kind.FEED, text))
             last[stream] = max(version, last.get(stream, 0))
+            newest[stream] = row.cursor
         cursor = rows[-1].cursor
+    findings += await _check_newest(backend, newest, cursor, listed)
     return findings, set(last) - listed
+
+
+async def _check_newest(
+    backend: Backend, newest: dict[int, int], end: int, listed: set[int]
+) -> list[Finding]:
+    """Check where each session's row says its newest event stands in the feed.
+
+    Checkpoints find by it what changed; a wrong one leaves a session out of the next.
+
+    Args:
+        newest: where it stands, by stream, in the feed up to `end`.
+    """
+    said: dict[int, int] = {}
+    cursor, more = 0, True
+    while more:
+        heads = await backend.store.heads_since(cursor, FEED_PAGE)
+        said.update((head.stream, head.cursor) for head in heads)
+        more = len(heads) == FEED_PAGE
+        cursor = heads[-1].cursor if heads else cursor
+    grown = {stream for stream, at in said.items() if at > end}  # since the feed was read
+    for stream in grown:
+        rows = await backend.store.events_since(said[stream] - 1, 1)
+        if rows and rows[0].stream == stream and rows[0].cursor == said[stream]:
+            newest[stream] = said[stream]
+    text = "its row does not say where its newest event stands in the feed of all sessions"
+    return [
+        _of_stream(stream, Kind.FEED, text)
+        for stream in sorted((listed & set(newest)) | grown)
+        if said.get(stream) != newest.get(stream)
+    ]
 
 
 async def rotate_keys(core: Core) -> dict[str, int]:

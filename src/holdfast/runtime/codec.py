@@ -31,6 +31,7 @@ COMMANDS: dict[str, type[commands.External]] = {
     "relabel": commands.Relabel,
     "open_child": commands.OpenChild,
     "set_context": commands.SetContext,
+    "note_export": commands.NoteExport,
     "terminate": commands.Terminate,
     "import": commands.Import,
 }

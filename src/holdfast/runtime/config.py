@@ -240,16 +240,31 @@ class SessionInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportNote:
+    """A plain export of a session that is on record.
+
+    Args:
+        version: of the event that tells of it.
+        time_ms: when, milliseconds since 1970.
+    """
+
+    version: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WipeReceipt:
     """What a termination is worth (contract 1.1).
 
     The session is unreadable here now. Copies of the key store made before stay
     readable until `key_epoch` of the installation key is destroyed (`holdfast
-    keys rotate`). Plain exports are out of reach.
+    keys rotate`). Plain exports are out of reach; those made here are listed.
 
     Args:
         erased, kept: forks and children that were wiped with it, and that were not.
         checkpoint: number of the checkpoint that signs the end, or 0 for none.
+        exports: what was written out of this session in plain form, which no wipe
+            reaches; those of what was erased with it are in their own receipts' logs.
     """
 
     session_id: str
@@ -258,3 +273,4 @@ class WipeReceipt:
     erased: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     checkpoint: int = 0
+    exports: tuple[ExportNote, ...] = ()

@@ -333,6 +333,8 @@ class Engine:
         content.written([event for event, _ in draft.events])
         turn_ended = self._fold(draft)
         self.workers.reconcile()  # at once: what follows may wait for the store
+        if self.view.wiping:
+            self.bodies = Bodies()  # before the key goes; nothing is said any more
         if self.view.wiped:
             await self._forget()
         elif turn_ended:
@@ -368,7 +370,6 @@ class Engine:
         await self.workers.content.forget()
         if crypto is not None:
             crypto.wipe()
-        self.bodies = Bodies()
         await self.host.store.erase(self.journal.stream)
         self.hub.close()
 

@@ -2,7 +2,8 @@
 
 Reading needs no lease; a session may be led elsewhere and grow meanwhile: what
 is written ends where the session stood when the export began. The file is plain
-text: whoever has it can read the session, also after a wipe here.
+text: whoever has it can read the session, also after a wipe here. So every export is on
+record in the session before anything of it is written.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from holdfast.core.events import TYPE_OF, Opened
 from holdfast.ports.store import SealedEvent, StreamRow
 from holdfast.runtime.codec import decode_event
 from holdfast.runtime.envelope import GENESIS, chain_hash, header_of
+from holdfast.runtime.exported import note_export
 from holdfast.runtime.journal import PART_BYTES, Journal, check_commitment
 from holdfast.runtime.jsonl import SPILL_BYTES_MAX, ExportedEvent, ExportHead, LineWriter
 from holdfast.runtime.manager import Core, Located
@@ -43,9 +45,10 @@ async def export_session(core: Core, session_id: str, out: IO[bytes] | str | Pat
 
     Raises:
         SessionNotFound: there is no such session.
-        KeyDestroyed: it was wiped.
+        KeyDestroyed, NotNow: it was wiped, or is being wiped.
         ChainBroken, Unreadable: it is damaged; a file at the path stays as it was.
     """
+    await note_export(core, session_id, "jsonl")
     if not isinstance(out, (str, Path)):
         return await _write(core, session_id, out)
     with whole_file(Path(out)) as file:
@@ -76,7 +79,7 @@ async def export_text(core: Core, session_id: str, format: str = "jsonl") -> str
 
     Raises:
         InvalidInput: there is no such format.
-        SessionNotFound, KeyDestroyed, ChainBroken, Unreadable.
+        SessionNotFound, KeyDestroyed, NotNow, ChainBroken, Unreadable.
     """
     match format:
         case "jsonl":

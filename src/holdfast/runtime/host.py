@@ -55,6 +55,8 @@ class Host:
         enclave_wanted: whether an enclave is configured, there or not.
         finalise: makes the checkpoint that comes before a wipe and returns its number,
             0 for none; None where no checkpoints are made.
+        end_below: wipes what stands below a stream's session that is to be wiped, but
+            for what its view, as it is then, says is kept.
     """
 
     store: Store
@@ -75,6 +77,12 @@ class Host:
     enclave_for: Callable[[SessionView], ModelClient | None] = no_enclave
     enclave_wanted: bool = False
     finalise: Callable[[], Awaitable[int]] | None = None
+    end_below: Callable[[int, Callable[[], SessionView]], Awaitable[None]] | None = None
+
+    @property
+    def finalises(self) -> bool:
+        """Whether something has to be done between the last event and a wipe."""
+        return self.finalise is not None or self.end_below is not None
 
 
 @dataclass(frozen=True, slots=True)

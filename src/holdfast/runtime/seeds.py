@@ -27,6 +27,7 @@ from holdfast.runtime.allowances import written
 from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.backend import Loaded
 from holdfast.runtime.escapestate import state_of
+from holdfast.runtime.exported import note_export
 from holdfast.runtime.heldrules import HELD_RULES
 from holdfast.runtime.manager import Core
 from holdfast.runtime.offer import offered
@@ -54,8 +55,8 @@ class _Found:
 
     @property
     def untouched(self) -> bool:
-        """Nothing has happened since it was imported."""
-        return self.inert.get("until") == self.view.version
+        """Nothing has happened since it was imported but exports."""
+        return self.inert.get("until") == self.view.version - self.view.exports
 
     def kept(self, name: str, fresh: Json) -> Json:
         """The imported value while it still holds, else the fresh one."""
@@ -112,9 +113,13 @@ def records_of(events: Iterable[Recorded]) -> Iterator[CostRecord]:
 async def to_session_data(core: Core, session_id: str) -> SessionData:
     """Return a session as seed D15's record of seventeen keys; never a key.
 
+    That it is given out is put on record first.
+
     Raises:
         SessionNotFound, KeyDestroyed, ChainBroken, Unreadable.
+        NotNow: it is being wiped.
     """
+    await note_export(core, session_id, "session_data")
     found = await _read(core, session_id)
     view, inert, settings = found.view, found.inert, found.view.settings
     parent = settings.parent_id or inert.get("parent_id")
@@ -251,10 +256,13 @@ async def to_serializable(core: Core, session_id: str) -> SerializableSession:
 
     The form knows sessions by UUID and users by eight bytes: another id becomes
     the UUID of its name, another user the beginning of its name's SHA-256.
+    That it is given out is put on record first.
 
     Raises:
         SessionNotFound, KeyDestroyed, ChainBroken, Unreadable.
+        NotNow: it is being wiped.
     """
+    await note_export(core, session_id, "serializable_session")
     found = await _read(core, session_id)
     view, inert = found.view, found.inert
     created = datetime.fromtimestamp(view.created_ms / 1000, UTC).isoformat().replace("+00:00", "Z")

@@ -24,6 +24,7 @@ from holdfast.core.events import (
     EffectStarted,
     Ended,
     Event,
+    Exported,
     Imported,
     Lapsed,
     Opened,
@@ -47,6 +48,7 @@ EVENT_TYPES: dict[str, str] = {
     "session_configured": "settings, prompt, title, tags or metadata changed",
     "session_imported": "content was taken over from a file",
     "session_state": "the lifecycle moved: state, reason",
+    "session_exported": "the session is written out in plain form: form",
     "session_wiped": "the session's key is destroyed",
     "session_ended": "nothing follows",
     "agent_start": "a run began: prompt",
@@ -336,6 +338,10 @@ def _relabelled(e: Relabelled, b: SessionView, a: SessionView, r: Recorded) -> l
     return [("relabelled", {**data, "why": e.why, "by": e.by})]
 
 
+def _exported(e: Exported, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
+    return [("session_exported", {"form": e.form})]
+
+
 def _wiped(e: Wiped, b: SessionView, a: SessionView, r: Recorded) -> list[Pair]:
     return [("session_wiped", {"destroyed_at_ms": e.destroyed_at_ms, "key_epoch": e.key_epoch})]
 
@@ -363,6 +369,7 @@ _WRITERS: dict[type[Event], Writer] = {  # type: ignore[type-arg]  # each takes 
     Warned: _warned,
     PlanFixed: _plan_fixed,
     Relabelled: _relabelled,
+    Exported: _exported,
     Wiped: _wiped,
     Ended: _over,
 }

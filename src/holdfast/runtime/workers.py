@@ -76,7 +76,7 @@ class Workers:
         self._timer: tuple[int, asyncio.Task[None]] | None = None
         self._destroying = False
         self._finalising = False
-        self._finalised: int | None = 0 if engine.host.finalise is None else None
+        self._finalised: int | None = None if engine.host.finalises else 0
         self._looked = False
         self.stopping = False
         last = engine.view.last_turn
@@ -168,6 +168,8 @@ class Workers:
         self._stop_below(view)
         self._ask_tools(view)
         self._set_timer(due)
+        if self.stopping:
+            return  # what is owed for a wipe is for whoever leads next
         if due.start_wipe and self._finalised is None and not self._finalising:
             self._finalising = True
             self._spawn(self._finalise())
@@ -176,10 +178,11 @@ class Workers:
             self._spawn(self._engine.destroy_key())
 
     async def _finalise(self) -> None:
-        """Have where the log stands signed; the wipe begins when that is done."""
-        finalise = self._engine.host.finalise
-        assert finalise is not None, "it is waited for"
-        self._finalised = await finalise()
+        """End what is below, then have where the log stands signed; then the wipe begins."""
+        engine, finalise = self._engine, self._engine.host.finalise
+        if engine.host.end_below is not None:
+            await engine.host.end_below(engine.journal.stream, lambda: engine.view)
+        self._finalised = 0 if finalise is None else await finalise()
         self._engine.report(Tick())
 
     def _left_over(self, view: SessionView) -> tuple[EffectRef, ...]:

@@ -13,14 +13,18 @@ from holdfast.core.commands import (
     HostCall,
     KeyGone,
     MoveTo,
+    NoteExport,
     Pause,
     Resume,
     Terminate,
+    Tick,
 )
+from holdfast.core.endings import KEEP_MAX
 from holdfast.core.errors import IllegalTransition, InvalidInput, NotNow, QuestionNotFound
 from holdfast.core.events import (
     CancelAsked,
     Ended,
+    Exported,
     Outcome,
     Paused,
     Resumed,
@@ -188,6 +192,38 @@ def test_the_end(state: SessionState) -> None:
     )
     assert Owed() == owed(talk.view)
     assert [] == talk.say(KeyGone(destroyed_at_ms=6, key_epoch=3))
+
+
+def test_the_end_remembers_what_is_kept() -> None:
+    """While it waits for what is below, more can be kept; once the wipe begins, nothing."""
+    talk = Talk()
+    first = talk.say(Terminate(keep=("B", "a")), finalised=None)
+    assert [StateSet(state="Terminating", keep=("a", "b"))] == first
+    assert [] == talk.say(Terminate(keep=("A",)), finalised=None)
+    more = talk.say(Terminate(keep=("c",)), finalised=None)
+    assert [StateSet(state="Terminating", keep=("a", "b", "c"))] == more
+    many = tuple(f"s{number}" for number in range(KEEP_MAX))
+    with pytest.raises(InvalidInput, match="at most 256"):
+        talk.say(Terminate(keep=many), finalised=None)
+    assert ["WipeStarted"] == kinds(talk.say(Tick(), finalised=0))
+    assert ("a", "b", "c") == talk.view.keep
+    assert [] == talk.say(Terminate(keep=("d",)))
+
+
+@pytest.mark.parametrize("state", LIVE)
+def test_an_export_is_on_record(state: SessionState) -> None:
+    """In every state but the end, and it changes nothing but the count."""
+    talk = in_state(state)
+    before = talk.view
+    assert [Exported(form="jsonl")] == talk.say(NoteExport(form="jsonl"))
+    assert (before.exports + 1, before.state, before.turn) == (
+        talk.view.exports,
+        talk.view.state,
+        talk.view.turn,
+    )
+    talk.say(Terminate(), finalised=None)
+    with pytest.raises(NotNow, match="Terminating"):
+        talk.say(NoteExport(form="jsonl"))
 
 
 def test_key_that_goes_without_a_wipe_is_not_attested() -> None:

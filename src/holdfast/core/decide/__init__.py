@@ -34,6 +34,7 @@ from holdfast.core.commands import (
     KeyGone,
     ModelEnded,
     MoveTo,
+    NoteExport,
     OpenChild,
     Pause,
     Relabel,
@@ -164,6 +165,8 @@ def _dispatch_control(draft: Draft, command: Command, by: str) -> None:
             grants.grant(draft, command, by)
         case Revoke():
             grants.revoke(draft, command, by)
+        case NoteExport():
+            control.note_export(draft, command)
         case Terminate():
             control.terminate(draft, command)
         case KeyGone():

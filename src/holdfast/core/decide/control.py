@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from holdfast.core.commands import Cancel, KeyGone, MoveTo, Pause, Terminate
+from holdfast.core.commands import Cancel, KeyGone, MoveTo, NoteExport, Pause, Terminate
 from holdfast.core.decide.common import Draft
 from holdfast.core.decide.effects import cancel_turn
-from holdfast.core.errors import IllegalTransition
+from holdfast.core.endings import KEEP_MAX
+from holdfast.core.errors import IllegalTransition, InvalidInput, NotNow
 from holdfast.core.events import (
     Ended,
+    Exported,
     Paused,
     Resumed,
     StateSet,
@@ -65,15 +67,41 @@ def move_to(draft: Draft, command: MoveTo) -> None:
 
 
 def terminate(draft: Draft, command: Terminate) -> None:
-    """Begin the end: refuse what is new, stop what runs; the wipe follows."""
-    if draft.view.state in ENDED:
+    """Begin the end: refuse what is new, stop what runs; the wipe follows.
+
+    While it waits for what is below it, a later one can name more to keep.
+
+    Raises:
+        InvalidInput: more is to be kept than a session remembers.
+    """
+    view = draft.view
+    ended = view.state in ENDED
+    keep = tuple(sorted({name.casefold() for name in (*view.keep, *command.keep)}))
+    if ended and (view.wiping or keep == view.keep):
         return
-    cancel_turn(draft, "terminated")
+    if len(keep) > KEEP_MAX:
+        raise InvalidInput(f"at most {KEEP_MAX} sessions below one are kept by name")
+    if not ended:
+        cancel_turn(draft, "terminated")
     draft.add(
         StateSet(
-            state=SessionState.TERMINATING.title, reason=command.why, tombstone=command.tombstone
+            state=SessionState.TERMINATING.title,
+            reason=command.why,
+            tombstone=command.tombstone,
+            keep=keep,
         )
     )
+
+
+def note_export(draft: Draft, command: NoteExport) -> None:
+    """Put an export on record.
+
+    Raises:
+        NotNow: the session is being wiped.
+    """
+    if draft.view.state in ENDED:
+        raise NotNow(f"the session is {draft.view.state.title}; it is not exported any more")
+    draft.add(Exported(form=command.form))
 
 
 def key_gone(draft: Draft, command: KeyGone) -> None:
