@@ -15,6 +15,7 @@ from run import closing, run_all
 
 PARTS = {
     "audit": "isolation_audit",
+    "tamper": "isolation_tamper",
     "attestation": "isolation_attestation",
     "egress": "isolation_egress",
     "enclave": "isolation_enclave",

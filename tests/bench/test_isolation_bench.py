@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "adapters" / "attestat
 
 import isolation  # noqa: E402 - bench is not a package
 import isolation_attestation as measured  # noqa: E402 - bench is not a package
+import isolation_tamper as tamper  # noqa: E402 - bench is not a package
 from evidencekit import refusal, vectors  # noqa: E402 - beside the imports above
 
 from holdfast.adapters.attestation.hardware import HardwareVerifier  # noqa: E402 - as above
@@ -44,3 +46,14 @@ def test_evidence_that_is_not_altered_is_not_counted_as_refused() -> None:
     assert "" == refusal(HardwareVerifier(), vector)
     assert "" == refusal(HardwareVerifier(), replace(vector))
     assert len(list(measured.others(vector))) > 5
+
+
+def test_an_altered_store_is_found_whatever_was_altered(tmp_path: Path) -> None:
+    """In each way once; a store that was set back by the checkpoint alone."""
+
+    async def main() -> None:
+        sink = await tamper.made(tmp_path)
+        seen = await tamper.one_round(tmp_path, sink, tamper.SEED)
+        assert {way: (way != "older", True) for way in tamper.WAYS} == seen
+
+    asyncio.run(main())

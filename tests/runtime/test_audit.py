@@ -243,11 +243,14 @@ def test_the_feed_and_orphans_are_checked() -> None:
             assert {Kind.FEED} == kinds
             feed[0], feed[1] = feed[1], feed[0]
             gone = world.disk.streams.pop(session.where.stream)
+            newest = dict(world.disk.newest)
+            del world.disk.newest[session.where.stream]
             found = (await verify_store(manager)).findings
             assert {(Kind.STREAM, "finding"), (Kind.STREAM, "note")} == {
                 (one.kind, one.severity) for one in found
             }
             world.disk.streams[session.where.stream] = gone
+            world.disk.newest = newest
 
     asyncio.run(main())
 
@@ -311,6 +314,33 @@ def test_rotation_leaves_everything_readable() -> None:
             await manager.create_session("one")
             first, second = await rotate_keys(manager), await rotate_keys(manager)
             assert second["file"] == first["file"] + 1
+            assert (await verify_store(manager)).ok
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("said", [0, 1, 1_000_000])
+def test_where_a_sessions_newest_event_stands_is_checked(said: int) -> None:
+    """A row that says something else would leave the session out of the next checkpoint."""
+
+    async def main() -> None:
+        world = World()
+        async with world.manager() as manager:
+            stream = (await manager.create_session("one")).where.stream
+            await manager.create_session("two")
+            await (await manager.get_session("one")).add_message("more")
+            assert (await verify_store(manager)).ok
+            true = world.disk.newest[stream]
+            if said:
+                world.disk.newest[stream] = said
+            else:
+                del world.disk.newest[stream]
+            world.disk.newest = dict(sorted(world.disk.newest.items(), key=lambda one: one[1]))
+            (finding,) = (await verify_store(manager)).findings
+            assert (stream, Kind.FEED) == (finding.stream, finding.kind)
+            assert "newest event" in finding.text and not (await verify_store(manager)).ok
+            world.disk.newest[stream] = true
+            world.disk.newest = dict(sorted(world.disk.newest.items(), key=lambda one: one[1]))
             assert (await verify_store(manager)).ok
 
     asyncio.run(main())

@@ -116,7 +116,7 @@ def test_a_place_out_of_order_holds_up_no_wipe(
                     await manager.checkpoint()
 
     asyncio.run(main())
-    told = [one.message for one in caplog.records if "no checkpoint" in one.message]
+    told = [one.message for one in caplog.records if "checkpoint_failed" in one.message]
     assert 2 <= len(told) and all("unplugged" not in one for one in told)
 
 
@@ -239,3 +239,55 @@ def test_killed_at_every_step_the_chain_holds_and_the_next_goes_on(tmp_path: Pat
         made.append(asyncio.run(check()))
     assert killed == 4 and made == sorted(made) and made[-1] >= 3
     assert 0 == ended.returncode and "done" in ended.stdout
+
+
+def test_the_policy_file_names_a_place(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Section `[audit]`: a checkpoint before the wipe and one after it, without an object."""
+
+    async def main() -> None:
+        file, key = tmp_path / "holdfast.toml", tmp_path / "key" / "installation.key"
+        key.parent.mkdir(mode=0o700)
+
+        async def wiped(text: str, store: str) -> int:
+            file.write_text(text)
+            file.chmod(0o600)
+            path = tmp_path / store / "s.db"
+            manager = SessionManager.open(path, installation_key=key, policy=file)
+            async with manager as sessions:
+                await sessions.create_session("one")
+                return (await sessions.terminate_session("one")).checkpoint
+
+        out = tmp_path / "out"
+        assert 2 == await wiped(f'[audit]\ncheckpoints = "{out}"\nevery_events = 5000\n', "a")
+        assert 0 == await wiped("[audit]\nevery_s = 60\n", "b")
+        for place in ("out", str(tmp_path / "c"), str(tmp_path / "c" / "below")):
+            with pytest.raises(InvalidInput):
+                await wiped(f'[audit]\ncheckpoints = "{place}"\n', "c")
+        # The chain there is another store's: the trouble is told, with its code.
+        caplog.clear()
+        assert 0 == await wiped(f'[audit]\ncheckpoints = "{out}"\n', "d")
+        assert "audit: checkpoint_failed (chain_broken)" in caplog.text
+
+    asyncio.run(main())
+
+
+def test_the_environment_names_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands above the file; an object given to the manager stands above both."""
+
+    async def main() -> None:
+        key, policy = tmp_path / "key" / "installation.key", tmp_path / "none.toml"
+        key.parent.mkdir(mode=0o700)
+        policy.touch(mode=0o600)
+        monkeypatch.setenv("HOLDFAST_AUDIT_CHECKPOINTS", str(tmp_path / "set"))
+        for given in (None, Checkpoints(to=CheckpointDirectory(tmp_path / "given"))):
+            store = tmp_path / f"store{given is None}" / "s.db"
+            async with SessionManager.open(
+                store, installation_key=key, policy=policy, checkpoints=given
+            ) as sessions:
+                await sessions.create_session("one")
+                assert await sessions.checkpoint() is not None
+            assert (tmp_path / "set").exists() and (tmp_path / "given").exists() is (
+                given is not None
+            )
+
+    asyncio.run(main())

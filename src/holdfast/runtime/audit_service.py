@@ -47,7 +47,13 @@ class AuditService(Core):
     def incident(
         self, severity: Severity, vector: Vector, kind: str, reason: str = "", session: str = ""
     ) -> None:
-        """Tell the bus of what there is no log to write to."""
+        """Tell the bus, and the program's log, of what no session's log can tell.
+
+        Args:
+            kind, reason: codes; the session is named to the bus only.
+        """
+        level = logging.ERROR if severity >= Severity.HIGH else logging.WARNING
+        _log.log(level, "audit: %s (%s)", kind, reason or "no reason given")
         self.audit_bus.tell(
             severity, vector, kind, reason, now_ms=self.clock.now_ms(), session=session
         )

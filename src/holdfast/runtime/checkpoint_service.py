@@ -12,7 +12,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.core.auditing import Severity, Vector
@@ -23,8 +23,6 @@ from holdfast.runtime.audit_service import AuditService
 from holdfast.runtime.backend import Loaded
 from holdfast.runtime.checkpointing import Signer
 from holdfast.runtime.host import Host
-
-_log = logging.getLogger("holdfast")
 
 LOOK_S = 1.0
 WAIT_S = 10.0
@@ -75,6 +73,22 @@ class CheckpointService(AuditService):
         await self.ready()
         return await self._checkpoint_signer().make()
 
+    def checkpoints_as_set(self, values: Mapping[str, object], sink: CheckpointSink) -> None:
+        """Make checkpoints as the section `[audit]` of the policy file says.
+
+        What the manager was given as an object goes before it.
+
+        Args:
+            values: of the section, by key.
+            sink: the place it names.
+        """
+        every_events, every_s = values["every_events"], values["every_s"]
+        assert isinstance(every_events, int) and isinstance(every_s, int), "they were checked"
+        if self._checkpoints is None:
+            self._checkpoints = Checkpoints(
+                to=sink, every_events=every_events, every_s=float(every_s)
+            )
+
     def start_watching(self) -> None:
         """Begin to watch, and to make checkpoints where a place is given."""
         super().start_watching()
@@ -116,7 +130,6 @@ class CheckpointService(AuditService):
         return 0
 
     def _trouble(self, reason: str) -> None:
-        _log.warning("no checkpoint is made: %s", reason)
         broken = reason == ChainBroken.reason
         severity = Severity.CRITICAL if broken else Severity.HIGH
         self.incident(severity, Vector.AUDIT, "checkpoint_failed", reason)

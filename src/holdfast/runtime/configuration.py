@@ -121,6 +121,9 @@ OPTIONS: Final[tuple[Option, ...]] = (
     _number("server", "drain_s", 10, 0, 3_600),
     _number("tokens", "expires_in_s", 3_600, 1, DAY_S),
     _number("tokens", "life_days", 30, 1, 3_650),
+    _text("audit", "checkpoints"),
+    _number("audit", "every_events", 10_000, 1, 10**9),
+    _number("audit", "every_s", 3_600, 1, 30 * DAY_S),
     _text("", "store"),
     _text("", "installation_key"),
     _text("", "policy"),
@@ -188,16 +191,27 @@ def effective(file: Serving | None, environ: Mapping[str, str]) -> list[Effectiv
             unknown; one that is close is named.
     """
     check_variables(environ)
+    return [_effective(option, file, environ) for option in OPTIONS]
+
+
+def _effective(option: Option, file: Serving | None, environ: Mapping[str, str]) -> Effective:
     said = {} if file is None else file.values
-    found = []
-    for option in OPTIONS:
-        value, source = option.default, Source.DEFAULT
-        if (option.section, option.key) in said:
-            value, source = said[option.section, option.key], Source.FILE
-        if environ.get(option.variable):
-            value, source = option.parse(environ[option.variable]), Source.ENVIRONMENT
-        found.append(Effective(option=option, value=value, source=source))
-    return found
+    value, source = option.default, Source.DEFAULT
+    if (option.section, option.key) in said:
+        value, source = said[option.section, option.key], Source.FILE
+    if environ.get(option.variable):
+        value, source = option.parse(environ[option.variable]), Source.ENVIRONMENT
+    return Effective(option=option, value=value, source=source)
+
+
+def of_section(file: Serving | None, environ: Mapping[str, str], name: str) -> dict[str, object]:
+    """The values of one section by key; variables of other sections are not looked at.
+
+    Raises:
+        InvalidInput: a variable of the section is of another type, or out of bounds.
+    """
+    found = (_effective(option, file, environ) for option in OPTIONS if option.section == name)
+    return {one.option.key: one.value for one in found}
 
 
 def section(found: list[Effective], name: str) -> dict[str, object]:
