@@ -54,7 +54,6 @@ from holdfast.runtime.backend import Backend
 from holdfast.runtime.checkpoint_service import Checkpoints
 from holdfast.runtime.codec import dump
 from holdfast.runtime.confining import Given
-from holdfast.runtime.configuration import of_section
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
@@ -363,7 +362,10 @@ class SessionManager(Tenancy):
     async def _open_all(self) -> None:
         try:
             await self._load_policy()
-            self._set_checkpoints()
+            place, values = self._checkpoint_values()
+            if place:
+                sink = checkpoint_directory(place, store=self._policy_store)
+                self._checkpoints_as_set(values, sink)
             await self.init_tee()
             for opener in self._openers[:1]:
                 await opener(self)
@@ -376,24 +378,6 @@ class SessionManager(Tenancy):
             await self.close()
             raise
         self.start_watching()
-
-    def _set_checkpoints(self) -> None:
-        """Make checkpoints where the policy file, or the environment, says so.
-
-        Raises:
-            InvalidInput: the place is not given as an absolute path, or is the store's
-                own directory.
-        """
-        store = self._policy_store
-        serving = None if self.policy is None else self.policy.serving
-        values = of_section(serving, os.environ, "audit")
-        place = str(values["checkpoints"])
-        if store is None or not place:
-            return
-        if not os.path.isabs(place):
-            raise InvalidInput("audit.checkpoints has to be an absolute path")
-        self.private = (*self.private, os.path.realpath(place))
-        self.checkpoints_as_set(values, checkpoint_directory(place, store=store))
 
     async def close(self) -> None:
         """Stop leading sessions and close the stores; no session is ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -81,3 +82,42 @@ def test_a_bug_is_found_and_mended(
         ["grep", "-rl", KEY, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert "" == found.stdout and KEY not in output
+
+
+@pytest.mark.slow
+def test_a_sealed_session_is_run(tmp_path: Path) -> None:
+    """`--sealed` makes it so; an ordinary session is not sealed later."""
+
+    async def cli(*words: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "holdfast",
+            *words,
+            env={
+                **os.environ,
+                "HOME": str(tmp_path),
+                "XDG_DATA_HOME": str(tmp_path / "data"),
+                "XDG_CONFIG_HOME": str(tmp_path / "config"),
+                "OPENAI_API_KEY": KEY,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
+
+    async def main() -> None:
+        async with ProviderServer([say("hello there"), say("and here")]) as server:
+            model = ("--model", "openai:gpt-4o", "--base-url", server.base_url)
+            code, output = await cli("run", "hi", "-s", "one", "--sealed", *model)
+            assert (0, True) == (code, "hello there" in output), output
+            code, output = await cli("run", "hi", "-s", "two", *model)
+            assert (0, True) == (code, "and here" in output), output
+        code, output = await cli("sessions", "list", "--json")
+        rows = {row["id"]: row for row in json.loads(output)}
+        assert (True, False) == (rows["one"]["sealed"], rows["two"]["sealed"])
+        code, output = await cli("run", "hi", "-s", "two", "--sealed")
+        assert (2, True) == (code, "only a new session can be sealed" in output)
+
+    asyncio.run(main())

@@ -18,6 +18,7 @@ from holdfast.cli.talk import (
     OutputUsdOption,
     RoundsOption,
     ScriptOption,
+    SealedOption,
     SeesOption,
     SessionOption,
     SystemOption,
@@ -62,6 +63,7 @@ def chat(
     unsandboxed: UnsandboxedOption = False,
     system: SystemOption = None,
     max_rounds: RoundsOption = None,
+    sealed: SealedOption = False,
 ) -> None:
     """Talk with a session, turn after turn.
 
@@ -83,6 +85,7 @@ def chat(
         unsandboxed=unsandboxed,
         system=system,
         max_rounds=max_rounds,
+        sealed=sealed,
     )
     converse(options_of(context), wanted, chat_with)
 

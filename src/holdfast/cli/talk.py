@@ -78,6 +78,10 @@ UnsandboxedOption = Annotated[
 SystemOption = Annotated[
     str | None, typer.Option("--system", help="System prompt of the session: text, or @file.")
 ]
+SealedOption = Annotated[
+    bool,
+    typer.Option("--sealed", help="Keep a new session's content in a process of its own only."),
+]
 RoundsOption = Annotated[
     int | None, typer.Option("--max-rounds", min=1, help="Model calls in one turn.")
 ]
@@ -102,6 +106,7 @@ class Wanted:
     system: str | None
     max_rounds: int | None
     wait: bool = False
+    sealed: bool = False
 
 
 def run(
@@ -124,6 +129,7 @@ def run(
     unsandboxed: UnsandboxedOption = False,
     system: SystemOption = None,
     max_rounds: RoundsOption = None,
+    sealed: SealedOption = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait while somebody answers a question elsewhere.")
     ] = False,
@@ -158,6 +164,7 @@ def run(
         system=system,
         max_rounds=max_rounds,
         wait=wait,
+        sealed=sealed,
     )
     text = None if resume else read_prompt(prompt or "")
     converse(options_of(context), wanted, lambda table: _one_task(table, text))
@@ -329,6 +336,8 @@ async def _session(manager: SessionManager, wanted: Wanted) -> tuple[Session, bo
         except SessionNotFound:
             pass
         else:
+            if wanted.sealed and not (await found.view()).settings.sealed:
+                raise InvalidInput("only a new session can be sealed")
             await _change(found, manager, wanted, chosen)
             return found, False
     # lazy: making a session loads the runtime's configuration.
@@ -343,6 +352,7 @@ async def _session(manager: SessionManager, wanted: Wanted) -> tuple[Session, bo
         model=chosen,
         unsafe_auto_approve=wanted.unsafe,
         limits=limits,
+        sealed=wanted.sealed,
     )
     return await manager.create_session(wanted.session, config), True
 

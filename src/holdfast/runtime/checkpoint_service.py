@@ -73,7 +73,7 @@ class CheckpointService(AuditService):
         await self.ready()
         return await self._checkpoint_signer().make()
 
-    def checkpoints_as_set(self, values: Mapping[str, object], sink: CheckpointSink) -> None:
+    def _checkpoints_as_set(self, values: Mapping[str, object], sink: CheckpointSink) -> None:
         """Make checkpoints as the section `[audit]` of the policy file says.
 
         What the manager was given as an object goes before it.

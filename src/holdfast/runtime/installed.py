@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from holdfast.core.authority import ScopedPolicy
-from holdfast.core.errors import PolicyFileRefused
+from holdfast.core.errors import InvalidInput, PolicyFileRefused
 from holdfast.core.events import Opened
 from holdfast.core.hearing import INSTALLATION
 from holdfast.core.tools import ToolSpec
@@ -20,6 +20,7 @@ from holdfast.runtime.backend import Loaded
 from holdfast.runtime.budget_service import BudgetService
 from holdfast.runtime.budgets import Budget
 from holdfast.runtime.config import SessionConfig
+from holdfast.runtime.configuration import of_section
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.handle import Session
 from holdfast.runtime.hooks import Handler, Hook, HookEngine
@@ -83,6 +84,25 @@ class Installed(BudgetService):
 
     def _bind(self, found: PolicyFile | None) -> None:
         """Put in force what a file says of network and enclave, or refuse and change nothing."""
+
+    def _checkpoint_values(self) -> tuple[str, dict[str, object]]:
+        """Where checkpoints go and when one is made, as file and environment say.
+
+        Returns:
+            the place, an absolute path, or "" for none; the section's values by key.
+
+        Raises:
+            InvalidInput: the place is no absolute path, or a value is out of bounds.
+        """
+        serving = None if self.policy is None else self.policy.serving
+        values = of_section(serving, os.environ, "audit")
+        place = str(values["checkpoints"])
+        if self._policy_store is None or not place:
+            return "", values
+        if not os.path.isabs(place):
+            raise InvalidInput("audit.checkpoints has to be an absolute path")
+        self.private = (*self.private, os.path.realpath(place))
+        return place, values
 
     async def _share_limits(self) -> None:
         """Write the limits above the sessions to the stores that are open."""
