@@ -74,8 +74,7 @@ class Workers:
         self._side: dict[asyncio.Task[None], None] = {}  # in the order they began
         self._host_calls: dict[EffectRef, asyncio.Future[Any]] = {}
         self._timer: tuple[int, asyncio.Task[None]] | None = None
-        self._destroying = False
-        self._finalising = False
+        self._destroying = self._finalising = False
         self._finalised: int | None = None if engine.host.finalises else 0
         self._looked = False
         self.stopping = False
@@ -167,12 +166,10 @@ class Workers:
         self._stop_below(view)
         self._ask_tools(view)
         self._set_timer(due)
-        if self.stopping:
-            return  # what is owed for a wipe is for whoever leads next
-        if due.start_wipe and self._finalised is None and not self._finalising:
+        if due.start_wipe and self._finalised is None and not (self._finalising or self.stopping):
             self._finalising = True
             self._spawn(self._finalise())
-        if due.destroy_key and not self._destroying:
+        if due.destroy_key and not (self._destroying or self.stopping):
             self._destroying = True
             self._spawn(self._engine.destroy_key())
 
