@@ -136,8 +136,9 @@ def spent_ms(text: str) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_hostile_texts_take_linear_time(piece: str) -> None:
-    """100,000 characters of anything in less than 50 ms."""
-    assert 50.0 > spent_ms((piece * 100_000)[:100_000])
+    """Ten times as much takes about ten times as long; `bench/content.py` has the bar of 50 ms."""
+    whole, tenth = (spent_ms((piece * length)[:length]) for length in (100_000, 10_000))
+    assert whole < 20 * max(tenth, 2.0)
 
 
 @pytest.mark.parametrize("piece", HOSTILE)

@@ -131,7 +131,7 @@ class _Places(Sequence[int]):
 def _translate(text: str, table: _Table) -> str:
     """Put what a table says in the place of each character; ASCII stays."""
     changed = {}
-    for char in set(_CHANGING.findall(text)):
+    for char in _CHANGING.findall("".join(set(text))):
         if (becomes := table[ord(char)]) != ord(char):
             changed[char] = "" if becomes is None else chr(becomes)
     if len(changed) > _REPLACED_MAX:
