@@ -173,7 +173,7 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
     ),
     (
         "a call of the program stays open when the store was busy",
-        "runtime/host_calls.py",
+        "runtime/asides.py",
         "engine.post(Mail(command=ended, future=future, internal=True))",
         "engine.post(Mail(command=ended, future=future))",
     ),
