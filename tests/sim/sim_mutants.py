@@ -216,14 +216,6 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
 )
 """Planted bugs; see the module."""
 
-START: dict[str, int] = {
-    "a call does not look again before it acts": 204_000,
-}
-"""First seed of the search where a bug shows late; 10,000 for all others.
-
-Whichever it is, 10,000 worlds are enough from there.
-"""
-
 RARE: dict[str, tuple[int, str]] = {
     "what a tool says it has done is done again": (11_053, "core/decide/test_doubt.py"),
     "nobody is asked about a call in doubt": (12_156, "core/decide/test_doubt.py"),
@@ -235,6 +227,7 @@ RARE: dict[str, tuple[int, str]] = {
         15_280,
         "runtime/test_host_calls.py",
     ),
+    "a call does not look again before it acts": (204_000, "runtime/test_surplus.py"),
     "a former holder gets no time to stop": (14_040, "runtime/test_workers.py"),
 }
 """Bugs that show in less than one world of 500: a seed that had one, and what tells it directly.
