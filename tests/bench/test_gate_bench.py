@@ -130,9 +130,9 @@ def test_words_of_the_simulators_judges_are_known() -> None:
 @pytest.mark.parametrize("races", [True, False])
 def test_a_world_tells_what_was_performed(races: bool) -> None:
     """Tools that ran and models that were asked, in a world that holds."""
-    lived = gate_sim.live((gate_sim.FIRST_SEED, races))
-    assert () == lived.problems
-    assert 0 < lived.performed
+    lived = [gate_sim.live((gate_sim.FIRST_SEED + at, races)) for at in range(5)]
+    assert [()] * 5 == [one.problems for one in lived]
+    assert 0 < sum(one.performed for one in lived)
 
 
 def test_a_world_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ TWINS = [
     (values.ContextUsage, config.ContextUsage),
     (values.CostLine, costs.CostLine),
     (values.CostSummary, costs.CostSummary),
+    (values.ExportNote, config.ExportNote),
     (values.WipeReceipt, config.WipeReceipt),
     (values.WiderPattern, asking.WiderPattern),
     (values.Approval, asking.Approval),

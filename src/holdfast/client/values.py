@@ -103,6 +103,14 @@ class CostSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportNote:
+    """A plain export of a session that is on record; see the library's."""
+
+    version: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WipeReceipt:
     """What a termination is worth; see the library's."""
 
@@ -112,6 +120,7 @@ class WipeReceipt:
     erased: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     checkpoint: int = 0
+    exports: tuple[ExportNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
