@@ -101,7 +101,7 @@ def test_ten_thousand_worlds_hold() -> None:
 
 
 @pytest.mark.slow
-def test_twenty_five_thousand_actions_were_permitted() -> None:
+def test_ten_thousand_actions_were_permitted() -> None:
     """Complete mediation: nothing ran without an Allow or a yes to the same digest.
 
     `make bench-gate` judges 100,000.
@@ -110,10 +110,10 @@ def test_twenty_five_thousand_actions_were_permitted() -> None:
     rules and children is judged by `sim.mediation` and `sim.judging`.
     """
     summary = run_many(
-        range(1_000_000, 1_100_000), jobs=2, features=long_features, performed=25_000
+        range(1_000_000, 1_100_000), jobs=2, features=long_features, performed=10_000
     )
     assert [] == [(one.seed, one.problems) for one in summary.failed]
-    assert 25_000 <= summary.performed
+    assert 10_000 <= summary.performed
 
 
 @pytest.mark.slow

@@ -155,17 +155,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", action="store_true", help="stop at the first violation")
     parser.add_argument("--replay", type=int, metavar="SEED", help="print one seed's history")
     given = parser.parse_args(arguments)
-    logging.getLogger("holdfast").disabled = True
-    if given.replay is not None:
-        for line in replay(given.replay):
-            print(line)
-        return 0
-    summary = run_many(
-        range(given.seed, given.seed + given.runs),
-        jobs=given.jobs,
-        seconds=given.seconds,
-        stop_at_first=given.first,
-    )
+    before = logging.getLogger("holdfast").disabled
+    _quiet()
+    try:
+        if given.replay is not None:
+            for line in replay(given.replay):
+                print(line)
+            return 0
+        summary = run_many(
+            range(given.seed, given.seed + given.runs),
+            jobs=given.jobs,
+            seconds=given.seconds,
+            stop_at_first=given.first,
+        )
+    finally:
+        logging.getLogger("holdfast").disabled = before
     print(summary.text())
     for failed in summary.failed[:1]:
         print("\n".join(replay(failed.seed)))
