@@ -6,8 +6,8 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from holdfast.runtime.located import Located
-from sessionhelp import echo, memory, run
+from holdfast.runtime.located import Located, find_located, stands_below
+from sessionhelp import UNSAFE, echo, memory, run
 
 
 def test_a_place_leads_to_its_session_and_no_other() -> None:
@@ -35,5 +35,41 @@ def test_a_place_is_a_value() -> None:
             assert first == again == Located(first.backend, first.row)
             with pytest.raises(FrozenInstanceError):
                 first.row = again.row  # type: ignore[misc]  # that it is refused is the fact
+
+    run(work())
+
+
+def test_a_session_is_found_in_its_tenant_alone() -> None:
+    """Who looks in another workspace finds nothing."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            where = (await sessions.create_session("one")).where
+            backends = [backend for _, backend in sessions.distinct_backends()]
+            found = await find_located(backends, sessions.tenant, "one")
+            assert found is not None and where.stream == found.stream
+            assert await find_located(backends, "other", "one") is None
+            assert await find_located(backends, sessions.tenant, "two") is None
+
+    run(work())
+
+
+def test_children_stand_below_and_forks_do_not() -> None:
+    """At any depth, and nobody stands below what is beside."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            await sessions.create_session("one", UNSAFE)
+            await sessions.create_child_session("one", "child")
+            await sessions.create_child_session("child", "grandchild")
+            await sessions.fork_session("one", "forked")
+            home = await sessions.locate("one")
+            below = {
+                name
+                for name in ("one", "child", "grandchild", "forked")
+                if await stands_below(await sessions.locate(name), home)
+            }
+            assert {"one", "child", "grandchild"} == below
+            assert not await stands_below(home, await sessions.locate("child"))
 
     run(work())

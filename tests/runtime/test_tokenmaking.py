@@ -28,7 +28,7 @@ def test_a_session_is_opened_or_joined() -> None:
 
 
 def test_a_bound_principal_gives_its_session_and_what_is_below() -> None:
-    """A child of its own, and no other."""
+    """A child of its own, and no other; a fork does not stand below."""
 
     async def work() -> None:
         async with memory(echo()) as sessions:
@@ -36,12 +36,14 @@ def test_a_bound_principal_gives_its_session_and_what_is_below() -> None:
             await sessions.create_session("one", UNSAFE)
             await sessions.create_child_session("one", "below")
             await sessions.create_session("beside")
+            await sessions.fork_session("one", "forked")
             made = await tokens.create("ann", "operator", session="one")
             by = await tokens.validate(made.guard_token)
             assert "below" == (await tokens.create("sub", session="below", by=by)).session_id
             assert "one" == (await tokens.create("sub", by=by)).session_id
-            with pytest.raises(SessionNotFound):
-                await tokens.create("sub", session="beside", by=by)
+            for other in ("beside", "forked"):
+                with pytest.raises(SessionNotFound):
+                    await tokens.create("sub", session=other, by=by)
             with pytest.raises(ScopeDenied):
                 await tokens.create("sub", session="unknown", by=by)
 

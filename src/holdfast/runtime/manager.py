@@ -41,7 +41,7 @@ from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.host import Commands, Handled, Host, Mail, check_command_id, no_enclave
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import seal_command
-from holdfast.runtime.located import Located
+from holdfast.runtime.located import Located, find_located
 from holdfast.runtime.outcomes import left_no_trace, outcome_of
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.sweep import WATCH_S, Sweeping
@@ -156,11 +156,11 @@ class Core(Sweeping):
             SessionNotFound: no store has it.
         """
         await self.ready()
-        for _, backend in self.distinct_backends():
-            row = await backend.store.find(self.tenant, session_id)
-            if row is not None:
-                return self.place(backend, row)
-        raise SessionNotFound(f"there is no session {session_id!r}")
+        backends = [backend for _, backend in self.distinct_backends()]
+        found = await find_located(backends, self.tenant, session_id)
+        if found is None:
+            raise SessionNotFound(f"there is no session {session_id!r}")
+        return self.place(found.backend, found.row)
 
     def place(self, backend: Backend, row: StreamRow) -> Located:
         """Where a session is kept; it is known from then on."""

@@ -19,13 +19,11 @@ from typing import IO, Self
 
 from holdfast.core.errors import (
     CommandMismatch,
-    HoldfastError,
     InvalidInput,
     ScopeDenied,
     SessionExists,
     SessionNotFound,
 )
-from holdfast.core.events import Opened
 from holdfast.core.ids import validate_id
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.principals import EVERY_WORKSPACE, Principal
@@ -37,7 +35,7 @@ from holdfast.runtime.config import SessionConfig, WipeReceipt
 from holdfast.runtime.handle import Session
 from holdfast.runtime.host import Commands
 from holdfast.runtime.listing import SessionPage, listed_rows, passes
-from holdfast.runtime.located import Located
+from holdfast.runtime.located import Located, stands_below
 from holdfast.runtime.manager import DEFAULT_TENANT
 from holdfast.runtime.seeddata import SessionData
 from holdfast.runtime.service import SessionService
@@ -157,19 +155,9 @@ class Tenancy(SessionService):
     async def _within(self, where: Located) -> bool:
         """Whether a session is the principal's own or stands below it."""
         try:
-            home = await self._home()
+            return await stands_below(where, await self._home())
         except SessionNotFound:
             return False
-        if where.stream == home.stream:
-            return True
-        if where.backend is not home.backend or not where.row.index.parent:
-            return False
-        try:
-            first = (await where.backend.journal(where.row).event_at(1)).event
-        except HoldfastError:
-            return False  # what cannot be read is nobody's
-        above = first.lineage if isinstance(first, Opened) else ()
-        return any(one.stream == home.stream for one in above)
 
     async def rows(self) -> AsyncIterator[Located]:
         """Every named session that the principal sees."""

@@ -33,11 +33,10 @@ from holdfast.core.tokens import (
 )
 from holdfast.ports.tokens import TokenRow
 from holdfast.runtime.configuration import Serving, effective, section
-from holdfast.runtime.located import Located
+from holdfast.runtime.located import Located, find_located, stands_below
 from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.tokenbook import TokenBook
 
-ANCESTORS_MAX = 64
 DAY_S = 24 * 3600
 _ID_BYTES = 16
 
@@ -181,7 +180,7 @@ class TokenMaking:
             return 0
         if session is not None:
             validate_id(session)
-        if session is None or not await self._there(session, tenant):
+        if session is None or await self._found(session, tenant) is None:
             if by is not None and (by.session or not by.may("sessions:create")):
                 raise ScopeDenied("the token cannot open a session")
             if tenant != self._core.tenant:
@@ -195,12 +194,9 @@ class TokenMaking:
         await self._check_below(where, by)
         return where.stream
 
-    async def _there(self, session: str, tenant: str) -> bool:
-        try:
-            await self._located(session, tenant)
-        except SessionNotFound:
-            return False
-        return True
+    async def _found(self, session: str, tenant: str) -> Located | None:
+        backends = [backend for _, backend in self._core.distinct_backends()]
+        return await find_located(backends, tenant, session)
 
     async def _located(self, session: str, tenant: str) -> Located:
         """Find a session of a workspace.
@@ -208,11 +204,10 @@ class TokenMaking:
         Raises:
             SessionNotFound: there is none.
         """
-        for _, backend in self._core.distinct_backends():
-            row = await backend.store.find(tenant, session)
-            if row is not None:
-                return Located(backend, row)
-        raise SessionNotFound(f"there is no session {session!r}")
+        found = await self._found(session, tenant)
+        if found is None:
+            raise SessionNotFound(f"there is no session {session!r}")
+        return found
 
     async def _check_below(self, where: Located, by: Principal | None) -> None:
         """A principal of one session gives away that one and what stands below it.
@@ -222,16 +217,8 @@ class TokenMaking:
         """
         if by is None or not by.session:
             return
-        home = await self._located(by.session, where.row.tenant)
-        found: Located | None = where
-        for _ in range(ANCESTORS_MAX):
-            if found is None:
-                break
-            if found.stream == home.stream:
-                return
-            above = await found.backend.store.stream_row(found.row.index.parent)
-            found = None if above is None else Located(found.backend, above)
-        raise SessionNotFound(f"there is no session {where.row.name!r}")
+        if not await stands_below(where, await self._located(by.session, where.row.tenant)):
+            raise SessionNotFound(f"there is no session {where.row.name!r}")
 
     def _written(
         self, book: TokenBook, row: TokenRow, permitted: Permitted

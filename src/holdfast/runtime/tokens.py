@@ -36,9 +36,10 @@ from holdfast.ports.tokens import (
     Why,
 )
 from holdfast.runtime.tokenbook import TokenBook
-from holdfast.runtime.tokenmaking import ANCESTORS_MAX, TokenMaking, end_of
+from holdfast.runtime.tokenmaking import TokenMaking, end_of
 
 ADMINISTRATOR = "user:admin"
+ANCESTORS_MAX = 64
 PAGE = 1000
 NEWS_S = 0.25
 
