@@ -23,12 +23,15 @@ Contract
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from typing import Final, Protocol
 
 GENESIS: Final = bytes(32)
 """What stands before the first event of the chain."""
+
+NO_EVENT: Final = (0, GENESIS)
+"""Number and hash of what the first event follows."""
 
 _DOMAIN: Final = b"holdfast/token-event/1"
 
@@ -105,6 +108,16 @@ class TokenRow:
     def live(self, now_ms: int) -> bool:
         """Whether it is neither revoked nor expired."""
         return self.state is TokenState.LIVE and now_ms < self.expires_ms
+
+    def rotated(self, rotation: Rotation) -> TokenRow:
+        """The row with its next text: one generation on."""
+        return replace(
+            self,
+            generation=self.generation + 1,
+            digest=rotation.digest,
+            expires_ms=rotation.expires_ms,
+            sealed=rotation.sealed,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +260,31 @@ class TokenStore(Protocol):
     async def token_events(self, after: int = 0, limit: int = 1000) -> list[TokenEvent]:
         """Read the chain, in order."""
         ...
+
+
+def event_behind(
+    newest: tuple[int, bytes], row: TokenRow, kind: TokenChange, doing: Doing, why: str = ""
+) -> TokenEvent:
+    """The event that says what became of a row, with its hash.
+
+    Args:
+        newest: number and hash of the event it follows, `NO_EVENT` if it is the first.
+        row: as it is afterwards.
+    """
+    seq, before = newest
+    event = TokenEvent(
+        seq=seq + 1,
+        token=row.id,
+        tenant=row.tenant,
+        kind=kind.value,
+        generation=row.generation,
+        time_ms=doing.now_ms,
+        expires_ms=row.expires_ms,
+        actor=doing.actor,
+        why=str(why),
+        hash=b"",
+    )
+    return replace(event, hash=chained(before, event, doing.key))
 
 
 def chained(previous: bytes, event: TokenEvent, key: bytes) -> bytes:

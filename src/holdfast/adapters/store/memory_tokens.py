@@ -10,7 +10,7 @@ from holdfast.adapters.store.memory_disk import MemoryDisk
 from holdfast.core.errors import AlreadyThere, Stale
 from holdfast.ports.store import GrantChange
 from holdfast.ports.tokens import (
-    GENESIS,
+    NO_EVENT,
     Doing,
     Revocation,
     Rotation,
@@ -20,7 +20,7 @@ from holdfast.ports.tokens import (
     TokenRow,
     TokenState,
     Why,
-    chained,
+    event_behind,
     token_scope,
 )
 
@@ -38,20 +38,8 @@ class TokenTables:
     def note(self, row: TokenRow, kind: TokenChange, doing: Doing, why: str = "") -> None:
         """Keep a row, and the event that says what became of it."""
         self.rows[row.id] = row
-        event = TokenEvent(
-            seq=len(self.events) + 1,
-            token=row.id,
-            tenant=row.tenant,
-            kind=kind.value,
-            generation=row.generation,
-            time_ms=doing.now_ms,
-            expires_ms=row.expires_ms,
-            actor=doing.actor,
-            why=why,
-            hash=b"",
-        )
-        before = self.events[-1].hash if self.events else GENESIS
-        self.events.append(replace(event, hash=chained(before, event, doing.key)))
+        newest = (self.events[-1].seq, self.events[-1].hash) if self.events else NO_EVENT
+        self.events.append(event_behind(newest, row, kind, doing, why))
 
 
 class MemoryTokens:
@@ -113,13 +101,7 @@ class MemoryTokens:
         self._check_parent(row, doing)
         if rotation.digest in tables.digests:
             raise AlreadyThere("there is such a token already")
-        after = replace(
-            row,
-            generation=row.generation + 1,
-            digest=rotation.digest,
-            expires_ms=rotation.expires_ms,
-            sealed=rotation.sealed,
-        )
+        after = row.rotated(rotation)
         tables.digests[after.digest] = (after.id, after.generation)
         tables.epoch += 1
         tables.note(after, TokenChange.REFRESHED, doing)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import apsw
@@ -19,7 +18,7 @@ from holdfast.adapters.store.sqlite_write import Transaction
 from holdfast.core.errors import AlreadyThere, Stale
 from holdfast.ports.store import GrantChange
 from holdfast.ports.tokens import (
-    GENESIS,
+    NO_EVENT,
     Doing,
     Revocation,
     Rotation,
@@ -29,7 +28,7 @@ from holdfast.ports.tokens import (
     TokenRow,
     TokenState,
     Why,
-    chained,
+    event_behind,
     token_scope,
 )
 
@@ -308,13 +307,7 @@ def _rotate(connection: apsw.Connection, rotation: Rotation, doing: Doing) -> To
         raise Stale("the token")
     _check_parent(connection, row, doing)
     _check_digest(connection, rotation.digest)
-    after = replace(
-        row,
-        generation=row.generation + 1,
-        digest=rotation.digest,
-        expires_ms=rotation.expires_ms,
-        sealed=rotation.sealed,
-    )
+    after = row.rotated(rotation)
     connection.execute(
         "UPDATE bearer SET generation = ?, digest = ?, expires_ms = ?, sealed = ? WHERE id = ?",
         (after.generation, after.digest, after.expires_ms, after.sealed, after.id),
@@ -406,19 +399,7 @@ def _note(
 ) -> None:
     """Write the event that says what became of a row, behind the newest of the chain."""
     last = _one(connection, "SELECT seq, hash FROM bearer_event ORDER BY seq DESC LIMIT 1")
-    seq, before = (0, GENESIS) if last is None else last
-    event = TokenEvent(
-        seq=seq + 1,
-        token=row.id,
-        tenant=row.tenant,
-        kind=kind.value,
-        generation=row.generation,
-        time_ms=doing.now_ms,
-        expires_ms=row.expires_ms,
-        actor=doing.actor,
-        why=str(why),
-        hash=b"",
-    )
+    event = event_behind(NO_EVENT if last is None else last, row, kind, doing, why)
     values = (
         event.seq,
         event.token,
@@ -429,6 +410,6 @@ def _note(
         event.expires_ms,
         event.actor,
         event.why,
-        chained(before, event, doing.key),
+        event.hash,
     )
     connection.execute("INSERT INTO bearer_event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
