@@ -161,8 +161,9 @@ class Workers:
         if view.state not in WORKING:
             for task in self._host_calls.values():
                 task.cancel()
+        owed_now = (*due.start, *self._left_over(view))
         for looks in (self.hooking, self.content):
-            looks.look((*due.start, *self._left_over(view)))
+            looks.look(owed_now)
         self._stop_below(view)
         self._ask_tools(view)
         self._set_timer(due)
