@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.output import note, print_json, table
-from holdfast.cli.world import Options, make_runner, opened, options_of
+from holdfast.cli.world import BEARER_VARIABLE, Options, make_runner, opened, options_of
 from holdfast.core.errors import InvalidInput
 from holdfast.core.tokens import TEXT_CHARS_MAX
 
 if TYPE_CHECKING:
     from holdfast.core.tokens import IssuedToken, TokenInfo
 
-TOKEN_VARIABLE = "HOLDFAST_TOKEN"  # noqa: S105  # the name of a variable, no secret
 
 WorkspaceOption = Annotated[
     str, typer.Option("--workspace", help="The workspace whose tokens are meant.")
@@ -216,9 +215,9 @@ def read_token(fd: int | None) -> str:
         except OSError:
             raise InvalidInput(f"no token can be read from file descriptor {fd}") from None
     else:
-        text = os.environ.get(TOKEN_VARIABLE) or sys.stdin.read(TEXT_CHARS_MAX + 2)
+        text = os.environ.get(BEARER_VARIABLE) or sys.stdin.read(TEXT_CHARS_MAX + 2)
     if not text.strip():
-        raise InvalidInput(f"a token is wanted in {TOKEN_VARIABLE}, --token-fd or on stdin")
+        raise InvalidInput(f"a token is wanted in {BEARER_VARIABLE}, --token-fd or on stdin")
     return text.strip()
 
 

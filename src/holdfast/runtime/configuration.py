@@ -210,8 +210,7 @@ def of_section(file: Serving | None, environ: Mapping[str, str], name: str) -> d
     Raises:
         InvalidInput: a variable of the section is of another type, or out of bounds.
     """
-    found = (_effective(option, file, environ) for option in OPTIONS if option.section == name)
-    return {one.option.key: one.value for one in found}
+    return section([_effective(one, file, environ) for one in OPTIONS if one.section == name], name)
 
 
 def section(found: list[Effective], name: str) -> dict[str, object]:
