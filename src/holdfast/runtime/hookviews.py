@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from holdfast.core.errors import Unavailable
-from holdfast.core.findings import TaintMatch
 from holdfast.core.hooks import HookEvent
 from holdfast.core.labels import Sensitivity
 from holdfast.core.redaction import redact
@@ -76,17 +75,7 @@ class SessionWords:
         if not security.enabled:
             return text
         seen = await classified(self._detectors, text, security)
-        found = [
-            TaintMatch(
-                id=self._taints.spelled(one.kind, text[one.start : one.end]),
-                kind=one.kind,
-                level=one.level,
-                start=one.start,
-                end=one.end,
-            )
-            for one in seen.findings
-            if one.level > level
-        ]
+        found = self._taints.places(text, seen.findings, level)
         found += [one for one in await self._taints.scan(text) if one.level > level]
         return self._veil.hide(text, found, exact=True) if found else text
 

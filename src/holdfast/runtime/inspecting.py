@@ -98,17 +98,7 @@ class Inspecting:
         signal = self._detectors.injection.scan(text)
         await self.taints.learned()
         noted = self.taints.note([*values_of(text, seen), *extra], keep=security.taints)
-        places = [
-            TaintMatch(
-                id=self.taints.spelled(one.kind, text[one.start : one.end]),
-                kind=one.kind,
-                level=one.level,
-                start=one.start,
-                end=one.end,
-            )
-            for one in seen.findings
-            if one.level >= Sensitivity.SENSITIVE
-        ]
+        places = self.taints.places(text, seen.findings, Sensitivity.NORMAL)
         return inspected_of(seen, signal, noted), places
 
     async def result(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from holdfast.core.errors import KeyDestroyed, Unavailable, Unreadable
 from holdfast.core.events import Event
-from holdfast.core.findings import TaintMatch
+from holdfast.core.findings import Finding, TaintMatch
 from holdfast.core.labels import Sensitivity
 from holdfast.core.pseudonyms import Pseudonyms
 from holdfast.ports.store import GrantChange, counter_of, session_scope
@@ -117,6 +117,22 @@ class Taints:
         """What stands for one spelling of a value, hex."""
         digest = self._crypto.digest
         return digest(b"spelled", kind.encode(), written.encode("utf-8", "replace")).hex()
+
+    def places(
+        self, text: str, findings: Iterable[Finding], above: Sensitivity
+    ) -> list[TaintMatch]:
+        """Where detectors found what is above a level, as places of followed values are told."""
+        return [
+            TaintMatch(
+                id=self.spelled(one.kind, text[one.start : one.end]),
+                kind=one.kind,
+                level=one.level,
+                start=one.start,
+                end=one.end,
+            )
+            for one in findings
+            if one.level > above
+        ]
 
     def _kept(self, id: str) -> bool:
         """Whether a value has its row."""
