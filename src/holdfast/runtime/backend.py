@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from holdfast.core.errors import (
@@ -18,7 +18,7 @@ from holdfast.core.session import evolve
 from holdfast.core.view import Recorded, SessionView
 from holdfast.ports.clock import Clock
 from holdfast.ports.keys import Keys
-from holdfast.ports.store import Append, CommandDone, Lease, Store, StreamRow
+from holdfast.ports.store import Append, CommandDone, Filter, Lease, Store, StreamRow
 from holdfast.ports.taints import Taint
 from holdfast.runtime.envelope import Crypto, keyed_digest, seal_box
 from holdfast.runtime.index import Indexer
@@ -77,6 +77,22 @@ class Backend:
     def random_number(self) -> int:
         """A random number of 63 bits, never 0."""
         return (int.from_bytes(self.clock.random_bytes(8)) >> 1) or 1
+
+    # --- finding -------------------------------------------------------------------
+
+    async def rows(self, wanted: Filter) -> AsyncIterator[StreamRow]:
+        """All that a listing of the store has, page by page.
+
+        Args:
+            wanted: `limit` is the size of a page.
+        """
+        while True:
+            page = await self.store.list_streams(wanted)
+            for row in page.rows:
+                yield row
+            if not page.cursor:
+                return
+            wanted = replace(wanted, cursor=page.cursor)
 
     # --- birth ---------------------------------------------------------------------
 

@@ -160,24 +160,14 @@ class Children(Sessions):
 
     async def _rows_below(self, where: Located, states: frozenset[int]) -> list[StreamRow]:
         """The children of a session in these states; its forks are none."""
-        rows: list[StreamRow] = []
-        cursor = ""
-        while True:
-            wanted = Filter(
-                tenant=where.row.tenant,
-                parent=where.stream,
-                states=states,
-                cursor=cursor,
-                limit=PAGE,
-            )
-            page = await where.backend.store.list_streams(wanted)
-            named = [row for row in page.rows if row.name is not None]
-            rows += [row for row in named if await self._stands_below(where, row)]
-            cursor = page.cursor
-            if not cursor:
-                return rows
+        wanted = Filter(tenant=where.row.tenant, parent=where.stream, states=states, limit=PAGE)
+        return [
+            row
+            async for row in where.backend.rows(wanted)
+            if row.name is not None and await self._child_of(where, row)
+        ]
 
-    async def _stands_below(self, where: Located, row: StreamRow) -> bool:
+    async def _child_of(self, where: Located, row: StreamRow) -> bool:
         first = (await where.backend.journal(row).event_at(1)).event
         assert isinstance(first, Opened), "event 1 is a session's birth"
         return bool(first.lineage) and first.lineage[-1].stream == where.stream

@@ -234,17 +234,13 @@ class Endings(Sessions):
 
     async def _named_below(self, where: Located) -> list[str]:
         """Ids of the forks and children of a session, in all stores."""
-        names: list[str] = []
-        for _, backend in self.distinct_backends():
-            cursor = ""
-            while True:
-                wanted = Filter(tenant=self.tenant, parent=where.stream, cursor=cursor, limit=PAGE)
-                page = await backend.store.list_streams(wanted)
-                names += [row.name for row in page.rows if row.name is not None]
-                cursor = page.cursor
-                if not cursor:
-                    break
-        return names
+        wanted = Filter(tenant=self.tenant, parent=where.stream, limit=PAGE)
+        return [
+            row.name
+            for _, backend in self.distinct_backends()
+            async for row in backend.rows(wanted)
+            if row.name is not None
+        ]
 
     def _host(self, loaded: Loaded) -> Host:
         return replace(super()._host(loaded), end_below=self._finish_below)

@@ -134,17 +134,9 @@ class Listing(Core):
         """Every named session of every store."""
         await self.ready()
         for _, backend in self.distinct_backends():
-            cursor = ""
-            while True:
-                page = await backend.store.list_streams(
-                    Filter(tenant=self.tenant, cursor=cursor, limit=PAGE)
-                )
-                for row in page.rows:
-                    if row.name is not None:
-                        yield Located(backend, row)
-                cursor = page.cursor
-                if not cursor:
-                    break
+            async for row in backend.rows(Filter(tenant=self.tenant, limit=PAGE)):
+                if row.name is not None:
+                    yield Located(backend, row)
 
     async def session_count(self) -> int:
         """How many sessions there are (seed B6)."""
