@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from holdfast.cli.output import note, print_json, table
-from holdfast.cli.world import options_of
+from holdfast.cli.world import Options, options_of
 
 if TYPE_CHECKING:
+    from holdfast.runtime.configuration import Effective
     from holdfast.runtime.policyfile import PolicyFile
 
 
@@ -19,12 +20,8 @@ def show(context: typer.Context) -> None:
 
     Secrets say only that they are set. Exit code 2 if a variable or the file is wrong.
     """
-    # lazy: help needs none of it.
-    from holdfast.runtime.configuration import effective
-
     options = options_of(context)
-    file = read_file(options.policy, options.store)
-    found = effective(None if file is None else file.serving, os.environ)
+    file, found = in_force(options)
     roles = {} if file is None else dict(file.serving.roles.own)
     kinds = {} if file is None else dict(file.serving.roles.task_types)
     if options.json:
@@ -51,20 +48,21 @@ def show(context: typer.Context) -> None:
     table(("setting", "value", "from"), rows, flexible=1)
 
 
-def read_file(given: os.PathLike[str] | None, store: os.PathLike[str]) -> PolicyFile | None:
-    """The policy file in force for a store, or None.
+def in_force(options: Options) -> tuple[PolicyFile | None, list[Effective]]:
+    """The policy file, if there is one, and every setting that it and the environment come to.
 
     Raises:
-        PolicyFileRefused: it cannot be used.
+        PolicyFileRefused: the file cannot be used.
+        InvalidInput: a variable is wrong.
     """
     # lazy: help needs none of it.
-    from pathlib import Path
-
+    from holdfast.runtime.configuration import effective
     from holdfast.runtime.policyfile import parse_policy
     from holdfast.runtime.policyplaces import find, read
 
-    place = find(given, Path(store))
-    return None if place is None else parse_policy(read(place), str(place.path))
+    place = find(options.policy, options.store)
+    file = None if place is None else parse_policy(read(place), str(place.path))
+    return file, effective(None if file is None else file.serving, os.environ)
 
 
 def _shown(value: object) -> str:

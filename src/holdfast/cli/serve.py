@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli.configuring import read_file
+from holdfast.cli.configuring import in_force
 from holdfast.cli.output import note, print_json
 from holdfast.cli.talk import MODEL_VARIABLE
 from holdfast.cli.world import Options, make_runner, options_of, require_store
@@ -97,10 +96,9 @@ def configured(options: Options) -> dict[str, Any]:
         InvalidInput, PolicyFileRefused: a variable or the file is wrong.
     """
     # lazy: help needs none of it.
-    from holdfast.runtime.configuration import effective, section
+    from holdfast.runtime.configuration import section
 
-    file = read_file(options.policy, options.store)
-    return section(effective(None if file is None else file.serving, os.environ), "server")
+    return section(in_force(options)[1], "server")
 
 
 async def _serve(
