@@ -47,10 +47,13 @@ class Lived:
     problems: tuple[str, ...]
 
 
+def _quiet() -> None:
+    logging.getLogger("holdfast").disabled = True  # planted faults are not news
+
+
 def live(order: tuple[int, bool]) -> Lived:
     """Live through one world: its seed, and whether it is one of races."""
     seed, races = order
-    logging.getLogger("holdfast").disabled = True  # planted faults are not news
     try:
         world = World(seed, drawn(seed) | set(RACES) if races else long_features(seed))
         outcome = world.run()
@@ -74,7 +77,7 @@ def worlds(least: int, actions: int) -> tuple[list[Lived], list[Lived]]:
     orders = ((seed, seed - FIRST_SEED < least) for seed in seeds)
     performed = 0
     context = multiprocessing.get_context("spawn")
-    with context.Pool(os.cpu_count() or 1) as pool:
+    with context.Pool(os.cpu_count() or 1, initializer=_quiet) as pool:
         for lived in pool.imap(live, orders, CHUNK):
             (races if lived.seed - FIRST_SEED < least else others).append(lived)
             performed += lived.performed

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
@@ -38,3 +41,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         where = item.path.relative_to(config.rootpath).as_posix()
         if where.startswith(SLOW_SUITES):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _log_stays_on() -> Iterator[None]:
+    """Whoever silences the library's log for all later tests is named at once."""
+    yield
+    assert not logging.getLogger("holdfast").disabled

@@ -9,6 +9,9 @@ import pytest
 from holdfast.core.errors import ChainBroken, HoldfastError, KeyDestroyed, SessionExists
 from holdfast.core.events import Opened
 from holdfast.core.lifecycle import SessionState
+from holdfast.ports.store import PendingKind, PendingRow
+from holdfast.runtime.audit import verify_store
+from holdfast.runtime.audit_chain import Kind
 from holdfast.runtime.backend import Backend, Follower
 from sessionhelp import echo, memory, on_file, one_session, run
 
@@ -108,7 +111,10 @@ def test_a_missing_last_event_is_found() -> None:
 
 
 def test_a_wipe_that_was_cut_off_is_finished_by_the_next_leader(tmp_path: Path) -> None:
-    """Key destroyed, attestation missing: leading attests it; before that it is half wiped."""
+    """Key destroyed, attestation missing: leading attests it; before that it is half wiped.
+
+    A command that came in between is no fault of the store; what else waits is one.
+    """
 
     async def work() -> None:
         async with on_file(tmp_path, echo()) as sessions:
@@ -131,6 +137,13 @@ def test_a_wipe_that_was_cut_off_is_finished_by_the_next_leader(tmp_path: Path) 
                 await session.submit(Terminate())
             assert inner is not half
         async with on_file(tmp_path, echo()) as sessions:
+            where, store = session.where, backend(sessions).store
+            for kind, problems in ((PendingKind.COMMAND, 0), (PendingKind.QUESTION, 1)):
+                await store.submit(PendingRow(stream=where.stream, kind=kind, id=bytes(16)))
+                report = await verify_store(sessions)
+                waits = [one for one in report.findings if one.kind is Kind.PENDING]
+                assert problems == len(waits) and report.ok is not bool(waits), report
+                assert any("cut off" in one.text for one in report.findings)
             found = await sessions.resume_interrupted()
             assert 1 == len(found)
             stream = found[0].where.stream
@@ -143,6 +156,8 @@ def test_a_wipe_that_was_cut_off_is_finished_by_the_next_leader(tmp_path: Path) 
                 await store.changed(0.05)
             with pytest.raises(KeyDestroyed):
                 await backend(sessions).load(row)
+            report = await verify_store(sessions)
+            assert report.ok and () == report.findings
 
     run(work())
 

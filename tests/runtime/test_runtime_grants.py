@@ -191,14 +191,8 @@ def test_a_row_altered_in_the_store_is_ignored_and_reported(
             await store.put_grant(row)
             assert [made.id] == [one.id for one in await session.allowances()]
 
-    logger = logging.getLogger("holdfast")
-    logger.addHandler(caplog.handler)  # a command line tested before may have kept it to itself
-    logger.disabled = False
-    try:
-        with caplog.at_level(logging.WARNING, logger="holdfast"):
-            run(work())
-    finally:
-        logger.removeHandler(caplog.handler)
+    with caplog.at_level(logging.WARNING, logger="holdfast"):
+        run(work())
     assert any("is ignored" in record.message for record in caplog.records)
 
 
