@@ -123,17 +123,50 @@ def test_an_occurrence_is_one_match() -> None:
     )
 
 
+@pytest.mark.parametrize("value", ["ßßßßßßßß", "ssssssss", "SsSsSsSs", "#secret123", "secret123#"])
+def test_what_is_decoded_beside_it_does_not_hide_a_value(value: str) -> None:
+    """Signs and letters of one decoding never join those of the next one."""
+    coded = [base64.b64encode(part.encode()).decode() for part in ("it ends so#", value, "#so it")]
+    for text in (
+        f"Look%20is {hide(value, 'percent')} ss",
+        f"Look%20is {hide(value, 'hex')} ss {hide(value, 'hex')}",
+        " ".join(coded),
+        " ".join([coded[0], base64.b64encode((value.strip("#") + " is").encode()).decode()]),
+    ):
+        matches = knowing(value, "other-thing-1").scan("s", text)
+        assert matches, text
+        shown = redact(text, matches)
+        assert [] == pieces_left(str(hide(value, "percent")), shown) and coded[1] not in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "encoding"),
+    [
+        ("ßaßaß----", "reversed"),  # it reads the same backwards but for its signs
+        ("----aabbcc11", "full-width"),
+        ("000000ᾀ0", "upper"),  # the iota below becomes a letter of its own
+    ],
+)
+def test_signs_and_marks_go_with_a_value(value: str, encoding: str) -> None:
+    """Found once by the property with all letters of Unicode."""
+    text = f"Look: {hide(value, encoding)} is it."
+    shown = redact(text, knowing(value).scan("s", text))
+    assert "Look: [REDACTED:SECRET] is it." == shown
+
+
 @settings(max_examples=60, deadline=None)
 @given(
-    value=st.text(string.ascii_letters + string.digits + "-_.#", min_size=8, max_size=40).filter(
-        lambda value: sum(char.isalnum() for char in value) >= 8 and not value.isdigit()
-    ),
+    value=st.one_of(
+        st.text(string.ascii_letters + string.digits + "-_.#", min_size=8, max_size=40),
+        st.text("sSß#", min_size=8, max_size=12),
+    ).filter(lambda value: sum(char.isalnum() for char in value) >= 8 and not value.isdigit()),
     encoding=st.sampled_from(ENCODINGS),
+    lead=st.sampled_from(["Look: ", "Look%20is ", "&amp;s ", "c3Nzc3Nzc3NzcyM= "]),
 )
-def test_any_value_in_any_encoding(value: str, encoding: str) -> None:
-    """It is found, and no four characters of it are left."""
+def test_any_value_in_any_encoding(value: str, encoding: str, lead: str) -> None:
+    """It is found, and no four characters of it are left, whatever is decoded beside it."""
     hidden = hide(value, encoding)
-    before, after = "Look: " + hidden.before, hidden.after + " is it."
+    before, after = lead + hidden.before, hidden.after + " is it."
     text = before + hidden.occurrence + after
     matches = knowing(value).scan("s", text)
     assert matches

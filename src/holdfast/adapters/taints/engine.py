@@ -118,6 +118,8 @@ def _in_fold(registry: Registry, level: Level, automaton: Automaton) -> Iterator
         pattern = patterns[index]
         if pattern.seed_at >= 0:
             seeds.setdefault((pattern.entry, (start - pattern.seed_at) // 4), (pattern, start))
+        elif level.is_across(start, end):
+            continue
         elif not entries[pattern.entry].digits or _is_number(level, start, end):
             run = runs.setdefault(index, [(start, end)])
             # Of one pattern they come in order; those that overlap are one.
@@ -127,11 +129,15 @@ def _in_fold(registry: Registry, level: Level, automaton: Automaton) -> Iterator
                 run.append((start, end))
     for index, run in runs.items():
         entry = entries[patterns[index].entry]
-        around = edges(bytes(entry.value))
-        if patterns[index].view == "reversed":
-            around = around[1][::-1], around[0][::-1]
+        before, after = edges(bytes(entry.value))
+        around = [(before, after), (after[::-1], before[::-1])]
+        if not patterns[index].both_ways:
+            del around[patterns[index].view != "reversed"]
         for start, end in run:
-            yield patterns[index], *_with_edges(level.data, around, level.unfold(start, end))
+            place = level.unfold(start, end)
+            for signs in around:
+                place = _with_edges(level, signs, place)
+            yield patterns[index], *place
     yield from _changed(registry, level, seeds.values())
 
 
@@ -148,33 +154,41 @@ def _changed(
                 yield pattern, first, last
 
 
-def _with_edges(data: bytes, around: tuple[bytes, bytes], place: Place) -> Place:
-    """Widen a place by the signs the value begins and ends with, as far as they are there."""
+def _with_edges(level: Level, around: tuple[bytes, bytes], place: Place) -> Place:
+    """Widen a place by the signs the value begins and ends with, as far as they are there.
+
+    What stands in another segment does not stand beside it.
+    """
     before, after = around
     start, end = place
+    data, within = level.data, level.bounds(start)
     for code in reversed(before):
-        at = _sign(data, code, start - 1, -1)
-        if at < 0:
+        sign = _sign(data, code, start - 1, -1, within)
+        if sign is None:
             break
-        start = at
+        start = sign[0]
     for code in after:
-        at = _sign(data, code, end, 1)
-        if at < 0:
+        sign = _sign(data, code, end, 1, within)
+        if sign is None:
             break
-        end = at + 1
+        end = sign[1]
     return start, end
 
 
-def _sign(data: bytes, code: int, at: int, step: int) -> int:
-    """Find a sign from a place on, over a few others, before any letter; -1 if not there."""
+def _sign(data: bytes, code: int, at: int, step: int, within: Place) -> Place | None:
+    """Find a sign from a place on, over a few others, before any letter; of full width too."""
+    wide = chr(code + 0xFEE0).encode() if 0x21 <= code <= 0x7E else b""
     for index in range(at, at + step * EDGE_GAP_MAX, step):
-        if not 0 <= index < len(data):
-            return -1
+        if not within[0] <= index < within[1]:
+            return None
         if data[index] == code:
-            return index
+            return index, index + 1
+        first = index if step > 0 else index - 2
+        if wide and data[max(first, 0) : first + 3] == wide:
+            return first, first + 3
         if chr(data[index]).isalnum() and data[index] < 0x80:
-            return -1
-    return -1
+            return None
+    return None
 
 
 def _is_number(level: Level, start: int, end: int) -> bool:

@@ -41,7 +41,7 @@ def _fold_char(char: str) -> str:
             made.append(str(digit))
         elif part in _LATIN:
             made.append(_LATIN[part])
-        elif part.isalnum():
+        else:  # also of a mark that is a letter in capitals, the Greek iota below
             made.extend(_LATIN.get(low, low) for low in part.casefold() if low.isalnum())
     return "".join(made)
 

@@ -62,6 +62,20 @@ class Level:
         last = self._positions[end - 1]
         return self._positions[start], last + width(self.data, last)
 
+    def bounds(self, at: int) -> Place:
+        """The place of the segment that a place lies in."""
+        if not self._segments:
+            return 0, len(self.data)
+        segment, offset = self._segment(at)
+        return offset, offset + len(segment.data)
+
+    def is_across(self, start: int, end: int) -> bool:
+        """Whether a place in the fold lies in more than one segment: nothing stands there."""
+        if len(self._segments) < 2:
+            return False
+        first, last = self.unfold(start, end)
+        return last > self.bounds(first)[1]
+
     def exact_at(self, at: int) -> bool:
         """Whether a place is in the text as it is, or as its escapes resolve."""
         if self._above is None:

@@ -65,11 +65,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What an automaton looks for: of which value, in which form, from where in it on."""
+    """What an automaton looks for: of which value, in which form, from where in it on.
+
+    Args:
+        both_ways: it reads the same forwards and backwards, but for signs around it.
+    """
 
     entry: int
     view: str = ""
     seed_at: int = -1
+    both_ways: bool = False
 
 
 def entry_of(taint: Taint) -> Entry:
@@ -190,8 +195,7 @@ class Registry:
             entry = self.entries[index]
             if entry.how is How.PATTERN:
                 value = bytes(entry.value)
-                forms = {fold(form): view for view, form in reversed(_forms(value))}
-                folds += ((data, Pattern(index, view)) for data, view in forms.items())
+                folds += _patterns(index, value)
                 for at, piece in _seeds(entry, fold(value)):
                     pieces.setdefault(piece, []).append((index, at))
             elif entry.how is not How.NOT:
@@ -217,6 +221,17 @@ def _reach(entry: Entry) -> int:
 
 def _forms(value: bytes) -> list[tuple[str, bytes]]:
     return [("", value), ("reversed", backwards(value)), ("rot13", rot13(value))]
+
+
+def _patterns(index: int, value: bytes) -> list[tuple[bytes, Pattern]]:
+    """A value as it can stand in a fold; forms with the same fold are one."""
+    views: dict[bytes, list[str]] = {}
+    for view, form in _forms(value):
+        views.setdefault(fold(form), []).append(view)
+    return [
+        (data, Pattern(index, first, both_ways="reversed" in more))
+        for data, (first, *more) in views.items()
+    ]
 
 
 def _literals(entry: Entry) -> list[tuple[str, bytes]]:
