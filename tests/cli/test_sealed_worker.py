@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,15 @@ def test_what_it_was_told_is_overwritten_and_it_ends_when_told() -> None:
         theirs.close()
 
     run(work())
+
+
+def test_a_secluded_process_cannot_be_looked_into() -> None:
+    """No core file; its memory is closed to others of the same user; it dies with its parent."""
+    code = (
+        "import ctypes, os, resource; from holdfast.cli.sealed_worker import seclude;"
+        "seclude(os.getppid()); signal = ctypes.c_int(); libc = ctypes.CDLL(None);"
+        "libc.prctl(2, ctypes.byref(signal), 0, 0, 0);"
+        "print(resource.getrlimit(resource.RLIMIT_CORE), libc.prctl(3, 0, 0, 0, 0), signal.value)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "(0, 0) 0 9" == done.stdout.strip()

@@ -4,7 +4,8 @@ Rules
 - It is this very program over the same store: one loop, one gate, every guard. It leads
   one session and gives no other's key to anybody.
 - It ends when its session has been wiped, by whomever; with its line; and with the thread
-  that started it, by the kernel. It leaves no core file.
+  that started it, by the kernel. It leaves no core file, and no other process of its user may
+  look into it.
 - Nothing it says goes anywhere but over its line: it has no output and no log.
 """
 
@@ -35,7 +36,7 @@ from holdfast.runtime.codec import decode_command, dump, encode_view, load
 from holdfast.runtime.handle import Session
 from holdfast.runtime.stream import StreamEvent
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 LOOK_S = 1.0
 READERS_MAX = 1000
 
@@ -44,12 +45,13 @@ NOTHING: Mapping[str, object] = {}
 
 
 def seclude(parent: int) -> None:
-    """Die with the parent, and leave no core file."""
+    """Die with the parent; leave no core file; let no other process look in."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's; the parent decides
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     if os.getppid() != parent:  # it died before the kernel was told
         os._exit(1)
 
