@@ -20,14 +20,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def plant(mutant: Mutant, place: Path) -> Path:
-    """Copy the package to `place` with the bug in it; returns the path to import from."""
+    """Copy the package to `place` with the bug in it; returns the path to import from.
+
+    Bytecode comes along: it holds for every file whose time and size are what they were.
+    """
     source = place / "src"
-    shutil.copytree(
-        ROOT / "src" / "holdfast", source / "holdfast", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    shutil.copytree(ROOT / "src" / "holdfast", source / "holdfast")
     file = source / "holdfast" / mutant.file
     text = file.read_text()
     assert 1 == text.count(mutant.old), f"{mutant.name}: its text is not in {mutant.file} once"
+    for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
+        compiled.unlink()
     file.write_text(text.replace(mutant.old, mutant.new))
     return source
 
@@ -40,7 +43,7 @@ def notice(mutant: Mutant, place: Path) -> tuple[bool, str]:
     command += [str(ROOT / "tests" / name) for name in mutant.tests]
     environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     # 1: tests failed. Anything else (a typo in a path, no tests found) proves nothing.
     return done.returncode == 1, done.stdout[-2_000:] + done.stderr[-2_000:]
