@@ -175,12 +175,15 @@ def test_a_workspace_is_resolved_to_its_real_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_sessions_are_listed_by_pages(tmp_path: Path) -> None:
-    """10,000 sessions in a file: every page comes quickly and each session once."""
+def test_thousands_of_sessions_are_listed_by_pages(tmp_path: Path) -> None:
+    """3,000 sessions in a file: every page comes quickly and each session once.
+
+    `make bench` times the pages of 10,000.
+    """
 
     async def work() -> None:
         async with on_file(tmp_path, None, idle_s=0.2) as sessions:
-            for start in range(0, 10_000, 200):
+            for start in range(0, 3_000, 200):
                 await asyncio.gather(
                     *(sessions.create_session(f"s{i}") for i in range(start, start + 200))
                 )
@@ -195,8 +198,8 @@ def test_ten_thousand_sessions_are_listed_by_pages(tmp_path: Path) -> None:
                 cursor = page.cursor
                 if not cursor:
                     break
-            print(f"worst page of 100 among 10,000: {worst * 1000:.0f} ms")
-            assert 10_000 == len(found)
+            print(f"worst page of 100 among 3,000: {worst * 1000:.0f} ms")
+            assert 3_000 == len(found)
             assert worst < 1.0
 
     async def limited() -> None:
