@@ -58,9 +58,10 @@ from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
 from holdfast.runtime.intake import ImportNote, take_in_directory
 from holdfast.runtime.manager import IDLE_S, Surroundings
+from holdfast.runtime.retaining import Retaining
 from holdfast.runtime.sealing import SealedSetup, own_parts
 from holdfast.runtime.tee import TeeConfig, TeeRuntime
-from holdfast.runtime.tenancy import Models, Tenancy
+from holdfast.runtime.tenancy import Models
 
 if TYPE_CHECKING:
     from holdfast.runtime.probing import Probed
@@ -91,7 +92,7 @@ Model = ModelClient | ModelSettings | str
 Opener = Callable[["SessionManager"], Awaitable[None]]
 
 
-class SessionManager(Tenancy):
+class SessionManager(Retaining):
     """Manages sessions: opens them, runs their turns, keeps them (seed B1).
 
     Made directly it keeps nothing: sessions live in memory and are gone with it.
@@ -379,8 +380,7 @@ class SessionManager(Tenancy):
     def _set_checkpoints(self) -> None:
         place, values = self._checkpoint_values()
         if place:
-            sink = checkpoint_directory(place, store=self._policy_store)
-            self._checkpoints_as_set(values, sink)
+            self._checkpoints_as_set(values, checkpoint_directory(place, store=self._policy_store))
 
     async def close(self) -> None:
         """Stop leading sessions and close the stores; no session is ended."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 from clihelp import Place
 
+from holdfast.ports.clock import SystemClock
+
+DAY_MS = 24 * 3600 * 1000
+
 
 def state(place: Place, id: str = "one") -> object:
     """The session's state."""
@@ -103,4 +107,27 @@ def test_wiping_all_sessions_has_to_be_said(place: Place) -> None:
     assert 3 == place.cli("sessions", "show", "one").code
     again = place.cli("sessions", "wipe-all", "--confirm", "wipe all sessions")
     assert (0, True) == (again.code, "0 sessions wiped" in again.err)
+    assert 0 == place.cli("audit", "verify").code
+
+
+def test_what_a_rule_names_is_wiped(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a rule it is refused; without a yes nothing happens; then what is idle goes."""
+    place.say("one")
+    refused = place.cli("sessions", "wipe-idle", "--yes")
+    assert (2, True) == (refused.code, "there is no retention rule" in refused.err)
+    monkeypatch.setenv("HOLDFAST_RETENTION_IDLE_DAYS", "30")
+    assert "0 sessions due, 0 wiped" in place.cli("sessions", "wipe-idle", "--yes").err
+    now_ms = SystemClock.now_ms
+    monkeypatch.setattr(SystemClock, "now_ms", lambda clock: now_ms(clock) + 31 * DAY_MS)
+    said = place.cli("sessions", "wipe-idle", "--dry-run")
+    assert (0, "one: nothing happened for 31 days, 30 are kept") == (
+        said.code, said.err.splitlines()[0],
+    )  # fmt: skip
+    assert 2 == place.cli("sessions", "wipe-idle").code  # nobody can be asked
+    assert 1 == len(place.cli("sessions", "list", "--json").json())
+    found = place.cli("sessions", "wipe-idle", "--yes", "--json").json()
+    assert isinstance(found, dict)
+    assert (["one"], []) == (found["wiped"], found["failed"])
+    assert ["one"] == [one["session"] for one in found["due"]]
+    assert [] == place.cli("sessions", "list", "--json").json()
     assert 0 == place.cli("audit", "verify").code

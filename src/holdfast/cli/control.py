@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from holdfast.runtime.handle import Session
     from holdfast.runtime.isolation import WipeReport
     from holdfast.runtime.manager import Located
+    from holdfast.runtime.retaining import Retention, RetentionReport
 
 POLL_S = 0.05
+DAY_MS = 24 * 3600 * 1000
 NowOption = Annotated[
     bool,
     typer.Option("--now", help="Carry it out here if nobody leads the session at the moment."),
@@ -245,6 +247,56 @@ def wipe_all(
 async def _wipe_all(options: Options, confirmed: str) -> WipeReport:
     async with opened(options, lead=True) as manager:
         return await manager.isolation.wipe_all(confirm=confirmed, reason="user")
+
+
+def wipe_idle(
+    context: typer.Context,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which.")] = False,
+    yes: YesOption = False,
+) -> None:
+    """Wipe the sessions that the retention rule of the policy file names.
+
+    `holdfast serve` does so by itself. One that cannot be wiped is named, and the exit
+    code is 1; the others are wiped.
+    """
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+    rule, found = asyncio.run(_retained(options, dry_run=True))
+    if not rule:
+        raise InvalidInput("there is no retention rule: [retention] idle_days in the policy file")
+    if found.due and not (dry_run or yes):
+        confirm(f"Wipe {len(found.due)} sessions? This cannot be undone.")
+    if found.due and not dry_run:
+        _, found = asyncio.run(_retained(options, dry_run=False))
+    _show_retained(options, found)
+    if found.failed:
+        raise Quit(1)
+
+
+async def _retained(options: Options, *, dry_run: bool) -> tuple[Retention, RetentionReport]:
+    async with opened(options, lead=not dry_run) as manager:
+        return manager.retention, await manager.apply_retention(dry_run=dry_run)
+
+
+def _show_retained(options: Options, found: RetentionReport) -> None:
+    wiped = [name for one in found.wiped for name in (one.session_id, *one.erased)]
+    if options.json:
+        due = [
+            {"session": one.session_id, "workspace": one.workspace, "idle_ms": one.idle_ms}
+            for one in found.due
+        ]
+        failed = [{"session": name, "reason": why} for name, why in found.failed]
+        print_json({"due": due, "wiped": wiped, "failed": failed})
+        return
+    for one in found.due:
+        days = one.idle_ms // DAY_MS
+        note(f"{one.session_id}: nothing happened for {days} days, {one.days} are kept")
+    note(f"{len(found.due)} sessions due, {len(wiped)} wiped")
+    for name, why in found.failed:
+        note(f"{name}: not wiped ({why})")
 
 
 def confirm(question: str) -> None:

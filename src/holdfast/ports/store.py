@@ -344,6 +344,7 @@ class Filter:
 
     Args:
         tokens: all of these blind tokens must be present.
+        updated_before_ms: only those in which nothing happened at that time or later.
         cursor: opaque, from the page before.
 
     Order: newest `updated` first, ties by stream, highest first. A session that
@@ -356,6 +357,7 @@ class Filter:
     parent: int | None = None
     tokens: frozenset[bytes] = frozenset()
     min_sensitivity: int = 0
+    updated_before_ms: int | None = None
     include_hidden: bool = False
     cursor: str = ""
     limit: int = 100

@@ -124,6 +124,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
     _text("audit", "checkpoints"),
     _number("audit", "every_events", 10_000, 1, 10**9),
     _number("audit", "every_s", 3_600, 1, 30 * DAY_S),
+    _number("retention", "idle_days", 0, 0, 36_500),
+    _number("retention", "sensitive_idle_days", 0, 0, 36_500),
     _text("", "store"),
     _text("", "installation_key"),
     _text("", "policy"),

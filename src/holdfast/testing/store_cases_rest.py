@@ -81,6 +81,10 @@ async def _listing_filters(harness: Harness, store: Store) -> None:
     assert await _listed(store, owner=1) == [9, 7, 3, 1]
     assert await _listed(store, parent=1) == [10, 9, 8]
     assert await _listed(store, min_sensitivity=3) == [9, 8, 4, 3]
+    assert await _listed(store, updated_before_ms=103) == [4, 3, 2, 1]
+    assert await _listed(store, updated_before_ms=103, owner=1) == [3, 1]
+    assert await _listed(store, updated_before_ms=101, tenant=None) == [1]
+    assert await _listed(store, updated_before_ms=0) == []
     assert await _listed(store, tokens=frozenset({b"even" * 4})) == [10, 8, 6, 4, 2]
     both = frozenset({b"even" * 4, b"%016d" % 4})
     assert [4] == await _listed(store, tokens=both) == await _listed(store, tokens=both, states={1})

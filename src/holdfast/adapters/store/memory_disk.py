@@ -224,5 +224,6 @@ def matches(row: StreamRow, filter: Filter) -> bool:
         and (filter.parent is None or index.parent == filter.parent)
         and filter.tokens <= index.tokens
         and index.sensitivity >= filter.min_sensitivity
+        and (filter.updated_before_ms is None or index.updated_ms < filter.updated_before_ms)
         and (filter.include_hidden or not index.hidden)
     )

@@ -334,6 +334,9 @@ def _conditions(filter: Filter) -> Condition:
     if filter.min_sensitivity > 0:
         parts.append("sensitivity >= ?")
         bindings.append(filter.min_sensitivity)
+    if filter.updated_before_ms is not None:
+        parts.append("updated_ms < ?")
+        bindings.append(filter.updated_before_ms)
     if filter.states:
         parts.append(f"state IN ({', '.join('?' * len(filter.states))})")
         bindings.extend(filter.states)
