@@ -18,6 +18,12 @@ bench_ready := $(bench_venv)/.ready
 dojo_venv ?= .dojo-venv
 dojo_ready := $(dojo_venv)/.ready
 
+# What `make quick` runs: the core, the ports, what stands on them alone, and the heart of the runtime.
+quick_tests := $(addprefix tests/,core ports replay testing test_bootstrap.py test_gate.py \
+	$(addprefix adapters/,checkpoints keys shell store taints tools) \
+	$(addprefix runtime/test_,approving.py backend.py budgets.py codec.py engine.py guarding.py \
+	handle.py inbox.py journal.py manager.py sessions.py))
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test quick bench bench-crash bench-gate bench-content bench-isolation bench-service soak lint format format-check types wheel lock clean distclean
@@ -32,7 +38,7 @@ test: $(dev_ready) ## set everything up and run all tests
 	$(bin)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 quick: $(dev_ready) ## the tests that take less than a minute together
-	$(bin)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile -q $(ARGS)
+	$(bin)/python -m pytest -m "not slow" --hypothesis-profile quick -n $(WORKERS) --dist loadfile -q $(quick_tests) $(ARGS)
 
 bench: $(user_ready) $(bench_ready) ## measure us and our peers side by side; QUICK=1 for a short run
 	BENCH_VENV=$(bench_venv) $(bin)/python bench/run.py $(ARGS)

@@ -236,6 +236,14 @@ Whatever changes the order of things within a world moves such seeds, and a slow
 lives through too few worlds to find another: that is no failure, and the summary says it.
 """
 
+START: dict[str, int] = {
+    "a once call in doubt is repeated": 10_412,
+    "a surplus intent that never started is left open": 11_711,
+    "messages that wait are only kept in memory": 10_644,
+    "the wipe does not wait for what runs": 11_000,
+}
+"""Seeds to begin at, of bugs that took hundreds of worlds to find from the usual one on."""
+
 SURVIVE: dict[str, str] = {
     "who stops waiting takes the letter along": (
         "the letter is carried out all the same; only who sent it twice would be told of a "
