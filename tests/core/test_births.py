@@ -43,8 +43,7 @@ FIELDS = {
     Details: "title tags custom",
     Opened: "session_id tenant user_id installation commitment settings system_prompt details"
     " channel_id chat_id git origin messages tokens totals label lineage exposure risk",
-    Configured: "settings system_prompt details git git_checked touched limits raise_to"
-    " tee_active",
+    Configured: "settings system_prompt details git git_checked touched limits raise_to tee_active",
     Imported: "source head messages tokens totals records created_ms updated_ms inert found",
     Admitted: "message tokens turn command found bearer",
     Refused: "action guard reason command",

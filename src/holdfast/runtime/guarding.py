@@ -114,7 +114,7 @@ class Guarding(Controls):
         return (await self.view()).label
 
     async def uses_tee(self) -> bool:
-        """Whether a call of the session was made in an enclave; it stays so (seed A3)."""
+        """Whether the session has used an enclave, by a call or a mark; it stays so (seed A3)."""
         return (await self.view()).tee_active
 
     async def mark_tee_active(self) -> bool:
