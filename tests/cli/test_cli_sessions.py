@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from clihelp import Place
+
+from holdfast.bootstrap import SessionManager
 
 
 def test_listing(place: Place) -> None:
@@ -23,6 +27,21 @@ def test_listing(place: Place) -> None:
     assert ("session", True) == (text.out.split()[0], "there are more" in text.err)
     assert 2 == place.cli("sessions", "list", "--state", "bogus").code
     assert "no sessions\n" == place.cli("sessions", "list", "--tag", "x").err
+
+
+def test_a_session_that_used_an_enclave_says_so(place: Place) -> None:
+    """Once it is marked, to people and to programs."""
+    place.say("one")
+    assert "enclave" not in place.cli("sessions", "show", "one").out
+
+    async def mark() -> None:
+        async with SessionManager.open(place.store, installation_key=place.key) as sessions:
+            assert await (await sessions.get_session("one")).mark_tee_active()
+
+    asyncio.run(mark())
+    assert "enclave        used" in place.cli("sessions", "show", "one").out
+    found = place.cli("sessions", "show", "one", "--json").json()
+    assert isinstance(found, dict) and found["tee_active"]
 
 
 def test_showing(place: Place) -> None:

@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from holdfast.adapters.enclave.client import EnclaveClient, Stream
+from holdfast.adapters.enclave.roots import Sealing
 from holdfast.adapters.enclave.software import SoftwareVerifier, measure
 from holdfast.adapters.enclave.worker import EnclaveProgram
 from holdfast.bootstrap import SessionManager
@@ -132,7 +133,16 @@ def test_one_connection_is_served_on_standard_input_and_output(tmp_path: Path) -
 @pytest.mark.parametrize(
     "text",
     ["", "more = 1", 'simulated_seed = "a"\nevidence_command = ["b"]', "calls = true",
-     'evidence_command = [1]', 'simulated_seed = ""', "model = 3", "= ="],
+     'evidence_command = [1]', 'simulated_seed = ""', "model = 3", "= =",
+     'simulated_seed = "a"\nsealed = "b"', 'simulated_seed = "a"\ncounter = "b"',
+     'simulated_seed = "a"\nsealed = "b"\ncounter = "c"',
+     'simulated_seed = "a"\nsealed = "b"\nsealing_root = "c"',
+     'simulated_seed = "a"\nsealed = "b"\ncounter = "c"\nsealing_command = ["d"]',
+     'simulated_seed = "a"\nsealed = "b"\ncounter = "c"\nsealing_root = "e"\n'
+     'sealing_command = ["d"]',
+     'evidence_command = ["a"]\nsealed = "b"\ncounter = "c"\nsealing_root = "d"',
+     'evidence_command = ["a"]\nsealed = "b"\ncounter = "c"\nsealing_command = [1]',
+     'evidence_command = ["a"]\nsealing_command = ["b"]'],
 )  # fmt: skip
 def test_a_file_that_says_something_else_is_refused(text: str, tmp_path: Path) -> None:
     """Unknown names, wrong types, both or none of the kinds of evidence."""
@@ -142,6 +152,27 @@ def test_a_file_that_says_something_else_is_refused(text: str, tmp_path: Path) -
         read_config(path)
     with pytest.raises(InvalidInput):
         read_config(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "root", "command"),
+    [
+        ('simulated_seed = "a"\nsealing_root = "d"', Path("d"), ()),
+        ('evidence_command = ["a"]\nsealing_command = ["d", "e"]', None, ("d", "e")),
+    ],
+)
+def test_a_file_names_where_a_key_is_sealed(
+    text: str, root: Path | None, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """With the root that its kind of evidence goes with; without, nothing is sealed."""
+    path = tmp_path / "enclave.toml"
+    path.write_text(f'{text}\nsealed = "b"\ncounter = "c"\n')
+    for renew in (False, True):
+        assert read_config(path).sealing(renew=renew) == Sealing(
+            directory=Path("b"), counter=Path("c"), root=root, command=command, renew=renew
+        )
+    path.write_text('simulated_seed = "a"\n')
+    assert read_config(path).sealing(renew=False) is None
 
 
 def test_one_way_to_it_has_to_be_named(tmp_path: Path) -> None:

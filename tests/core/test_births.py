@@ -43,7 +43,7 @@ FIELDS = {
     Details: "title tags custom",
     Opened: "session_id tenant user_id installation commitment settings system_prompt details"
     " channel_id chat_id git origin messages tokens totals label lineage exposure risk",
-    Configured: "settings system_prompt details git git_checked touched limits raise_to",
+    Configured: "settings system_prompt details git git_checked touched limits raise_to tee_active",
     Imported: "source head messages tokens totals records created_ms updated_ms inert found",
     Admitted: "message tokens turn command found bearer",
     Refused: "action guard reason command",
@@ -102,6 +102,7 @@ FULL: tuple[Event, ...] = (
         git_checked=True,
         limits=(("a", 5), ("b", None)),
         raise_to=Sensitivity.CRITICAL,
+        tee_active=True,
     ),
     Imported(
         source="a3s",

@@ -49,6 +49,7 @@ CODES = {
     "AttestationFailed": ("attestation_failed", 503, 8),
     "TeeUnavailable": ("tee_unavailable", 503, 8),
     "ChannelBroken": ("channel_broken", 503, 8),
+    "SealRefused": ("seal_refused", 503, 8),
     "TokenInvalid": ("token_invalid", 401, 5),
     "VersionMismatch": ("version_mismatch", 412, 6),
     "ServerUnreachable": ("server_unreachable", 503, 8),

@@ -382,6 +382,13 @@ def test_a_session_is_raised_and_never_lowered_by_configuring() -> None:
     assert Sensitivity.CRITICAL == view.exposure.level
 
 
+def test_a_mark_of_the_enclave_stays() -> None:
+    """No later event takes it back."""
+    assert not after(Configured(touched=True)).tee_active
+    view = after(Configured(tee_active=True), Configured(), Configured(touched=True))
+    assert view.tee_active
+
+
 @pytest.mark.parametrize(
     ("about", "decision", "at"),
     [(CONSENT, "once", 4), (CONSENT, "deny", 0), ("approval", "once", 0)],

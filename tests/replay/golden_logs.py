@@ -575,6 +575,15 @@ def exports() -> list[tuple[int, Event]]:
     return [(recorded.time_ms, recorded.event) for recorded in talk.log]
 
 
+def enclaves() -> list[tuple[int, Event]]:
+    """A program says that it used an enclave, once and again."""
+    talk = Talk(replace(SETTINGS, name="enclaves"))
+    talk.say(Configure(tee_active=True))
+    talk.say(Configure(tee_active=True))
+    talk.say(Configure(title="later", tee_active=True))
+    return [(recorded.time_ms, recorded.event) for recorded in talk.log]
+
+
 LOGS: dict[str, Callable[[], list[tuple[int, Event]]]] = {
     "v1_every_field": every_field,
     "v1_life": life,
@@ -583,4 +592,5 @@ LOGS: dict[str, Callable[[], list[tuple[int, Event]]]] = {
     "v4_audit": audit,
     "v4_bearers": bearers,
     "v5_exports": exports,
+    "v6_enclaves": enclaves,
 }

@@ -13,6 +13,7 @@ from holdfast.core.errors import (
     Denied,
     HoldfastError,
     InvalidInput,
+    KeyDestroyed,
     NotNow,
 )
 from holdfast.core.events import PlanStep, Refused, Relabelled
@@ -130,6 +131,29 @@ def test_the_level_is_raised_and_never_sinks() -> None:
             assert Sensitivity.HIGHLY_SENSITIVE is (await session.label()).sensitivity
             with pytest.raises(InvalidInput):
                 await session.update_sensitivity("huge")
+
+    run(work())
+
+
+def test_a_session_is_marked_for_good(tmp_path: Path) -> None:
+    """Seed A3: one event, however often; it outlives clearing and another manager."""
+
+    async def work() -> None:
+        async with on_file(tmp_path, echo()) as sessions:
+            session = await sessions.create_session("one")
+            assert not await session.uses_tee()
+            assert [True, False] == [await session.mark_tee_active() for _ in range(2)]
+            before = (await session.info()).version
+            await asyncio.gather(*(session.mark_tee_active() for _ in range(5)))
+            assert before == (await session.info()).version
+            await session.clear()
+        async with on_file(tmp_path, echo()) as sessions:
+            session = await sessions.get_session("one")
+            assert await session.uses_tee() and (await session.info()).tee_active
+            other = await sessions.create_session("two")
+            await sessions.terminate_session("two")
+            with pytest.raises(KeyDestroyed):
+                await other.mark_tee_active()
 
     run(work())
 

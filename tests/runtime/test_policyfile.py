@@ -137,6 +137,7 @@ mode = "development"
 required = true
 allow_simulated = true
 socket = "/run/enclave.sock"
+anchor = "/var/lib/enclave.anchor"
 memory_mb = 512
 measurements = ["ab12"]
 hardware = false

@@ -36,6 +36,7 @@ def test_every_key_becomes_what_an_argument_can_say() -> None:
         required=True,
         allow_simulated=True,
         socket="/run/enclave.sock",
+        anchor="/var/lib/enclave.anchor",
         memory_mb=512,
         model=ModelSettings(
             provider="openai",

@@ -58,6 +58,8 @@ def test_an_argument_makes_it_stricter() -> None:
             software_keys=("ee",),
         ),
     )
+    anchored = TeeConfig(anchor="/a")
+    assert stricter_tee(anchored, TeeConfig()) == stricter_tee(TeeConfig(), anchored) == anchored
     bare = stricter_tee(TeeConfig(), TeeConfig(enabled=True, memory_mb=4096))
     assert (True, 2048) == (bare.enabled, bare.memory_mb)
 
@@ -91,6 +93,7 @@ class Trusting:
         (TeeConfig(mode="production"), TeeConfig(allow_simulated=True)),
         (FILED, TeeConfig(mode="production")),
         (TeeConfig(socket="/a"), TeeConfig(socket="/b")),
+        (TeeConfig(anchor="/a"), TeeConfig(anchor="/b")),
         (TeeConfig(backend="amd_sev"), TeeConfig(backend="intel_tdx")),
         (TeeConfig(model=MODEL), TeeConfig(model=ModelSettings(provider="openai", model="b"))),
         (

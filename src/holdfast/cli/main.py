@@ -25,6 +25,7 @@ from holdfast.cli import (
     configuring,
     control,
     enclave,
+    enclave_provision,
     enclave_serve,
     labels,
     policy,
@@ -206,6 +207,7 @@ of_tokens.command("list")(tokens.list_tokens)
 of_tokens.command("refresh")(tokens.refresh)
 of_tokens.command("revoke")(tokens.revoke)
 of_keys.command("rotate")(upkeep.rotate)
+of_enclave.command("provision")(enclave_provision.provision)
 of_enclave.command("serve")(enclave_serve.serve)
 
 VALUES = ("--store", "--installation-key", "--policy", "--server", "--token-file")

@@ -245,6 +245,7 @@ def _print_facts(found: Mapping[str, object]) -> None:
         ("tokens", f"{usage['input_tokens']} in, {usage['output_tokens']} out"),
         ("cost", f"${micros_to_usd(int(usage['cost_micros']))}"),
         ("context", f"{context['used_tokens']} of {context['max_tokens']} tokens"),
+        ("enclave", "used" if found["tee_active"] else ""),
         ("tags", ", ".join(str(tag) for tag in found["tags"])),  # type: ignore[attr-defined]  # a tuple of text
     ]
     facts([(name, value) for name, value in pairs if value])

@@ -122,6 +122,7 @@ class Configured:
     Args:
         limits: (account, limit) that this append sets; None means no limit.
         raise_to: the session is at least this sensitive from now on, or None.
+        tee_active: the session has used an enclave, by the word of the program.
     """
 
     settings: Settings | None = None
@@ -132,6 +133,7 @@ class Configured:
     touched: bool = False
     limits: tuple[tuple[str, int | None], ...] = ()
     raise_to: Sensitivity | None = None
+    tee_active: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

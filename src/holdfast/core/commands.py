@@ -55,6 +55,7 @@ class Configure:
         custom: (key, JSON text) entries of the free metadata; "" removes the key.
         touch: note activity even if nothing changes (seed A3).
         raise_to: the session is at least this sensitive from now on (seed A3).
+        tee_active: note that it has used an enclave, unless that is noted (seed A3).
     """
 
     thinking: bool | None = None
@@ -72,6 +73,7 @@ class Configure:
     custom: tuple[tuple[str, str], ...] = ()
     touch: bool = False
     raise_to: Sensitivity | None = None
+    tee_active: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

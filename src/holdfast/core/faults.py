@@ -264,7 +264,8 @@ class AttestationFailed(Unavailable):
 
     Args:
         code: malformed, too_large, missing, unsupported, signature, chain, expired,
-            not_yet_valid, not_bound, debug, measurement, vmpl, tcb or status.
+            not_yet_valid, not_bound, debug, measurement, vmpl, tcb or status; and of
+            what it keeps sealed: anchor, rollback or replaced.
     """
 
     reason = "attestation_failed"
@@ -293,3 +294,18 @@ class ChannelBroken(Unavailable):
     def __init__(self, message: str = "", *, problem: str = "closed") -> None:
         super().__init__(message)
         self.problem = problem
+
+
+class SealRefused(Unavailable):
+    """What was sealed, or the counter it is held against, is not what was written last.
+
+    Args:
+        code: missing, truncated, altered, foreign (of another program or root), rollback
+            or counter.
+    """
+
+    reason = "seal_refused"
+
+    def __init__(self, message: str = "", *, code: str = "altered") -> None:
+        super().__init__(message)
+        self.code = code

@@ -149,6 +149,7 @@ def _configured(view: SessionView, recorded: Recorded) -> SessionView:
         prompt_at=prompt_at,
         details=event.details or view.details,
         git=event.git if event.git_checked else view.git,
+        tee_active=view.tee_active or event.tee_active,
     )
 
 

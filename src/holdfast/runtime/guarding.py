@@ -114,8 +114,23 @@ class Guarding(Controls):
         return (await self.view()).label
 
     async def uses_tee(self) -> bool:
-        """Whether a call of the session was made in an enclave; it stays so (seed A3)."""
+        """Whether the session has used an enclave, by a call or a mark; it stays so (seed A3)."""
         return (await self.view()).tee_active
+
+    async def mark_tee_active(self) -> bool:
+        """Note that the session has used an enclave; nothing takes it back (seed A3).
+
+        Calls that the runtime makes there are noted by themselves; this is for what the
+        program did. It leads no call anywhere: that is the data policy's.
+
+        Returns: True if it is new.
+
+        Raises:
+            NotNow, KeyDestroyed: the session has ended, or was wiped.
+        """
+        if await self.uses_tee():
+            return False
+        return (await self.submit(Configure(tee_active=True))).first > 0
 
     async def relabel(
         self,

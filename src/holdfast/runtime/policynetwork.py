@@ -132,6 +132,7 @@ def _config(table: Table, model: ModelSettings | None = None) -> TeeConfig:
         required=table.get("required") is True,
         allow_simulated=table.get("allow_simulated") is True,
         socket=_text(table.get("socket")),
+        anchor=_text(table.get("anchor")),
         memory_mb=_number(table.get("memory_mb", TeeConfig().memory_mb)) or 0,
         backend=_text(table.get("backend")),
         model=model,

@@ -93,6 +93,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "required": "true or false",
         "allow_simulated": "true or false",
         "socket": "text",
+        "anchor": "text",
         "memory_mb": "whole number",
         "backend": "text",
         "measurements": "texts",

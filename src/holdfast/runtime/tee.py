@@ -78,6 +78,8 @@ class TeeConfig:
         required: a manager does not open without it.
         allow_simulated: a process of its own will do where no socket is given.
         socket: path of the unix socket that leads to the enclave.
+        anchor: path of the file in which this side remembers the key that it handed the
+            enclave (`holdfast enclave provision`); None if it handed it none.
         attestation: what its evidence has to show.
         model: what a simulated enclave holds; None means one that repeats what it hears.
         memory_mb: memory of a simulated enclave, in MiB.
@@ -105,6 +107,7 @@ class TeeConfig:
     secrets: tuple[str, ...] | None = None
     network_policy: str | None = None
     fallback_policy: str | None = None
+    anchor: str | None = None
 
     def check(self) -> None:
         """Refuse what cannot be meant.
@@ -142,7 +145,8 @@ _ELSEWHERE: Mapping[str, str] = {
     "shim_path": _MACHINE,
     "workspace_dir": "tools run in the sandbox, never in an enclave",
     "socket_dir": "name the socket itself",
-    "secrets": "the file of `enclave serve` names the key that a model there needs",
+    "secrets": "`enclave provision` hands over the key that a model there needs, or the file "
+    "of `enclave serve` names it",
     "network_policy": "`network` and `model_network` of the manager say what may be reached",
     "fallback_policy": "`fallback` of a data policy says it, for all in `[security.data]`",
 }

@@ -37,6 +37,7 @@ def stricter_tee(filed: TeeConfig | None, given: TeeConfig | None) -> TeeConfig:
         required=filed.required or given.required,
         allow_simulated=filed.allow_simulated and given.allow_simulated,
         socket=_same("socket", filed.socket, given.socket),
+        anchor=_same("anchor", filed.anchor, given.anchor),
         model=_same("model", filed.model, given.model),
         backend=_same("backend", filed.backend, given.backend),
         memory_mb=min(filed.memory_mb, given.memory_mb),

@@ -18,6 +18,7 @@ from holdfast.adapters.enclave.software import SoftwareVerifier, make_evidence
 from holdfast.core.messages import user
 from holdfast.ports.attestation import AttestationPolicy, Attested, Evidence
 from holdfast.ports.clock import SystemClock
+from holdfast.ports.counting import MonotonicCounter
 from holdfast.ports.model import ModelEvent, ModelRequest
 
 SEED = bytes(range(32))
@@ -60,7 +61,9 @@ async def attest(binding: bytes) -> Evidence:
 
 @asynccontextmanager
 async def served(
-    server: EnclaveServer, policy: AttestationPolicy = POLICY
+    server: EnclaveServer,
+    policy: AttestationPolicy = POLICY,
+    anchor: MonotonicCounter | None = None,
 ) -> AsyncIterator[EnclaveClient]:
     """A client whose streams a server in this process serves, over real sockets."""
     tasks: list[asyncio.Task[None]] = []
@@ -70,7 +73,9 @@ async def served(
         tasks.append(asyncio.create_task(server.serve(*await asyncio.open_connection(sock=theirs))))
         return await asyncio.open_connection(sock=ours)
 
-    client = EnclaveClient(connect, [SoftwareVerifier([PUBLIC])], policy, SystemClock())
+    client = EnclaveClient(
+        connect, [SoftwareVerifier([PUBLIC])], policy, SystemClock(), anchor=anchor
+    )
     try:
         yield client
     finally:

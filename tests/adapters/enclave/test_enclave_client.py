@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import uuid
+from pathlib import Path
 
 import pytest
 from enclavekit import POLICY, all_of, asked, attest, served
 
-from holdfast.adapters.enclave.client import IDLE_LINES_MAX, EnclaveClient, Stream
+from holdfast.adapters.enclave.client import ANCHOR, IDLE_LINES_MAX, EnclaveClient, Stream
+from holdfast.adapters.enclave.counting import FileCounter
 from holdfast.adapters.enclave.echo import EchoModel
+from holdfast.adapters.enclave.kept import KeptModel
+from holdfast.adapters.enclave.roots import Sealing, open_files
 from holdfast.adapters.enclave.serving import EnclaveServer
 from holdfast.adapters.enclave.wire import EnclaveFacts
-from holdfast.core.errors import AttestationFailed, InvalidInput, ProviderFailed, TeeUnavailable
+from holdfast.core.errors import (
+    AttestationFailed,
+    InvalidInput,
+    ProviderFailed,
+    SealRefused,
+    StoreReadOnly,
+    TeeUnavailable,
+)
 from holdfast.core.security import Zone
 from holdfast.ports.attestation import AttestationPolicy
 from holdfast.ports.clock import SystemClock
@@ -145,5 +158,178 @@ def test_what_cannot_be_written_is_refused_before_anything_is_sent() -> None:
             request = ModelRequest(system="\udc80", messages=())
             with pytest.raises(InvalidInput):
                 await all_of(client.model("one").stream(request))
+
+    asyncio.run(work())
+
+
+# --- a key that the enclave keeps ----------------------------------------------------------
+
+
+def keeps(folder: Path) -> EnclaveServer:
+    """An enclave that keeps its key below a folder."""
+    places = Sealing(directory=folder / "sealed", counter=folder / "counts", root=folder / "root")
+    files = open_files(places, "ab" * 32)
+    model = KeptModel(files, "provider", lambda key: EchoModel(), EchoModel())
+    return EnclaveServer(model, attest, FACTS, kept=model)
+
+
+def copied(folder: Path) -> Path:
+    """All of an enclave's disk as it is now, elsewhere."""
+    return shutil.copytree(folder, folder.with_name(f"copy-{uuid.uuid4().hex}"))
+
+
+async def code_of(client: EnclaveClient) -> str:
+    """Why an enclave is refused."""
+    with pytest.raises(AttestationFailed) as caught:
+        await client.start()
+    return caught.value.code
+
+
+async def answers(client: EnclaveClient) -> bool:
+    """Whether a call goes through."""
+    await client.start()
+    return bool(await all_of(client.model("one").stream(asked("hello"))))
+
+
+def test_a_key_is_handed_over_once(tmp_path: Path) -> None:
+    """A restart of the enclave does not need it again; another run of the client finds it."""
+
+    async def work() -> None:
+        anchor, disk = FileCounter(tmp_path / "anchor"), tmp_path / "disk"
+        async with served(keeps(disk), anchor=anchor) as client:
+            assert "anchor" == await code_of(client)
+            count = await client.hand_over("one")
+            assert count == anchor.read(ANCHOR) and 1 == count.version
+            assert await answers(client)
+        async with served(keeps(disk), anchor=FileCounter(tmp_path / "anchor")) as client:
+            assert await answers(client)
+            assert 2 == (await client.hand_over("two")).version
+            assert await answers(client)
+
+    asyncio.run(work())
+
+
+def test_a_disk_that_was_put_back_is_found(tmp_path: Path) -> None:
+    """All of it, its own counter and root too: this side knows where the key stands."""
+
+    async def work() -> None:
+        anchor, disk = FileCounter(tmp_path / "anchor"), tmp_path / "disk"
+        empty = tmp_path / "empty"
+        async with served(keeps(disk), anchor=anchor) as client:
+            await client.hand_over("one")
+            older = copied(disk)
+            await client.hand_over("two")
+        for put_back in (older, empty):
+            async with served(keeps(put_back), anchor=anchor) as client:
+                assert "rollback" == await code_of(client)
+                assert 2 < (await client.hand_over("three")).version
+                assert await answers(client)
+        async with served(keeps(disk), anchor=anchor) as client:
+            assert "rollback" == await code_of(client)
+
+    asyncio.run(work())
+
+
+def test_somebody_elses_key_is_found(tmp_path: Path) -> None:
+    """Whether it came on top, or after the disk was put back, in the same version."""
+
+    async def work() -> None:
+        anchor, other = FileCounter(tmp_path / "anchor"), FileCounter(tmp_path / "other")
+        disk = tmp_path / "disk"
+        async with served(keeps(disk), anchor=anchor) as client:
+            await client.hand_over("one")
+            older = copied(disk)
+            await client.hand_over("two")
+        async with served(keeps(older), anchor=other) as stranger:
+            assert 2 == (await stranger.hand_over("stranger's")).version
+        async with served(keeps(older), anchor=anchor) as client:
+            assert "replaced" == await code_of(client)
+        async with served(keeps(disk), anchor=other) as stranger:
+            await stranger.hand_over("stranger's")
+        async with served(keeps(disk), anchor=anchor) as client:
+            assert "replaced" == await code_of(client)
+
+    asyncio.run(work())
+
+
+def test_an_open_channel_does_not_outlive_its_key(tmp_path: Path) -> None:
+    """A key that comes in between is not used by it, and the next channel is refused."""
+
+    async def work() -> None:
+        anchor, server = FileCounter(tmp_path / "anchor"), keeps(tmp_path / "disk")
+        async with served(server, anchor=anchor) as client:
+            await client.hand_over("one")
+            assert await answers(client)
+            async with served(server, anchor=FileCounter(tmp_path / "other")) as stranger:
+                await stranger.hand_over("stranger's")
+            for session, why in (("one", "another key"), ("two", "attestation_failed")):
+                with pytest.raises(ProviderFailed, match=why) as caught:
+                    await all_of(client.model(session).stream(asked("hello")))
+                assert not caught.value.billable
+            assert 3 == (await client.hand_over("mine again")).version
+            assert await all_of(client.model("one").stream(asked("hello")))
+
+    asyncio.run(work())
+
+
+def test_what_is_remembered_on_one_side_only_is_refused(tmp_path: Path) -> None:
+    """No anchor, an anchor of an enclave that keeps nothing, a damaged one."""
+
+    async def work() -> None:
+        anchor = FileCounter(tmp_path / "anchor")
+        server = keeps(tmp_path / "disk")
+        async with served(server) as client:
+            assert "anchor" == await code_of(client)
+            with pytest.raises(InvalidInput):
+                await client.hand_over("one")
+        async with served(server, anchor=anchor) as client:
+            await client.hand_over("one")
+        async with served(SERVER, anchor=anchor) as client:
+            assert "anchor" == await code_of(client)
+            with pytest.raises(InvalidInput):
+                await client.hand_over("one")
+        (tmp_path / "anchor").write_bytes(b"damaged")
+        async with served(server, anchor=anchor) as client:
+            with pytest.raises(SealRefused):
+                await client.start()
+
+    asyncio.run(work())
+
+
+def test_a_handing_over_that_was_cut_off_is_done_again(tmp_path: Path) -> None:
+    """Until then the enclave is refused: it holds a key that this side never saw kept."""
+
+    async def work() -> None:
+        anchor, disk = FileCounter(tmp_path / "anchor"), tmp_path / "disk"
+
+        def cut(name: str) -> None:
+            raise OSError(name)
+
+        async with served(keeps(disk), anchor=anchor) as client:
+            await client.hand_over("one")
+        broken = FileCounter(tmp_path / "anchor", fail_point=cut)
+        async with served(keeps(disk), anchor=broken) as client:
+            with pytest.raises(StoreReadOnly):
+                await client.hand_over("two")
+        async with served(keeps(disk), anchor=anchor) as client:
+            assert "replaced" == await code_of(client)
+            await client.hand_over("two")
+            assert await answers(client)
+
+    asyncio.run(work())
+
+
+def test_a_key_that_is_refused_inside_changes_nothing(tmp_path: Path) -> None:
+    """The other end is told why, without the key."""
+
+    async def work() -> None:
+        anchor = FileCounter(tmp_path / "anchor")
+        async with served(keeps(tmp_path / "disk"), anchor=anchor) as client:
+            await client.hand_over("one")
+            for key in ("", "secret" * 20_000):
+                with pytest.raises(ProviderFailed) as caught:
+                    await client.hand_over(key)
+                assert "secret" not in caught.value.message
+            assert await answers(client)
 
     asyncio.run(work())

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from enclavekit import MEASUREMENT, PUBLIC
 
 from holdfast.adapters.attestation.hardware import HardwareVerifier
-from holdfast.adapters.enclave.client import EnclaveClient
+from holdfast.adapters.enclave.client import ANCHOR, EnclaveClient
+from holdfast.adapters.enclave.counting import FileCounter
 from holdfast.adapters.enclave.factory import build_enclave
 from holdfast.adapters.enclave.simulated import SimulatedEnclave
 from holdfast.adapters.enclave.software import SoftwareVerifier
 from holdfast.core.errors import InvalidInput, TeeUnavailable
 from holdfast.core.settings import ModelSettings
 from holdfast.ports.clock import SystemClock
+from holdfast.ports.counting import Count
 from holdfast.runtime.tee import TeeAttestation, TeeConfig
 
 CLOCK = SystemClock()
@@ -48,6 +52,19 @@ def test_a_socket_needs_something_to_verify_with() -> None:
         built = build_enclave(config, CLOCK)
         assert isinstance(built, EnclaveClient)
         assert (not allowed) is built._policy.hardware
+
+
+def test_an_anchor_is_of_an_enclave_behind_a_socket(tmp_path: Path) -> None:
+    """There it is read; a simulated one of our own is handed no key."""
+    with pytest.raises(InvalidInput):
+        build_enclave(TeeConfig(allow_simulated=True, anchor="a"), CLOCK)
+    anchor, count = tmp_path / "anchor", Count(version=2, digest="0a" * 32)
+    FileCounter(anchor).advance(ANCHOR, count)
+    attestation = TeeAttestation(expected_measurements=MEASURED)
+    for given, known in ((str(anchor), count), (None, None)):
+        built = build_enclave(TeeConfig(socket="s", anchor=given, attestation=attestation), CLOCK)
+        assert isinstance(built, EnclaveClient)
+        assert known == (None if built._anchor is None else built._anchor.read(ANCHOR))
 
 
 def test_hardware_is_verified_where_no_verifier_is_given() -> None:

@@ -36,6 +36,18 @@ def test_a_literal_key_is_refused() -> None:
         EnclaveProgram(provider="openai", model="m", key="sk-1234").client()
 
 
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [(None, None), ("env:KEY", None), ("sealed", None), ("sealed:", ""), ("sealed:a", "a")],
+)
+def test_a_key_may_be_kept_sealed(key: str | None, name: str | None) -> None:
+    """Then it has a name instead of a place, from which no client is built."""
+    assert name == EnclaveProgram(key=key).sealed_name
+    if name:
+        with pytest.raises(LiteralSecret):
+            EnclaveProgram(provider="openai", model="m", key=key).client()
+
+
 def test_a_secluded_process_cannot_be_looked_into() -> None:
     """No core file; its memory is closed to others of the same user."""
     code = (

@@ -17,8 +17,12 @@ from holdfast.adapters.enclave.listening import (
     read_evidence,
     serve_socket,
 )
-from holdfast.core.errors import InvalidInput, TeeUnavailable
+from holdfast.adapters.enclave.roots import Sealing, open_files
+from holdfast.adapters.enclave.software import measure
+from holdfast.adapters.enclave.worker import EnclaveProgram
+from holdfast.core.errors import InvalidInput, SealRefused, TeeUnavailable
 from holdfast.ports.attestation import Evidence, EvidenceKind
+from holdfast.ports.counting import Count
 
 SAYS = (
     "import base64, json, sys; b = bytes.fromhex(sys.stdin.read());"
@@ -80,6 +84,35 @@ def test_a_seed_is_private_and_of_its_size(tmp_path: Path) -> None:
         make_server({}, (), path)
     with pytest.raises(InvalidInput):
         make_server(json.loads('{"model": 1}'), ("evidence",), None)
+
+
+def test_a_sealed_key_and_its_places_go_together(tmp_path: Path) -> None:
+    """One without the other, or under no name, is not served; both are, and say where it stands."""
+    seed = tmp_path / "seed"
+    seed.touch(0o600)
+    seed.write_bytes(SEED)
+    places = Sealing(
+        directory=tmp_path / "sealed", counter=tmp_path / "counts", root=tmp_path / "root"
+    )
+    for fields, given in (({}, places), ({"key": "sealed:a"}, None), ({"key": "sealed:A"}, places)):
+        with pytest.raises(InvalidInput):
+            make_server(fields, (), seed, given)
+    server = make_server({"key": "sealed:a"}, (), seed, places)
+    assert server._kept is not None and Count() == server._kept.count
+    asyncio.run(server.aclose())
+
+
+def test_what_is_sealed_is_looked_at_before_anybody_is_served(tmp_path: Path) -> None:
+    """Another program has another key, and says so as it starts."""
+    places = Sealing(
+        directory=tmp_path / "sealed", counter=tmp_path / "counts", root=tmp_path / "root"
+    )
+    command = ("evidence",)
+    open_files(places, measure(EnclaveProgram(key="sealed:a").to_json())).write("a", b"key")
+    assert make_server({"key": "sealed:a"}, command, None, places)
+    with pytest.raises(SealRefused) as caught:
+        make_server({"key": "sealed:a", "calls": 3}, command, None, places)
+    assert "foreign" == caught.value.code
 
 
 def test_a_socket_replaces_nothing(tmp_path: Path) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.adapters.enclave.wire import (
     EnclaveFacts,
+    Handed,
     read_event,
     read_facts,
     read_failure,
+    read_handed,
+    read_kept,
     read_request,
     write_event,
     write_facts,
     write_failure,
+    write_handed,
+    write_kept,
     write_request,
 )
 from holdfast.core.errors import ChannelBroken, InvalidInput, ProviderFailed, ProviderTimeout
@@ -20,6 +27,7 @@ from holdfast.core.labels import Label, Sensitivity
 from holdfast.core.messages import Message, Role, Text, Thinking, ToolUse, tool_result, user
 from holdfast.core.quantities import Usage
 from holdfast.core.tools import Nature, Operation, ToolSpec
+from holdfast.ports.counting import Count
 from holdfast.ports.model import (
     ModelReply,
     ModelRequest,
@@ -103,3 +111,38 @@ def test_a_failure_keeps_its_kind_and_gives_nothing_else_away() -> None:
     lost = read_failure(write_failure(ValueError("my password is hunter2")))
     assert isinstance(lost, ProviderFailed) and lost.billable and not lost.retryable
     assert "the model in the enclave failed: ValueError" == lost.message
+
+
+def test_a_key_and_where_it_stands_come_out_as_they_went_in() -> None:
+    """The key is in no `repr`."""
+    handed = Handed(key="sk-very-secret", above=3)
+    assert handed == read_handed(write_handed(handed))
+    assert "sk-very" not in repr(handed)
+    for count in (Count(), Count(version=3, digest="0a" * 32)):
+        assert count == read_kept(write_kept(count))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b'{"version":1.5,"digest":""}', b'{"version":true,"digest":"x"}', b"[" * 100_000,
+     write_kept(Count(version=1)), write_kept(Count(digest="0a" * 32)),
+     write_kept(Count(version=-1, digest="0a" * 32)), write_kept(Count(version=1, digest="x"))],
+)  # fmt: skip
+def test_what_is_no_count_is_refused(data: bytes) -> None:
+    """Of an answer as of the facts."""
+    with pytest.raises(ChannelBroken):
+        read_kept(data)
+    facts = EnclaveFacts(
+        model="m", provider="p", context_tokens=1, simulated=True, secret_memory="memory"
+    )
+    for kept in (Count(version=1), Count(version=-1, digest="0a" * 32)):
+        with pytest.raises(ChannelBroken):
+            read_facts(write_facts(replace(facts, kept=kept)))
+    assert read_facts(write_facts(replace(facts, kept=Count()))).kept == Count()
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"key":1}', b'{"key":"a","above":"1"}', b"\xff"])
+def test_what_is_no_key_is_refused(data: bytes) -> None:
+    """Without being repeated."""
+    with pytest.raises(ChannelBroken):
+        read_handed(data)

@@ -110,6 +110,16 @@ def test_missing_keys(settings: ModelSettings, environ: dict[str, str]) -> None:
 
 
 @pytest.mark.slow  # the first client imports a provider's library
+def test_a_key_that_was_handed_over_has_no_place() -> None:
+    """It is used instead of any that the environment has; an empty one is none."""
+    settings = ModelSettings(provider="openai", model="m", base_url="http://h/v1")
+    client = build_client(settings, environ={}, key="handed")
+    assert "openai" == client.provider
+    with pytest.raises(InvalidInput):
+        build_client(settings, environ={"OPENAI_API_KEY": "k"}, key="")
+
+
+@pytest.mark.slow  # the first client imports a provider's library
 @pytest.mark.parametrize(
     ("provider", "environ"),
     [

@@ -209,6 +209,15 @@ def test_a_session_is_raised() -> None:
     assert expected == talk.say(Configure(raise_to=Sensitivity.SENSITIVE))
 
 
+def test_a_session_is_marked_once() -> None:
+    """Once it is on record nothing more is written, and other changes do not repeat it."""
+    talk = Talk()
+    assert [Configured(tee_active=True)] == talk.say(Configure(tee_active=True))
+    assert [] == talk.say(Configure(tee_active=True))
+    assert [Configured(touched=True)] == talk.say(Configure(tee_active=True, touch=True))
+    assert talk.view.tee_active
+
+
 def test_settings_are_small_altogether() -> None:
     """Each field may be in order and the whole too large for the fold."""
     with pytest.raises(InvalidInput, match=f"at most {SETTINGS_BYTES_MAX} fit"):

@@ -4,6 +4,8 @@
   and given back when that call has ended in order.
 - A call that is cancelled, or fails below the model, takes its channel with it.
 - Nothing is sent before the evidence was verified, and nothing goes anywhere else.
+- Of a key that the enclave keeps sealed this side knows where it stands (the anchor).
+  An enclave that shows an older one, another one or none is refused, for each channel.
 """
 
 from __future__ import annotations
@@ -16,16 +18,20 @@ from holdfast.adapters.enclave.handshake import OFFER_BYTES_MAX, ClientHandshake
 from holdfast.adapters.enclave.lines import SecureLine, read_message, write_message
 from holdfast.adapters.enclave.wire import (
     EnclaveFacts,
+    Handed,
     Kind,
     read_event,
     read_facts,
     read_failure,
+    read_kept,
+    write_handed,
     write_request,
 )
 from holdfast.core.errors import (
     AttestationFailed,
     ChannelBroken,
     HoldfastError,
+    InvalidInput,
     ProviderFailed,
     TeeUnavailable,
 )
@@ -33,6 +39,7 @@ from holdfast.core.labels import Sensitivity
 from holdfast.core.security import Zone
 from holdfast.ports.attestation import AttestationPolicy, AttestationVerifier, Attested
 from holdfast.ports.clock import Clock
+from holdfast.ports.counting import Count, MonotonicCounter
 from holdfast.ports.model import ModelClient, ModelEvent, ModelReply, ModelRequest
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -43,6 +50,9 @@ SILENCE_S = 600.0
 """How long a call may be without any event, in seconds."""
 IDLE_LINES_MAX = 32
 SELF_TEST = "holdfast-self-test"
+HANDING = "holdfast-key"
+ANCHOR = "enclave"
+"""The name that an anchor counts the enclave's key under."""
 SIMULATED = "simulated enclave"
 
 
@@ -63,6 +73,7 @@ class EnclaveClient:
         verifiers: who may look at evidence.
         policy: what evidence has to show; without `hardware`, a simulated enclave will do.
         clock: the time that evidence is verified at, and randomness.
+        anchor: where the key stands that was handed over; None if none was.
     """
 
     def __init__(
@@ -71,7 +82,10 @@ class EnclaveClient:
         verifiers: Iterable[AttestationVerifier],
         policy: AttestationPolicy,
         clock: Clock,
+        *,
+        anchor: MonotonicCounter | None = None,
     ) -> None:
+        self._anchor = anchor
         self._connect = connect
         self._verifiers = tuple(verifiers)
         self._policy = policy
@@ -120,7 +134,53 @@ class EnclaveClient:
         Raises:
             TeeUnavailable: nothing answers, or not as an enclave does.
             AttestationFailed: what it shows is not accepted.
+            SealRefused: the anchor cannot be believed.
         """
+        opened = await self._open(session_id)
+        try:
+            check_kept(self._anchor, opened.facts.kept)
+        except BaseException:
+            opened.line.cut()
+            raise
+        opened.line.kept = opened.facts.kept
+        return opened
+
+    async def hand_over(self, key: str) -> Count:
+        """Hand the enclave a key to keep sealed; what it kept before is replaced.
+
+        The anchor is set to it. If that fails, or this ends before, the key is handed
+        over once more: until then nothing is sent to the enclave.
+
+        Returns: where the key stands.
+
+        Raises:
+            InvalidInput: there is no anchor, or the enclave keeps no key.
+            TeeUnavailable, AttestationFailed, SealRefused: as for `open`.
+            ProviderFailed: the enclave did not keep it.
+        """
+        if self._anchor is None:
+            raise InvalidInput("a key is handed over where an anchor remembers it")
+        above = self._anchor.read(ANCHOR).version
+        opened = await self._open(HANDING)
+        try:
+            if opened.facts.kept is None:
+                raise InvalidInput("the enclave keeps no key")
+            await opened.line.send(Kind.HANDED, write_handed(Handed(key=key, above=above)))
+            async with asyncio.timeout(HANDSHAKE_S):
+                kind, data = await opened.line.receive()
+            if kind is Kind.FAILED:
+                raise read_failure(data)
+            if kind is not Kind.KEPT:
+                raise ChannelBroken("that is no answer to a key", problem="message")
+            count = read_kept(data)
+        except (ChannelBroken, TimeoutError) as error:
+            raise TeeUnavailable(f"the enclave does not answer: {type(error).__name__}") from None
+        finally:
+            await opened.line.close()
+        self._anchor.advance(ANCHOR, count)
+        return count
+
+    async def _open(self, session_id: str) -> Opened:
         try:
             async with asyncio.timeout(HANDSHAKE_S):
                 reader, writer = await self._connect()
@@ -160,13 +220,16 @@ class EnclaveClient:
     async def take(self, session_id: str) -> SecureLine:
         """A channel of a session for one call: an idle one, or a new one.
 
+        An idle one from before another key was handed over is not used any more.
+
         Raises:
-            TeeUnavailable, AttestationFailed: as for `open`.
+            TeeUnavailable, AttestationFailed, SealRefused: as for `open`.
         """
+        kept = None if self._anchor is None else self._anchor.read(ANCHOR)
         idle = self._idle.get(session_id, [])
         while idle:
             line = idle.pop()
-            if line.usable:
+            if line.usable and line.kept == kept:
                 self._used.add(line)
                 return line
             line.cut()
@@ -288,6 +351,35 @@ class EnclaveModel:
 
     async def aclose(self) -> None:
         """Nothing of it is open between calls; `Enclave.close` ends the channels."""
+
+
+def check_kept(anchor: MonotonicCounter | None, kept: Count | None) -> None:
+    """Refuse an enclave whose kept key is not the one that was handed over last.
+
+    Args:
+        anchor: where that stands; None if none was ever handed over from here.
+        kept: what the enclave shows; None if it keeps none.
+
+    Raises:
+        AttestationFailed: anchor, rollback or replaced.
+        SealRefused: the anchor cannot be believed.
+    """
+    if anchor is None and kept is None:
+        return
+    if anchor is None:
+        text = "the enclave keeps a key, and there is no anchor that says which"
+        raise AttestationFailed(text, code="anchor")
+    known = anchor.read(ANCHOR)
+    if kept is None or not known.version:
+        text = "the enclave has to be handed its key: `holdfast enclave provision`"
+        raise AttestationFailed(text, code="anchor")
+    if kept.version < known.version:
+        shown = f"version {kept.version} of its key" if kept.version else "no key"
+        text = f"the enclave shows {shown}, and was handed version {known.version}"
+        raise AttestationFailed(text, code="rollback")
+    if kept != known:
+        text = "the enclave keeps another key than the one it was handed from here"
+        raise AttestationFailed(text, code="replaced")
 
 
 async def _next(line: SecureLine) -> ModelEvent | ProviderFailed:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 from holdfast.adapters.enclave.client import EnclaveClient, Stream
+from holdfast.adapters.enclave.counting import FileCounter
 from holdfast.adapters.enclave.simulated import SimulatedEnclave
 from holdfast.adapters.enclave.software import SoftwareVerifier
 from holdfast.adapters.enclave.worker import EnclaveProgram
@@ -49,6 +51,11 @@ class Wanted(Protocol):
         ...
 
     @property
+    def anchor(self) -> str | None:
+        """Path of the file that remembers the key it was handed."""
+        ...
+
+    @property
     def model(self) -> ModelSettings | None:
         """What a simulated one holds."""
         ...
@@ -69,10 +76,13 @@ def build_enclave(wanted: Wanted, clock: Clock) -> Enclave:
 
     Raises:
         TeeUnavailable: nothing leads to an enclave, and a simulated one is not allowed.
-        InvalidInput: a key is none, or the socket is there with nothing to verify with.
+        InvalidInput: a key is none, the socket is there with nothing to verify with, or
+            an anchor without a socket.
     """
     if wanted.socket is not None:
         return _reached(wanted, wanted.socket, clock)
+    if wanted.anchor is not None:
+        raise InvalidInput("an anchor remembers the key of an enclave behind a socket")
     if not wanted.allow_simulated:
         raise TeeUnavailable("no socket leads to an enclave, and a simulated one is not allowed")
     model = wanted.model
@@ -102,7 +112,8 @@ def _reached(wanted: Wanted, path: str, clock: Clock) -> EnclaveClient:
     async def connect() -> Stream:
         return await asyncio.open_unix_connection(path)
 
-    return EnclaveClient(connect, verifiers, policy, clock)
+    anchor = None if wanted.anchor is None else FileCounter(Path(wanted.anchor))
+    return EnclaveClient(connect, verifiers, policy, clock, anchor=anchor)
 
 
 def _hardware() -> AttestationVerifier:

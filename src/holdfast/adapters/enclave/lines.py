@@ -13,6 +13,7 @@ from contextlib import suppress
 from holdfast.adapters.enclave.channel import HEADER, Channel
 from holdfast.adapters.enclave.wire import Kind
 from holdfast.core.errors import ChannelBroken
+from holdfast.ports.counting import Count
 
 _SIZE = struct.Struct(">I")
 BUFFER_BYTES = 256 * 1024
@@ -44,12 +45,17 @@ async def _exactly(reader: asyncio.StreamReader, size: int) -> bytes:
 
 
 class SecureLine:
-    """One end of an established channel and its stream."""
+    """One end of an established channel and its stream.
+
+    Attributes:
+        kept: where the key of its enclave stood as it was made, at the client's end.
+    """
 
     def __init__(
         self, channel: Channel, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.channel = channel
+        self.kept: Count | None = None
         self._reader = reader
         self._writer = writer
 

@@ -19,20 +19,29 @@ from pathlib import Path
 from typing import IO
 
 from holdfast.adapters.attestation.forms import evidence_of
+from holdfast.adapters.enclave.kept import KeptModel
 from holdfast.adapters.enclave.lines import BUFFER_BYTES
+from holdfast.adapters.enclave.roots import Sealing, open_files
+from holdfast.adapters.enclave.sealedfiles import check_name
 from holdfast.adapters.enclave.secretpage import SecretPage
 from holdfast.adapters.enclave.serving import EnclaveServer
-from holdfast.adapters.enclave.software import SEED_BYTES
-from holdfast.adapters.enclave.worker import program_of, server_of, serving
+from holdfast.adapters.enclave.software import SEED_BYTES, measure
+from holdfast.adapters.enclave.worker import EnclaveProgram, program_of, server_of, serving
 from holdfast.core.errors import AttestationFailed, InvalidInput, TeeUnavailable
 from holdfast.ports.attestation import Evidence
+from holdfast.ports.model import ModelClient
 
 EVIDENCE_S_MAX = 30.0
 EVIDENCE_BYTES_MAX = 512 * 1024
+NO_KEY = "none"
+"""In place of a key that was not handed over yet, in a client that makes no call."""
 
 
 def make_server(
-    fields: Mapping[str, object], command: Sequence[str], seed: Path | None
+    fields: Mapping[str, object],
+    command: Sequence[str],
+    seed: Path | None,
+    sealing: Sealing | None = None,
 ) -> EnclaveServer:
     """Make the server of an enclave's program.
 
@@ -40,12 +49,15 @@ def make_server(
         fields: of `EnclaveProgram`.
         command: makes evidence; empty for a simulated enclave.
         seed: file with the 32 bytes a simulated enclave signs with.
+        sealing: where the key is kept that is handed over; None if it lies elsewhere.
 
     Raises:
-        InvalidInput: the fields or the seed cannot be used.
+        InvalidInput: the fields, the seed or the places cannot be used.
+        SealRefused: what is sealed is not what was sealed last.
+        TeeUnavailable: the machine gives no sealing root.
     """
     program = program_of(json.dumps(dict(fields)).encode())
-    client = program.client()
+    client = _model(program, sealing)
     page = SecretPage(SEED_BYTES)
     if seed is not None:
         page.buffer[:] = _seed(seed)
@@ -55,6 +67,20 @@ def make_server(
         return await ask_command(command, binding)
 
     return serving(program, client, page, attest, simulated=False)
+
+
+def _model(program: EnclaveProgram, sealing: Sealing | None) -> ModelClient:
+    """What is inside, with its key from where the program says."""
+    name = program.sealed_name
+    if (name is None) is not (sealing is None):
+        raise InvalidInput("a key `sealed:NAME` and the places to seal it go together")
+    if name is None or sealing is None:
+        return program.client()
+    check_name(name)
+    shown = program.client(NO_KEY)
+    files = open_files(sealing, measure(program.to_json()))
+    files.read(name)  # what cannot be opened is known before anybody is served
+    return KeptModel(files, name, program.client, shown)
 
 
 def _seed(path: Path) -> bytes:

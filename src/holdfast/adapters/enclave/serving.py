@@ -3,6 +3,8 @@
 Limits
 - So many connections and calls at once; what is more is refused and may be retried.
 - A handshake has to be done within its time, and a call within its time.
+- A key that is handed over is kept by the enclave, where it keeps one; that is the
+  last that a connection is for, and calls of channels from before it are refused.
 - One call at a time on a connection. Whatever comes while it runs ends it: an orderly
   end and a cut alike cancel the model's call.
 """
@@ -12,20 +14,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.adapters.enclave.handshake import OFFER_BYTES_MAX, EnclaveHandshake, Keys
+from holdfast.adapters.enclave.kept import KeptModel
 from holdfast.adapters.enclave.lines import SecureLine, read_message, write_message
 from holdfast.adapters.enclave.secretpage import secret_buffer
 from holdfast.adapters.enclave.wire import (
     EnclaveFacts,
     Kind,
+    read_handed,
     read_request,
     write_event,
     write_facts,
     write_failure,
+    write_kept,
 )
-from holdfast.core.errors import ChannelBroken, HoldfastError, ProviderFailed, ProviderTimeout
+from holdfast.core.errors import (
+    ChannelBroken,
+    HoldfastError,
+    InvalidInput,
+    ProviderFailed,
+    ProviderTimeout,
+)
 from holdfast.ports.attestation import Evidence
 from holdfast.ports.model import ModelClient, ModelEvent, ModelReply, ModelRequest
 
@@ -64,6 +75,7 @@ class EnclaveServer:
         attest: makes the evidence for a binding.
         facts: what is said to be inside.
         keys: makes buffers for the keys of channels.
+        kept: the client, where its key is handed over and kept.
     """
 
     def __init__(
@@ -74,14 +86,20 @@ class EnclaveServer:
         *,
         limits: ServingLimits = DEFAULT_LIMITS,
         keys: Keys = secret_buffer,
+        kept: KeptModel | None = None,
     ) -> None:
         self._client = client
         self._attest = attest
         self._facts = facts
         self._limits = limits
         self._keys = keys
+        self._kept = kept
         self._connections = 0
         self._calls = 0
+
+    async def aclose(self) -> None:
+        """Close what is inside."""
+        await self._client.aclose()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until it ends; nothing it does raises here."""
@@ -91,9 +109,9 @@ class EnclaveServer:
         self._connections += 1
         try:
             async with asyncio.timeout(self._limits.handshake_s):
-                line = await self._greet(reader, writer)
+                line, facts = await self._greet(reader, writer)
             try:
-                await self._answer(line)
+                await self._answer(line, facts)
             finally:
                 await line.close()
         except (HoldfastError, TimeoutError, OSError):
@@ -104,16 +122,23 @@ class EnclaveServer:
 
     async def _greet(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> SecureLine:
+    ) -> tuple[SecureLine, EnclaveFacts]:
         handshake = EnclaveHandshake(self._keys)
         binding = handshake.hear(await read_message(reader, OFFER_BYTES_MAX))
         await write_message(writer, handshake.offer(await self._attest(binding)))
         channel = handshake.finish(await read_message(reader, OFFER_BYTES_MAX))
         line = SecureLine(channel, reader, writer)
-        await line.send(Kind.FACTS, write_facts(self._facts))
-        return line
+        try:
+            facts = self._facts
+            if self._kept is not None:
+                facts = replace(facts, kept=await self._kept.refresh())
+            await line.send(Kind.FACTS, write_facts(facts))
+        except BaseException:
+            line.cut()
+            raise
+        return line, facts
 
-    async def _answer(self, line: SecureLine) -> None:
+    async def _answer(self, line: SecureLine, facts: EnclaveFacts) -> None:
         hears = asyncio.ensure_future(line.receive())
         try:
             while True:
@@ -122,11 +147,40 @@ class EnclaveServer:
                 hears = asyncio.ensure_future(line.receive())
                 if kind is Kind.PING:
                     await line.send(Kind.PONG, data)
-                elif kind is not Kind.REQUEST or not await self._call(line, data, hears):
-                    return
+                elif kind is Kind.HANDED:
+                    return await self._keep(line, data)
+                elif kind is not Kind.REQUEST or not await self._ask(line, data, facts, hears):
+                    return None
         finally:
             hears.cancel()
             await asyncio.gather(hears, return_exceptions=True)
+
+    async def _ask(
+        self,
+        line: SecureLine,
+        data: bytes,
+        facts: EnclaveFacts,
+        hears: asyncio.Future[tuple[Kind, bytes]],
+    ) -> bool:
+        """Carry out a call if the key is the one that was told of as the channel was made."""
+        if self._kept is not None and self._kept.count != facts.kept:
+            other = ProviderFailed("the enclave has been handed another key", retryable=True)
+            await line.send(Kind.FAILED, write_failure(other))
+            return True
+        return await self._call(line, data, hears)
+
+    async def _keep(self, line: SecureLine, data: bytes) -> None:
+        """Keep a key that is handed over, and tell where it stands."""
+        handed = read_handed(data)
+        try:
+            if self._kept is None:
+                raise InvalidInput("the enclave keeps no key")
+            count = await self._kept.keep(handed.key, above=handed.above)
+        except HoldfastError as error:
+            failed = ProviderFailed(f"the enclave did not keep the key: {error.message}")
+            await line.send(Kind.FAILED, write_failure(failed))
+        else:
+            await line.send(Kind.KEPT, write_kept(count))
 
     async def _call(
         self, line: SecureLine, data: bytes, hears: asyncio.Future[tuple[Kind, bytes]]

@@ -7,6 +7,8 @@
 | REQUEST | client | a `ModelRequest` |
 | EVENT | enclave | a `ModelEvent` with its name; `ModelReply` is the last of a call |
 | FAILED | enclave | why a call failed, without anything of its content |
+| HANDED | client | a key that the enclave is to keep, and a version that is to be passed |
+| KEPT | enclave | where the kept key stands now |
 | CLOSE | both | an orderly end: an end without it is a truncation |
 
 What comes is read strictly: an unknown message, field or type is refused.
@@ -15,7 +17,7 @@ What comes is read strictly: an unknown message, field or type is refused.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
 from typing import Any
@@ -24,6 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from holdfast.core.errors import ChannelBroken, InvalidInput, ProviderFailed, ProviderTimeout
+from holdfast.ports.counting import Count
 from holdfast.ports.model import (
     ModelEvent,
     ModelReply,
@@ -44,6 +47,8 @@ class Kind(IntEnum):
     EVENT = 5
     FAILED = 6
     CLOSE = 7
+    HANDED = 8
+    KEPT = 9
 
 
 _EVENTS: dict[str, type[ModelEvent]] = {
@@ -59,6 +64,7 @@ class EnclaveFacts:
         context_tokens: size of the model's context window in tokens.
         simulated: no hardware vouches for it, by its own word.
         secret_memory: what its keys lie in.
+        kept: where the key stands that it keeps sealed; None if it keeps none.
     """
 
     model: str
@@ -66,6 +72,20 @@ class EnclaveFacts:
     context_tokens: int
     simulated: bool
     secret_memory: str
+    kept: Count | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """A key that is handed over to be kept.
+
+    Args:
+        key: the key itself; not in the `repr`.
+        above: a version that the next one has to pass.
+    """
+
+    key: str = field(repr=False)
+    above: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +107,7 @@ def _kind_of(value: object) -> Any:
     return type(value)
 
 
-def _dump(value: ModelRequest | ModelEvent | EnclaveFacts) -> bytes:
+def _dump(value: ModelRequest | ModelEvent | EnclaveFacts | Handed | Count) -> bytes:
     try:
         return bytes(_adapter(_kind_of(value)).dump_json(value))
     except (PydanticSerializationError, UnicodeEncodeError):
@@ -155,7 +175,45 @@ def read_facts(data: bytes) -> EnclaveFacts:
         ChannelBroken: it cannot be read.
     """
     facts: EnclaveFacts = _load(EnclaveFacts, data)
+    if facts.kept is not None:
+        _check_sound(facts.kept)
     return facts
+
+
+def write_handed(handed: Handed) -> bytes:
+    """Write a key that is handed over."""
+    return _dump(handed)
+
+
+def read_handed(data: bytes) -> Handed:
+    """Read a key that is handed over.
+
+    Raises:
+        ChannelBroken: it cannot be read.
+    """
+    handed: Handed = _load(Handed, data)
+    return handed
+
+
+def write_kept(count: Count) -> bytes:
+    """Write where a kept key stands."""
+    return _dump(count)
+
+
+def read_kept(data: bytes) -> Count:
+    """Read where a kept key stands.
+
+    Raises:
+        ChannelBroken: it cannot be read.
+    """
+    count: Count = _load(Count, data)
+    _check_sound(count)
+    return count
+
+
+def _check_sound(count: Count) -> None:
+    if not count.sound:
+        raise ChannelBroken("this is no count", problem="message")
 
 
 def write_failure(error: BaseException) -> bytes:

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from holdfast.adapters.enclave.echo import MODEL, EchoModel
+from holdfast.adapters.enclave.kept import KeptModel
 from holdfast.adapters.enclave.secretpage import SecretPage
 from holdfast.adapters.enclave.serving import Attest, EnclaveServer, ServingLimits
 from holdfast.adapters.enclave.software import SEED_BYTES, make_evidence, measure
@@ -32,6 +33,7 @@ from holdfast.ports.model import ModelClient
 
 PACKET_BYTES_MAX = 64 * 1024
 READY = b"ready"
+SEALED = "sealed"
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
 
@@ -42,7 +44,8 @@ class EnclaveProgram:
     Args:
         provider, model: `holdfast` and `echo`, or as `ModelSettings` has them.
         base_url: another endpoint.
-        key: a reference to the key, never the key.
+        key: a reference to the key, never the key; or `sealed:NAME`, for one that is
+            handed over and kept sealed under that name (`enclave serve` only).
         delay_ms: how long `echo` takes for each word, in milliseconds.
         calls: of the model, at once.
     """
@@ -58,18 +61,29 @@ class EnclaveProgram:
         """As it is measured, and told to the process."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()
 
-    def client(self) -> ModelClient:
+    @property
+    def sealed_name(self) -> str | None:
+        """The name that its key is kept sealed under, if it is."""
+        kind, colon, name = (self.key or "").partition(":")
+        return name if colon and kind == SEALED else None
+
+    def client(self, key: str | None = None) -> ModelClient:
         """Build what is inside.
 
+        Args:
+            key: the key that was handed over, where it is kept sealed.
+
         Raises:
-            InvalidInput, MissingExtra, NotFound: as for `build_client`.
+            InvalidInput, LiteralSecret, MissingExtra, NotFound: as for `build_client`.
         """
         if (self.provider, self.model) == ("holdfast", MODEL):
             return EchoModel(delay_ms=self.delay_ms)
+        place = self.key if key is None else None
         return build_client(
             ModelSettings(
-                provider=self.provider, model=self.model, base_url=self.base_url, key=self.key
-            )
+                provider=self.provider, model=self.model, base_url=self.base_url, key=place
+            ),
+            key=key,
         )
 
 
@@ -135,6 +149,7 @@ def serving(
     """A server of a program's model.
 
     Args:
+        client: the model; a `KeptModel` is handed its key through a channel.
         page: where its secrets lie.
         attest: makes evidence for a binding.
     """
@@ -145,7 +160,9 @@ def serving(
         simulated=simulated,
         secret_memory=page.kind.value,
     )
-    return EnclaveServer(client, attest, facts, limits=ServingLimits(calls=program.calls))
+    kept = client if isinstance(client, KeptModel) else None
+    limits = ServingLimits(calls=program.calls)
+    return EnclaveServer(client, attest, facts, limits=limits, kept=kept)
 
 
 async def run(control: socket.socket) -> None:

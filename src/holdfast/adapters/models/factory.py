@@ -102,6 +102,7 @@ def build_client(
     settings: ModelSettings,
     *,
     environ: Mapping[str, str] | None = None,
+    key: str | None = None,
     limits: CallLimits | None = None,
     network: NetworkPolicy | None = None,
 ) -> ModelClient:
@@ -110,6 +111,7 @@ def build_client(
     Args:
         settings: which model, and where its key is found.
         environ: the environment; default the process's.
+        key: the key itself, where it was handed over and has no place.
         limits: time limits and retries; default `CallLimits()`.
         network: what its requests may reach; None for whatever its address leads to.
 
@@ -119,7 +121,8 @@ def build_client(
         NotFound: there is no key at the referenced place.
     """
     check_settings(settings)
-    key = _key(settings, os.environ if environ is None else environ)
+    if key is None:
+        key = _key(settings, os.environ if environ is None else environ)
     try:
         # lazy: the providers' libraries take seconds to import; only who talks to a model pays.
         from holdfast.adapters.models.pydantic_ai import PydanticAIModel

@@ -68,6 +68,7 @@ def configure(draft: Draft, command: Configure) -> None:
         touched=command.touch,
         limits=changed_limits(draft, settings.budget),
         raise_to=command.raise_to,
+        tee_active=command.tee_active and not draft.view.tee_active,
     )
     if changed != Configured():
         draft.add(changed)
