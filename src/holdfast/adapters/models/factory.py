@@ -98,9 +98,29 @@ def check_settings(settings: ModelSettings) -> None:
         raise InvalidInput("the base_url carries credentials; give the key by reference")
 
 
+def check_client(
+    settings: ModelSettings, key: str = "", environ: Mapping[str, str] | None = None
+) -> None:
+    """Refuse what no client could be built from, its key included, without building one.
+
+    Args:
+        key: the key itself; "" where the settings say where it is found.
+        environ: the environment; default the process's.
+
+    Raises:
+        InvalidInput, LiteralSecret: see `check_settings`.
+        NotFound: there is no key at the referenced place.
+        Unavailable: there is one that cannot be used.
+    """
+    check_settings(settings)
+    if not key:
+        _key(settings, os.environ if environ is None else environ)
+
+
 def build_client(
     settings: ModelSettings,
     *,
+    key: str = "",
     environ: Mapping[str, str] | None = None,
     limits: CallLimits | None = None,
     network: NetworkPolicy | None = None,
@@ -109,6 +129,7 @@ def build_client(
 
     Args:
         settings: which model, and where its key is found.
+        key: the key itself, where it is kept elsewhere; "" for as the settings say.
         environ: the environment; default the process's.
         limits: time limits and retries; default `CallLimits()`.
         network: what its requests may reach; None for whatever its address leads to.
@@ -119,7 +140,7 @@ def build_client(
         NotFound: there is no key at the referenced place.
     """
     check_settings(settings)
-    key = _key(settings, os.environ if environ is None else environ)
+    key = key or _key(settings, os.environ if environ is None else environ)
     try:
         # lazy: the providers' libraries take seconds to import; only who talks to a model pays.
         from holdfast.adapters.models.pydantic_ai import PydanticAIModel
