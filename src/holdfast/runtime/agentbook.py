@@ -40,13 +40,14 @@ from holdfast.runtime.boxes import NONCE_BYTES, BoxCipher, derive
 from holdfast.runtime.codec import dump, load
 from holdfast.runtime.host import Commands
 from holdfast.runtime.journal import Extras
-from holdfast.runtime.snapshot import EVENTS_MIN, Snapshots
+from holdfast.runtime.snapshot import write_snapshot
 
 LOG_NAME = "agent-config"
 COMMAND = b"agent-config"
 WAIT_S = 5.0
 LOOK_S = 0.02
 READS_MAX = 5
+SNAPSHOT_EVENTS = 32
 _PURPOSE = "agent config"
 _ROW = b"agent-config".ljust(16, b"\0")
 
@@ -68,12 +69,21 @@ class Kept:
     Args:
         revision: of its scope; 0 if nothing ever was.
         record: None if nothing is configured.
-        error: why what is stored is no configuration, or None.
+        problem: why what is stored is no configuration, or "".
     """
 
     revision: int = 0
     record: AgentRecord | None = None
-    error: HoldfastError | None = None
+    problem: str = ""
+
+    def check(self) -> None:
+        """Refuse what is no configuration.
+
+        Raises:
+            Unreadable: it is not what was written.
+        """
+        if self.problem:
+            raise Unreadable(self.problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +126,7 @@ class AgentBook:
         kept = Kept()
         for _ in range(READS_MAX):
             kept = await self._read(tenant)
-            if kept.error is None:
+            if not kept.problem:
                 break
         return kept
 
@@ -134,7 +144,7 @@ class AgentBook:
             if record.version != version:
                 raise Unreadable("the agent's configuration is not the one its log tells of")
         except HoldfastError as error:
-            return Kept(revision=revision, error=error)
+            return Kept(revision=revision, problem=error.message)
         return Kept(revision=revision, record=record)
 
     def _box(self, tenant: str) -> BoxCipher:
@@ -217,8 +227,8 @@ class AgentBook:
         assert loaded.indexer is not None, "a log that is led has one"
         extras = replace(extras, index=loaded.indexer.row(loaded.view))
         await journal.append([(event, actor)], now_ms=now_ms, extras=extras)
-        last = before.version - before.version % EVENTS_MIN
-        await Snapshots(journal, last).keep(loaded.view, loaded.bodies)
+        if journal.version % SNAPSHOT_EVENTS == 0:
+            await write_snapshot(journal, loaded.view, loaded.bodies)
 
     # --- the log -------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from weakref import WeakSet
 
 from holdfast.core.agentconfig import AgentRecord, CallSettings
+from holdfast.core.errors import HoldfastError
 from holdfast.core.network import NetworkPolicy
 from holdfast.core.security import Zone
 from holdfast.core.settings import ModelSettings
@@ -93,7 +94,7 @@ class Models:
     async def read(self, book: AgentBook, tenant: str) -> Entry:
         """A tenant's configuration as it is stored now."""
         entry = self._entries.get(tenant)
-        read = entry is not None and entry.kept.error is None
+        read = entry is not None and not entry.kept.problem
         if entry is not None and read and await book.revision(tenant) == entry.kept.revision:
             return entry
         return await self.adopt(tenant, await book.read(tenant))
@@ -101,7 +102,7 @@ class Models:
     async def adopt(self, tenant: str, kept: Kept) -> Entry:
         """Take note of what is stored; turns that run keep what they began under."""
         entry = self._entries.get(tenant)
-        if entry is not None and entry.kept.revision > kept.revision and kept.error is None:
+        if entry is not None and entry.kept.revision > kept.revision and not kept.problem:
             return entry  # somebody has read what came after
         if entry is not None and entry.kept == kept:
             return entry
@@ -144,8 +145,7 @@ class Models:
             return self.built(view.settings.model)
         found = entry or self._entries.get(view.tenant)
         if found is not None and not self.over_stored:
-            if found.kept.error is not None:
-                raise found.kept.error
+            found.kept.check()
             record = found.kept.record
             if record is not None and record.model is not None:
                 return self._of(found, record, record.model)
@@ -218,7 +218,8 @@ class TurnModel:
             return
         self._keep(view)  # what began since the last reading did so under that one
         known = self._models.known(view.tenant)
-        looks = anew and (view.turn is None or self._asserted)
+        waits = view.turn is not None and self._turn is None
+        looks = waits or (anew and (view.turn is None or self._asserted))
         if known is None or looks or (view.turn is None and not self._asserts):
             known = await self._models.read(self._book, view.tenant)
         self._now = known
@@ -228,8 +229,15 @@ class TurnModel:
         turn = 0 if view.turn is None else view.turn.id
         if self._turn is not None and self._turn[0] != turn:
             self._turn = None
-        if turn and self._turn is None and self._now is not None:
+        if turn and self._turn is None and self._now is not None and self.serves(view):
             self._turn = (turn, self._now)
+
+    def serves(self, view: SessionView) -> bool:
+        """Whether there is a client; a turn that waits for one takes the next that comes."""
+        try:
+            return self(view) is not None
+        except HoldfastError:
+            return False
 
     def asserts(self, before: SessionView, after: SessionView) -> tuple[Assert, ...]:
         """What an append that begins a turn asserts."""

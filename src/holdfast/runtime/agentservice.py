@@ -23,6 +23,7 @@ from holdfast.core.agentconfig import (
     key_of_settings,
     lends_our_keys,
 )
+from holdfast.core.commands import Tick
 from holdfast.core.errors import (
     HoldfastError,
     InvalidInput,
@@ -37,7 +38,7 @@ from holdfast.core.view import SessionView
 from holdfast.ports.model import ModelClient, is_zoned
 from holdfast.runtime.agentbook import AgentBook, Kept, Wish
 from holdfast.runtime.agentmodel import Models, TurnModel
-from holdfast.runtime.backend import Loaded
+from holdfast.runtime.backend import Backend, Loaded
 from holdfast.runtime.config import check_model
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.host import Host, expect
@@ -111,7 +112,7 @@ class AgentService(Core):
         now_ms, by = self.clock.now_ms(), self.principal
 
         def make(kept: Kept, version: int) -> AgentRecord:
-            if kept.error is not None and api_key is KEEP and model is not None:
+            if kept.problem and api_key is KEEP and model is not None:
                 raise InvalidInput("what is stored cannot be read: give the key again, or null")
             record = changed(kept.record, change, version=version, now_ms=now_ms, by=by)
             self._check_record(models, record)
@@ -148,8 +149,7 @@ class AgentService(Core):
         """Refuse whoever may not send the installation's own keys anywhere."""
 
     def _shown(self, models: Models, kept: Kept) -> AgentConfig:
-        if kept.error is not None:
-            raise kept.error
+        kept.check()
         record = kept.record or AgentRecord()
         stored = AgentConfig(
             version=kept.revision,
@@ -184,6 +184,13 @@ class AgentService(Core):
         models, book = self._agents()
         turns = TurnModel(models, book, loaded.journal.store)
         return replace(host, model_for=turns, turn_model=turns)
+
+    async def _look_at_tokens(self, backend: Backend) -> None:
+        await super()._look_at_tokens(backend)
+        for engine in tuple(self._engines.values()):
+            waits = engine.view.turn is not None and not engine.workers.busy
+            if engine.lost is None and waits and not engine.host.turn_model.serves(engine.view):
+                engine.report(Tick())  # it looks whether there is a model now
 
     async def model_of(self, engine: Engine) -> ModelClient | None:
         """The client of the session's next call, or None; what others set counts."""

@@ -46,6 +46,9 @@ class HoldsModel(Protocol):
     def asserts(self, before: SessionView, after: SessionView) -> tuple[Assert, ...]:
         """What an append that begins a turn asserts."""
 
+    def serves(self, view: SessionView) -> bool:
+        """Whether the next call has a model, as last read."""
+
 
 class NeverChanges:
     """The model of a manager that has none to change."""
@@ -56,6 +59,10 @@ class NeverChanges:
     def asserts(self, before: SessionView, after: SessionView) -> tuple[Assert, ...]:
         """Nothing can have changed."""
         return ()
+
+    def serves(self, view: SessionView) -> bool:
+        """Looking again would change nothing."""
+        return True
 
 
 NEVER_CHANGES = NeverChanges()
