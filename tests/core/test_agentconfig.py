@@ -45,7 +45,7 @@ def put(before: AgentRecord | None, change: AgentChange, version: int = 2) -> Ag
         AgentChange(model=HERE, api_key=None),
         AgentChange(model=replace(HERE, sees=Sensitivity.NORMAL), calls=CallSettings(attempts=1)),
         AgentChange(model=replace(GPT, key="env:NAME")),
-        AgentChange(model=replace(GPT, provider="mistral", base_url="https://m.example", zone=Zone.PUBLIC), api_key="sk-ant-x"),
+        AgentChange(model=replace(HERE, provider="mistral"), api_key="sk-ant-x"),
         AgentChange(model=replace(GPT, provider="anthropic"), api_key="sk-ant-x"),
         AgentChange(model=GPT, api_key="k" * SECRET_CHARS_MAX),
     ],
