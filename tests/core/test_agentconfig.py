@@ -62,10 +62,10 @@ def test_what_can_be_one_is_let_through(change: AgentChange) -> None:
         (AgentChange(model=replace(GPT, provider="")), "provider"),
         (AgentChange(model=replace(GPT, model="m" * 513)), "model"),
         (AgentChange(model=replace(HERE, base_url="")), "base_url"),
-        (AgentChange(model=replace(GPT, model=7)), "model"),  # type: ignore[arg-type]  # misuse
+        (AgentChange(model=replace(GPT, model=7)), "model"),  # type: ignore[arg-type]  # what a caller may do
         (AgentChange(model=replace(HERE, zone=None)), "zone declared"),
-        (AgentChange(model=replace(GPT, zone="local")), "a Zone"),  # type: ignore[arg-type]  # misuse
-        (AgentChange(model=replace(GPT, sees=1)), "a Sensitivity"),  # type: ignore[arg-type]  # misuse
+        (AgentChange(model=replace(GPT, zone="local")), "a Zone"),  # type: ignore[arg-type]  # what a caller may do
+        (AgentChange(model=replace(GPT, sees=1)), "a Sensitivity"),  # type: ignore[arg-type]  # what a caller may do
         (AgentChange(model=replace(GPT, zone=Zone.TEE)), "enclave"),
         (AgentChange(model=replace(GPT, key="env:NAME"), api_key=SECRET), "not both"),
         (AgentChange(model=GPT, api_key="env:OPENAI_API_KEY"), "reference"),
@@ -74,7 +74,7 @@ def test_what_can_be_one_is_let_through(change: AgentChange) -> None:
         (AgentChange(model=GPT, api_key="line\n"), "signs of ASCII"),
         (AgentChange(model=GPT, api_key="schlüssel"), "signs of ASCII"),
         (AgentChange(model=GPT, api_key="k" * (SECRET_CHARS_MAX + 1)), "at most"),
-        (AgentChange(model=GPT, api_key=7), "KEEP"),  # type: ignore[arg-type]  # misuse
+        (AgentChange(model=GPT, api_key=7), "KEEP"),  # type: ignore[arg-type]  # what a caller may do
         (AgentChange(model=GPT, api_key="sk-ant-x"), "a key of openai"),
         (AgentChange(model=replace(GPT, provider="anthropic"), api_key="sk-x"), "of anthropic"),
     ],

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -102,27 +102,41 @@ def set_(
     if clear == (model is not None):
         raise InvalidInput("give a model, or --clear")
     parts = {"input_usd": input_usd, "output_usd": output_usd, "base_url": base_url, "key": key}
-    chosen = None if model is None else _settings(model, parts, zone, sees)
     given = {"idle_s": idle_s, "total_s": total_s, "attempts": attempts}
-    limits = {name: value for name, value in given.items() if value is not None}
-    if clear and (limits or zone or sees or any(parts.values())):
+    if clear and any((zone, sees, *parts.values(), *given.values())):
         raise InvalidInput("--clear goes with nothing else")
-    secret = _secret(key_env, stdin=key_stdin, none=no_key)
-    calls = CallSettings(**limits) if limits else None  # type: ignore[arg-type]  # as declared
+    asked = _Asked(
+        model=None if model is None else _settings(model, parts, zone, sees),
+        api_key=_secret(key_env, stdin=key_stdin, none=no_key),
+        calls=_calls(given),
+        expected=expected,
+    )
+    _print(options, asyncio.run(_put(options, workspace, asked)))
 
-    async def work() -> AgentConfig:
-        if options.server:
-            async with remote.connected(options) as client:
-                return await client.set_agent_config(
-                    chosen, api_key=secret, calls=calls, expected=expected
-                )
-        async with opened(options) as manager:
-            manager.tenant = workspace
-            return await manager.set_agent_config(
-                chosen, api_key=secret, calls=calls, expected=expected
-            )
 
-    _print(options, asyncio.run(work()))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is to be put in place."""
+
+    model: ModelSettings | None
+    api_key: str | Keep | None = field(repr=False)
+    calls: CallSettings | None
+    expected: int | None
+
+
+async def _put(options: Options, workspace: str, asked: _Asked) -> AgentConfig:
+    more = {"api_key": asked.api_key, "calls": asked.calls, "expected": asked.expected}
+    if options.server:
+        async with remote.connected(options) as client:
+            return await client.set_agent_config(asked.model, **more)  # type: ignore[arg-type]  # as named
+    async with opened(options) as manager:
+        manager.tenant = workspace
+        return await manager.set_agent_config(asked.model, **more)  # type: ignore[arg-type]  # as named
+
+
+def _calls(given: dict[str, Any]) -> CallSettings | None:
+    limits = {name: value for name, value in given.items() if value is not None}
+    return CallSettings(**limits) if limits else None
 
 
 def _check_workspace(options: Options, workspace: str) -> None:

@@ -192,18 +192,18 @@ class AgentService(Core):
             if engine.lost is None and waits and not engine.host.turn_model.serves(engine.view):
                 engine.report(Tick())  # it looks whether there is a model now
 
-    async def model_of(self, engine: Engine) -> ModelClient | None:
+    async def _model_of(self, engine: Engine) -> ModelClient | None:
         """The client of the session's next call, or None; what others set counts."""
         try:
-            found = await super().model_of(engine)
+            found = await super()._model_of(engine)
         except HoldfastError:
             found = None
         if found is None:
             await engine.host.turn_model.read(engine.view, anew=True)
-            return await super().model_of(engine)
+            return await super()._model_of(engine)
         return found
 
-    async def model_for_host(self, view: SessionView) -> ModelClient | None:
+    async def _model_for_host(self, view: SessionView) -> ModelClient | None:
         """The client that a program's own call to a session's model goes to, or None."""
         if self._has_models:
             await self._models.read(self._agents()[1], view.tenant)

@@ -385,10 +385,10 @@ class Core(Sweeping):
             engine = await self.engine(where)
         except LeaseHeld:
             return
-        if await self.model_of(engine) is None:
+        if await self._model_of(engine) is None:
             raise NoModel("no model: give the manager or the session one")
 
-    async def model_of(self, engine: Engine) -> ModelClient | None:
+    async def _model_of(self, engine: Engine) -> ModelClient | None:
         """The client of the session's next call, or None."""
         return engine.host.model_for(engine.view)
 

@@ -135,7 +135,7 @@ class SessionService(
     async def get_llm_for_session(self, session_id: str) -> GatedModel | None:
         """The model a session's next call goes to, behind the gate (seed B2)."""
         session = await self.get_session(session_id)
-        client = await self.model_for_host(await session.view())
+        client = await self._model_for_host(await session.view())
         return None if client is None else GatedModel(self, session.where, client)
 
     def tool_executor(self) -> GatedExecutor:
