@@ -80,6 +80,7 @@ WRONG: list[tuple[str, ...]] = [
     ("openai:m", "--sees", "all", "--key-env", "MY_KEY"),
     ("openai:m", "--attempts", "0", "--key-env", "MY_KEY"),
     ("nobody:m", "--key-env", "MY_KEY"),
+    ("openai:m", "--key-env", "MY_KEY", "--workspace", "a:b"),
     ("openai:m", "--base-url", "http://127.0.0.1:9/v1", "--key-env", "MY_KEY"),
 ]
 

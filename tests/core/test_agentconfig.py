@@ -62,6 +62,8 @@ def test_what_can_be_one_is_let_through(change: AgentChange) -> None:
         (AgentChange(model=replace(GPT, provider="")), "provider"),
         (AgentChange(model=replace(GPT, model="m" * 513)), "model"),
         (AgentChange(model=replace(HERE, base_url="")), "base_url"),
+        (AgentChange(model=replace(GPT, model="m\n")), "model"),
+        (AgentChange(model=replace(GPT, model="\ud800")), "model"),
         (AgentChange(model=replace(GPT, model=7)), "model"),  # type: ignore[arg-type]  # what a caller may do
         (AgentChange(model=replace(HERE, zone=None)), "zone declared"),
         (AgentChange(model=replace(GPT, zone="local")), "a Zone"),  # type: ignore[arg-type]  # what a caller may do

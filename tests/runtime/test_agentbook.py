@@ -13,7 +13,7 @@ from holdfast.core.errors import CommandMismatch, InvalidInput, Unreadable, Vers
 from holdfast.core.events import Configured
 from holdfast.core.settings import ModelSettings
 from holdfast.ports.store import Filter, Grant
-from holdfast.runtime.agentbook import LOG_NAME, AgentBook, Kept, Wish, config_scope, log_tenant
+from holdfast.runtime.agentbook import AgentBook, Kept, Wish, config_scope, log_name, log_tenant
 from holdfast.runtime.host import Commands
 from sessionhelp import echo, memory, on_file, run
 
@@ -76,7 +76,7 @@ def test_its_log_tells_of_each_change_and_never_of_the_key() -> None:
             for model in ("a", "b"):
                 await book.write("default", wish(model))
             backend = book.backend
-            row = await backend.store.find(log_tenant("default"), LOG_NAME)
+            row = await backend.store.find(log_tenant("default"), log_name("default"))
             assert row is not None
             told = [one.event async for one in backend.journal(row).replay()]
             assert [Configured, Configured] == [type(one) for one in told[1:]]
@@ -205,7 +205,7 @@ def test_its_log_is_folded_from_a_snapshot_once_it_is_long() -> None:
             book = book_of(sessions)
             for number in range(70):
                 await book.write("default", wish(f"m{number}"))
-            row = await book.backend.store.find(log_tenant("default"), LOG_NAME)
+            row = await book.backend.store.find(log_tenant("default"), log_name("default"))
             assert row is not None
             found = await book.backend.store.get_snapshot(row.stream)
             assert found is not None and 64 == found.version

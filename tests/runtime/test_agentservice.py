@@ -38,6 +38,7 @@ from sessionhelp import echo, memory, on_file, run, until
 SECRET = "sk-" + "canary-service-0123456789"
 GPT = ModelSettings(provider="openai", model="gpt-4o")
 HERE = replace(GPT, base_url="http://127.0.0.1:9/v1", zone=Zone.LOCAL)
+LOG = "agent-config:default"
 WEB = [NetworkRule(host="*.example", schemes=(Scheme.HTTPS,))]
 
 
@@ -167,7 +168,7 @@ def test_each_change_is_an_audit_event() -> None:
             await sessions.set_agent_config(None)
             found, _ = await bus.page()
             told = [(one.session, one.mark.kind) for one in found]
-            assert [("agent-config", "opened"), *[("agent-config", "settings_changed")] * 2] == told
+            assert [(LOG, "opened"), *[(LOG, "settings_changed")] * 2] == told
             assert SECRET not in repr(found)
             store = sessions.distinct_backends()[0][1].store
             assert SECRET.encode() not in b"".join(

@@ -19,6 +19,7 @@ from holdfast.cli.output import note, print_json, table
 from holdfast.cli.world import Options, opened, options_of
 from holdfast.core.agentconfig import KEEP, SECRET_CHARS_MAX, AgentConfig, CallSettings, Keep
 from holdfast.core.errors import InvalidInput
+from holdfast.core.ids import validate_id
 from holdfast.core.security import Zone
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def _calls(given: dict[str, Any]) -> CallSettings | None:
 def _check_workspace(options: Options, workspace: str) -> None:
     if options.server and workspace != "default":
         raise InvalidInput("a server knows the workspace by the token")
+    validate_id(workspace, "Workspace")
 
 
 def _settings(

@@ -23,6 +23,7 @@ from holdfast.core.settings import ModelSettings
 
 SECRET_CHARS_MAX: Final = 4096
 NAME_CHARS_MAX: Final = 512
+_NAME = re.compile(rf"[!-~]{{1,{NAME_CHARS_MAX}}}")
 _SECRET = re.compile(r"[!-~]+")
 _REFERENCE = re.compile(r"(env|file|keyring):")
 _FOREIGN = {"openai": re.compile(r"sk-ant-"), "anthropic": re.compile(r"sk-(?!ant-)")}
@@ -181,8 +182,8 @@ def check_change(change: AgentChange) -> None:
         return
     for name in ("provider", "model", "base_url", "key"):
         text = getattr(model, name)
-        if text is not None and not (isinstance(text, str) and 0 < len(text) <= NAME_CHARS_MAX):
-            raise InvalidInput(f"{name} is a text of at most {NAME_CHARS_MAX} characters")
+        if text is not None and not (isinstance(text, str) and _NAME.fullmatch(text)):
+            raise InvalidInput(f"{name} is at most {NAME_CHARS_MAX} signs of ASCII without blanks")
     if not isinstance(model.zone, Zone | None) or not isinstance(model.sees, Sensitivity | None):
         raise InvalidInput("zone is a Zone and sees a Sensitivity")
     if model.base_url is not None and model.zone is None:

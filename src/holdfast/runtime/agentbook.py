@@ -42,7 +42,6 @@ from holdfast.runtime.host import Commands
 from holdfast.runtime.journal import Extras
 from holdfast.runtime.snapshot import write_snapshot
 
-LOG_NAME = "agent-config"
 COMMAND = b"agent-config"
 WAIT_S = 5.0
 LOOK_S = 0.02
@@ -60,6 +59,11 @@ def config_scope(tenant: str) -> str:
 def log_tenant(tenant: str) -> str:
     """Under which tenant the log of a tenant's configuration stands; no session can."""
     return f"config:{tenant}"
+
+
+def log_name(tenant: str) -> str:
+    """How the audit names that log; no session's id has a colon."""
+    return f"agent-config:{tenant}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +137,7 @@ class AgentBook:
     async def _read(self, tenant: str) -> Kept:
         store = self._backend.store
         revision, rows = await store.grants(config_scope(tenant))
-        log = await store.find(log_tenant(tenant), LOG_NAME)
+        log = await store.find(log_tenant(tenant), log_name(tenant))
         version = 0 if log is None else log.version
         if not rows and revision == 0 and version <= 1:  # a log without a change is none yet
             return Kept()
@@ -241,7 +245,7 @@ class AgentBook:
         clock, store = self._backend.clock, self._backend.store
         until = clock.monotonic() + WAIT_S
         while True:
-            row = await store.find(log_tenant(tenant), LOG_NAME)
+            row = await store.find(log_tenant(tenant), log_name(tenant))
             try:
                 return await (self._born(tenant) if row is None else self._backend.lead(row))
             except (LeaseHeld, SessionExists):
@@ -251,9 +255,9 @@ class AgentBook:
 
     async def _born(self, tenant: str) -> Loaded:
         opened = Opened(
-            session_id=LOG_NAME,
+            session_id=log_name(tenant),
             tenant=log_tenant(tenant),
-            user_id=LOG_NAME,
+            user_id=log_name(tenant),
             installation="",
             commitment="",
         )
