@@ -6,7 +6,6 @@ line, which every user of the machine can read. It is never shown.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from dataclasses import asdict, dataclass, field, replace
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli import remote
 from holdfast.cli.output import note, print_json, table
 from holdfast.cli.world import Options, opened, options_of
 from holdfast.core.agentconfig import KEEP, SECRET_CHARS_MAX, AgentConfig, CallSettings, Keep
@@ -32,18 +30,12 @@ WorkspaceOption = Annotated[
 
 def show(context: typer.Context, *, workspace: WorkspaceOption = "default") -> None:
     """Show the model that turns go to by default; of its key only whether it is set."""
+    # lazy: help needs no event loop.
+    import asyncio
+
     options = options_of(context, served=True)
-
-    async def work() -> AgentConfig:
-        if options.server:
-            async with remote.connected(options) as client:
-                return await client.agent_config()
-        async with opened(options) as manager:
-            manager.tenant = workspace
-            return await manager.agent_config()
-
     _check_workspace(options, workspace)
-    _print(options, asyncio.run(work()))
+    _print(options, asyncio.run(_get(options, workspace)))
 
 
 def set_(
@@ -98,6 +90,9 @@ def set_(
 
     The key that is stored stays as long as provider and address do.
     """
+    # lazy: help needs no event loop.
+    import asyncio
+
     options = options_of(context, served=True)
     _check_workspace(options, workspace)
     if clear == (model is not None):
@@ -125,10 +120,25 @@ class _Asked:
     expected: int | None
 
 
+async def _get(options: Options, workspace: str) -> AgentConfig:
+    if options.server:
+        # lazy: only commands for a server need its client.
+        from holdfast.cli.remote import connected
+
+        async with connected(options) as client:
+            return await client.agent_config()
+    async with opened(options) as manager:
+        manager.tenant = workspace
+        return await manager.agent_config()
+
+
 async def _put(options: Options, workspace: str, asked: _Asked) -> AgentConfig:
     more = {"api_key": asked.api_key, "calls": asked.calls, "expected": asked.expected}
     if options.server:
-        async with remote.connected(options) as client:
+        # lazy: only commands for a server need its client.
+        from holdfast.cli.remote import connected
+
+        async with connected(options) as client:
             return await client.set_agent_config(asked.model, **more)  # type: ignore[arg-type]  # as named
     async with opened(options) as manager:
         manager.tenant = workspace
