@@ -12,8 +12,9 @@ import pytest
 from holdfast import bootstrap
 from holdfast.bootstrap import SessionManager
 from holdfast.core.agentconfig import CallSettings
-from holdfast.core.errors import NoModel, NotFound, Unreadable
+from holdfast.core.errors import Interrupted, NoModel, NotFound, Unreadable
 from holdfast.core.settings import ModelSettings, StorageType
+from holdfast.core.tools import Nature
 from holdfast.ports.model import ModelRequest
 from holdfast.ports.store import Grant
 from holdfast.runtime.agentbook import config_scope
@@ -22,7 +23,7 @@ from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
 from holdfast.testing.script import Turn, call, say
 from holdfast.testing.scripted import ScriptedModel
-from sessionhelp import echo, last_user, memory, on_file, run, tool, until, until_async
+from sessionhelp import UNSAFE, echo, last_user, memory, on_file, run, tool, until, until_async
 
 SECRET = "sk-" + "canary-turn-0123456789"
 
@@ -253,6 +254,53 @@ def test_a_turn_without_a_client_takes_the_next_that_comes(
 
     monkeypatch.setattr(bootstrap, "build_client", picky)
     run(work())
+
+
+def test_a_turn_that_is_taken_over_goes_on_with_what_is_stored_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If that cannot be used here, with the next that can, also if another process sets it."""
+    build = Built()
+    going = asyncio.Event()
+
+    async def wait() -> str:
+        going.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    async def over() -> str:
+        return "over"
+
+    over.__name__ = "wait"
+
+    def picky(settings: ModelSettings, **more: Any) -> ScriptedModel:
+        if settings.model == "nowhere":
+            raise NotFound("no key here")
+        return build(settings, **more)
+
+    async def work() -> None:
+        async with on_file(tmp_path) as one:
+            await put(one, "old")
+            async with on_file(tmp_path, None, tool(wait, nature=Nature.READ_ONLY)) as two:
+                session = await two.create_session("one", UNSAFE)
+                running = asyncio.create_task(session.generate("use"))
+                await going.wait()
+            with pytest.raises(Interrupted):
+                await running
+            await put(one, "nowhere")
+            async with on_file(tmp_path, None, tool(over, nature=Nature.READ_ONLY)) as three:
+                (session,) = await three.resume_interrupted()
+                await until_async(lambda: parked(session))
+                await put(one, "new")
+                await until_async(lambda: said(session, "new"))
+
+    monkeypatch.setattr(bootstrap, "build_client", picky)
+    run(work())
+
+
+async def said(session: Session, text: str) -> bool:
+    """Whether the last message is this one."""
+    return text == (await session.history())[-1].text
 
 
 def test_clients_of_earlier_configurations_are_closed(built: Built) -> None:
