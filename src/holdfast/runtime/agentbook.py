@@ -30,7 +30,8 @@ from holdfast.core.errors import (
     Unreadable,
     VersionMismatch,
 )
-from holdfast.core.events import Configured, Opened
+from holdfast.core.events import Configured, Opened, StateSet
+from holdfast.core.lifecycle import SessionState
 from holdfast.core.session import evolve
 from holdfast.core.settings import Settings
 from holdfast.core.view import Recorded
@@ -44,6 +45,9 @@ from holdfast.runtime.snapshot import write_snapshot
 
 COMMAND = b"agent-config"
 WAIT_S = 5.0
+BORN = 2
+"""The version of the log before the first change."""
+
 LOOK_S = 0.02
 READS_MAX = 5
 SNAPSHOT_EVENTS = 32
@@ -139,7 +143,7 @@ class AgentBook:
         revision, rows = await store.grants(config_scope(tenant))
         log = await store.find(log_tenant(tenant), log_name(tenant))
         version = 0 if log is None else log.version
-        if not rows and revision == 0 and version <= 1:  # a log without a change is none yet
+        if not rows and revision == 0 and version <= BORN:  # a log without a change is none yet
             return Kept()
         try:
             if [row.id for row in rows] != [_ROW]:
@@ -261,7 +265,9 @@ class AgentBook:
             installation="",
             commitment="",
         )
-        return await self._backend.create(opened, (), actor=0)
+        # Hidden at once: no listing has it, and so no rule ends it as a session at rest.
+        hidden = StateSet(state=SessionState.ACTIVE.title, reason="hidden", tombstone=True)
+        return await self._backend.create(opened, (hidden,), actor=0)
 
 
 def _settings(before: Settings, record: AgentRecord) -> Settings:
