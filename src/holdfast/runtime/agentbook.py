@@ -35,7 +35,7 @@ from holdfast.core.lifecycle import SessionState
 from holdfast.core.session import evolve
 from holdfast.core.settings import Settings
 from holdfast.core.view import Recorded
-from holdfast.ports.store import Assert, CommandDone, Grant, GrantChange
+from holdfast.ports.store import Assert, CommandDone, Grant, GrantChange, StreamRow
 from holdfast.runtime.backend import Backend, Loaded
 from holdfast.runtime.boxes import NONCE_BYTES, BoxCipher, derive
 from holdfast.runtime.codec import dump, load
@@ -63,6 +63,12 @@ def config_scope(tenant: str) -> str:
 def log_tenant(tenant: str) -> str:
     """Under which tenant the log of a tenant's configuration stands; no session can."""
     return f"config:{tenant}"
+
+
+def tenant_of(row: StreamRow) -> str | None:
+    """Whose configuration a log is of; None if it is another log."""
+    mark, colon, tenant = row.tenant.partition(":")
+    return tenant if colon and mark == "config" else None
 
 
 def log_name(tenant: str) -> str:

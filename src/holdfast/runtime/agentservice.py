@@ -24,13 +24,7 @@ from holdfast.core.agentconfig import (
     lends_our_keys,
 )
 from holdfast.core.commands import Tick
-from holdfast.core.errors import (
-    HoldfastError,
-    InvalidInput,
-    NetworkBlocked,
-    NotFound,
-    Unavailable,
-)
+from holdfast.core.errors import InvalidInput, NetworkBlocked, NotFound, Unavailable
 from holdfast.core.network import Scheme, judge_request, read_address
 from holdfast.core.security import Zone
 from holdfast.core.settings import ModelSettings
@@ -194,14 +188,10 @@ class AgentService(Core):
 
     async def _model_of(self, engine: Engine) -> ModelClient | None:
         """The client of the session's next call, or None; what others set counts."""
-        try:
-            found = await super()._model_of(engine)
-        except HoldfastError:
-            found = None
-        if found is None:
-            await engine.host.turn_model.read(engine.view, anew=True)
+        if not self._has_models or engine.host.turn_model.serves(engine.view):
             return await super()._model_of(engine)
-        return found
+        models, book = self._agents()
+        return models.client_of(engine.view, await models.read(book, engine.view.tenant))
 
     async def _model_for_host(self, view: SessionView) -> ModelClient | None:
         """The client that a program's own call to a session's model goes to, or None."""
