@@ -126,6 +126,7 @@ async def description(made: Served) -> None:
 
 async def _description(made: Served, place: str) -> None:
     seconds = pick(180, 20)
+    made.sessions.prefer_default_llm()  # what is put into its configuration is no model that exists
     async with listening(made.app) as url:
         words = ["--config-file", str(TESTS / "server" / "schemathesis.toml"), "run"]
         words += [f"{url}/openapi.json", "--max-time", str(seconds), "--no-color"]

@@ -10,6 +10,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -20,7 +21,9 @@ from holdfast.adapters.hooks.command import CommandHook
 from holdfast.adapters.keys.file import FileKeys
 from holdfast.adapters.keys.installation import default_installation_key_path
 from holdfast.adapters.keys.memory import MemoryKeys
-from holdfast.adapters.models.factory import build_client, check_settings, parse_model
+from holdfast.adapters.models.factory import build_client, check_client, parse_model
+from holdfast.adapters.models.limits import CallLimits
+from holdfast.adapters.models.zones import zone_of
 from holdfast.adapters.network.firewall import Firewall
 from holdfast.adapters.sandbox.processes import kill_leftovers
 from holdfast.adapters.sandbox.status import detect
@@ -32,13 +35,13 @@ from holdfast.adapters.taints.host import WorkerTaintMatcher
 from holdfast.adapters.tools.function import FunctionTool, tool
 from holdfast.adapters.tools.gitstate import capture
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
+from holdfast.core.agentconfig import CallSettings
 from holdfast.core.errors import InvalidInput, KeyMissing, NotFound
 from holdfast.core.network import NetworkPolicy
 from holdfast.core.passphrases import check_passphrase
 from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.core.tokens import TokenSettings
 from holdfast.core.tools import ToolSpec
-from holdfast.core.view import SessionView
 from holdfast.ports.attestation import AttestationVerifier
 from holdfast.ports.checkpoints import CheckpointSink
 from holdfast.ports.clock import Clock, SystemClock
@@ -49,6 +52,7 @@ from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.store import Filter, Store
 from holdfast.ports.tool import Tool
+from holdfast.runtime.agentmodel import Building, Models
 from holdfast.runtime.auditbus import AuditBus
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.checkpoint_service import Checkpoints
@@ -61,7 +65,6 @@ from holdfast.runtime.manager import IDLE_S, Surroundings
 from holdfast.runtime.retaining import Retaining
 from holdfast.runtime.sealing import SealedSetup, own_parts
 from holdfast.runtime.tee import TeeConfig, TeeRuntime
-from holdfast.runtime.tenancy import Models
 
 if TYPE_CHECKING:
     from holdfast.runtime.probing import Probed
@@ -145,7 +148,10 @@ class SessionManager(Retaining):
         self.tee_runtime = enclave = TeeRuntime(
             tee, _machine, lambda config: _enclave(config, used)
         )
-        self._models = Models(llm_client)
+        self._models = Models(
+            llm_client,
+            Building(check_client, _build, network=lambda: self._model_network, zone=zone_of),
+        )
         self._own_parts = own_parts(
             tool_executor=tool_executor,
             clock=clock,
@@ -154,13 +160,12 @@ class SessionManager(Retaining):
             tee=tee if tee is not None and tee.enabled else None,
         )
         self._firewall = Firewall()
-        self._clients: dict[tuple[ModelSettings, NetworkPolicy | None], ModelClient] = {}
         tools = None if tool_executor else self._builtin(unsandboxed)
         super().__init__(
             Surroundings(
                 clock=used,
                 registry=tool_executor or ToolRegistry(tools),
-                build_client=self._client_of,
+                build_client=self._models.client_of,
                 kill_leftovers=_kill_leftovers,
                 git_state=capture,
                 hooks=Hooks(clock or SystemClock()),
@@ -385,15 +390,12 @@ class SessionManager(Retaining):
     async def close(self) -> None:
         """Stop leading sessions and close the stores; no session is ended."""
         await super().close()
-        for client in (self._models.default, *self._clients.values()):
-            if client is not None:
-                await client.aclose()
-        self._clients.clear()
+        await self._models.aclose()
 
     # --- models ----------------------------------------------------------------------
 
     async def set_default_llm(self, client: Model | None) -> None:
-        """Swap the default model for all later turns (seed B2).
+        """Swap this process's default model for all later turns (seed B2).
 
         Raises:
             MissingExtra: the provider's library is not installed.
@@ -403,7 +405,7 @@ class SessionManager(Retaining):
             client = parse_model(client)
         settings = client if isinstance(client, ModelSettings) else None
         if isinstance(client, ModelSettings):
-            client = self._built(client)
+            client = self._models.built(client)
         self._models.default, self._models.settings = client, settings
         self._models.pending = None
 
@@ -411,22 +413,6 @@ class SessionManager(Retaining):
         """Name the default model; its client is built when a call first needs it."""
         self._models.default, self._models.settings = None, settings
         self._models.pending = None
-
-    def _client_of(self, view: SessionView) -> ModelClient | None:
-        """The session's own model, else the default, else None (seed B2)."""
-        if view.settings.model is not None:
-            return self._built(view.settings.model)
-        if self._models.settings is not None:
-            return self._built(self._models.settings)
-        return self._models.default
-
-    def _built(self, settings: ModelSettings) -> ModelClient:
-        key = settings, self._model_network  # what the policy file says may have changed
-        client = self._clients.get(key)
-        if client is None:
-            check_settings(settings)
-            client = self._clients[key] = self._build(settings)
-        return client
 
     # --- sealed sessions -----------------------------------------------------------------
 
@@ -459,11 +445,6 @@ class SessionManager(Retaining):
 
     def _builtin(self, unsandboxed: bool) -> list[Tool]:
         return builtin_tools(unsandboxed=unsandboxed, firewall=self._firewall)
-
-    def _build(self, settings: ModelSettings) -> ModelClient:
-        if self._model_network is None:
-            return build_client(settings)
-        return build_client(settings, network=self._model_network)
 
     @property
     def firewall(self) -> Firewall:
@@ -511,6 +492,18 @@ async def _open_memory(manager: SessionManager) -> None:
 
 def _run_program(command: Sequence[str], env: Mapping[str, str]) -> CommandHook:
     return CommandHook(command, env=env)
+
+
+def _build(
+    settings: ModelSettings, key: str, calls: CallSettings | None, network: NetworkPolicy | None
+) -> ModelClient:
+    """Build a client.
+
+    Args:
+        key: the key itself; "" for as the settings say.
+    """
+    limits = None if calls is None else CallLimits(**asdict(calls))
+    return build_client(settings, key=key, limits=limits, network=network)
 
 
 async def _kill_leftovers(effect_id: str) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import holdfast.client
 from clienthelp import QUICK, pair, token_of
 from holdfast.bootstrap import SessionManager
 from holdfast.client import Client, RemoteSession
+from holdfast.client.wire import Ask
+from holdfast.core.agentconfig import CallSettings
 from holdfast.core.errors import (
     ImportRefused,
     InvalidInput,
@@ -23,7 +26,11 @@ from holdfast.core.errors import (
     SessionExists,
     SessionNotFound,
     TokenInvalid,
+    VersionMismatch,
 )
+from holdfast.core.labels import Sensitivity
+from holdfast.core.security import Zone
+from holdfast.core.settings import ModelSettings
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
 from holdfast.runtime.tokens import SessionTokens
@@ -275,3 +282,38 @@ def test_a_workspace_sees_its_own() -> None:
             assert token_of(found.served) not in repr(found.client)
 
     run(main())
+
+
+def test_the_agents_configuration_goes_over_the_wire() -> None:
+    """As the library has it: set, kept, stale, removed; its key is in no repr of a request."""
+    secret = "sk-" + "canary-client-0123456789"
+    model = ModelSettings(
+        provider="openai",
+        model="m",
+        base_url="http://127.0.0.1:9/v1",
+        zone=Zone.LOCAL,
+        sees=Sensitivity.NORMAL,
+    )
+
+    async def work() -> None:
+        async with pair() as found:
+            with pytest.raises(ScopeDenied):
+                await found.client.agent_config()
+            token = found.served.admin["Authorization"].removeprefix("Bearer ")
+            async with Client(found.url, token=token, settings=QUICK) as client:
+                calls = CallSettings(total_s=30)
+                one = await client.set_agent_config(model, api_key=secret, calls=calls, expected=0)
+                assert one == await client.agent_config()
+                assert one == await found.served.sessions.agent_config()
+                assert ("Normal", calls, True) == (one.sees, one.calls, one.key.set)
+                two = await client.set_agent_config(replace(model, model="x"))
+                assert one.key == two.key
+                with pytest.raises(VersionMismatch):
+                    await client.set_agent_config(model, expected=1)
+                with pytest.raises(InvalidInput):
+                    await client.set_agent_config(replace(model, base_url="http://h.example/"))
+                three = await client.set_agent_config(None)
+                assert ("process", 3) == (three.source, three.version)
+        assert secret not in repr(Ask(method="PUT", path="/", body={"api_key": secret}))
+
+    run(work())

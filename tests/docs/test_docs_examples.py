@@ -65,7 +65,7 @@ class Player:
         if any(block.comment("script") for block in found.blocks()):
             monkeypatch.setattr(bootstrap, "build_client", self._client)
 
-    def _client(self, settings: ModelSettings) -> ScriptedModel:
+    def _client(self, settings: ModelSettings, **_: object) -> ScriptedModel:
         """Stand in for a provider, as the page's comment says."""
         return ScriptedModel(self.script, model=settings.model, provider=settings.provider)
 

@@ -16,6 +16,7 @@ import typer
 
 import holdfast
 from holdfast.cli import (
+    agent,
     allowances,
     approvals,
     auditing,
@@ -75,6 +76,7 @@ of_enclave = typer.Typer(
 )
 of_tokens = typer.Typer(no_args_is_help=True, help="Who may do what: tokens and their roles.")
 of_config = typer.Typer(no_args_is_help=True, help="The settings of the installation.")
+of_agent = typer.Typer(no_args_is_help=True, help="The model that turns go to by default.")
 of_keys = typer.Typer(no_args_is_help=True, help="The keys that sessions are encrypted with.")
 
 
@@ -159,9 +161,12 @@ app.add_typer(of_keys, name="keys")
 app.command("serve")(serve.serve)
 app.command("init")(tokens.init)
 app.add_typer(of_config, name="config")
+app.add_typer(of_agent, name="agent-config")
 app.command("doctor")(upkeep.doctor)
 app.command("demo")(upkeep.demo)
 of_config.command("show")(configuring.show)
+of_agent.command("show")(agent.show)
+of_agent.command("set")(agent.set_)
 of_sessions.command("list")(sessions.list_sessions)
 of_sessions.command("show")(sessions.show)
 of_sessions.command("answer")(control.answer)

@@ -320,9 +320,10 @@ def _manager(options: Options, wanted: Wanted) -> SessionManager:
         # lazy: only for trying things out.
         from holdfast.testing.scripted import ScriptedModel
 
-        return make_runner(
-            options, ScriptedModel.from_file(wanted.script), unsandboxed=wanted.unsandboxed
-        )
+        script = ScriptedModel.from_file(wanted.script)
+        manager = make_runner(options, script, unsandboxed=wanted.unsandboxed)
+        manager.prefer_default_llm()
+        return manager
     default = os.environ.get(MODEL_VARIABLE) if wanted.model is None else None
     return make_runner(options, default or None, unsandboxed=wanted.unsandboxed)
 
@@ -368,7 +369,9 @@ async def _check_model(
     """
     if chosen is not None:
         await manager.set_default_llm(chosen)
-    elif wanted.script is None and not os.environ.get(MODEL_VARIABLE):
+    elif not (
+        wanted.script or os.environ.get(MODEL_VARIABLE) or (await manager.agent_config()).model
+    ):
         raise NoModel("no model: give --model provider:name or set HOLDFAST_MODEL")
 
 

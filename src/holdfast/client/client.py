@@ -29,6 +29,7 @@ from holdfast.client.values import (
     WipeReceipt,
 )
 from holdfast.client.wire import Ask, Query, Wire, part
+from holdfast.core.agentconfig import KEEP, AgentConfig, CallSettings, Keep
 from holdfast.core.errors import BadAnswer, InvalidInput, QuestionNotFound
 from holdfast.core.ids import generated_id, validate_id
 from holdfast.core.labels import Sensitivity
@@ -38,6 +39,8 @@ from holdfast.core.settings import ModelSettings
 
 if TYPE_CHECKING:
     import httpx2
+
+AGENT = "/api/agent/config"
 
 
 class Client:
@@ -360,6 +363,40 @@ class Client:
     ) -> bool:
         """Confirm a tool call; see `RemoteSession.confirm_tool`."""
         return await self._named(session_id).confirm_tool(tool_id, approved, reason)
+
+    # --- the agent's configuration ------------------------------------------------------------
+
+    async def agent_config(self) -> AgentConfig:
+        """The configuration in force for turns that begin now; never a key."""
+        return read(AgentConfig, (await self._wire.ask(Ask(method="GET", path=AGENT))).json())
+
+    async def set_agent_config(
+        self,
+        model: ModelSettings | None,
+        *,
+        api_key: str | Keep | None = KEEP,
+        calls: CallSettings | None = None,
+        expected: int | None = None,
+    ) -> AgentConfig:
+        """Put a configuration in place of the one there is; see `SessionManager`.
+
+        Raises:
+            HoldfastError: it was refused; what held goes on to hold.
+            VersionMismatch: the configuration has another version than `expected`.
+        """
+        fields = {} if model is None else written(model)
+        if not isinstance(fields, dict):
+            raise InvalidInput("a model is ModelSettings, or a mapping of its fields")
+        body: dict[str, object] = {**fields}
+        if isinstance(model, ModelSettings) and model.sees is not None:
+            body["sees"] = level_name(model.sees)
+        if api_key is not KEEP:
+            body["api_key"] = api_key
+        if calls is not None:
+            body["calls"] = written(calls)
+        headers = {} if expected is None else {"If-Match": f'"{expected}"'}
+        ask = Ask(method="PUT", path=AGENT, body=body, key=new_key(), headers=headers)
+        return read(AgentConfig, (await self._wire.ask(ask)).json())
 
     # --- budgets, moving, proving ---------------------------------------------------------------
 

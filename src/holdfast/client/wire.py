@@ -94,7 +94,7 @@ class Ask:
     method: str
     path: str
     query: Query = field(default_factory=dict)
-    body: object = None
+    body: object = field(default=None, repr=False)
     raw: tuple[bytes, str] | None = field(default=None, repr=False)
     key: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)

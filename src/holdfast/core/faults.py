@@ -95,7 +95,7 @@ class CommandMismatch(WriteRefused):
 
 
 class VersionMismatch(WriteRefused):
-    """The session has changed since the version that the request was made for."""
+    """What is to be changed has changed since the version that the request was made for."""
 
     reason = "version_mismatch"
     status = 412

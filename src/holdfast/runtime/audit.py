@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from holdfast.core.errors import SessionNotFound
 from holdfast.ports.store import Filter, StreamRow
+from holdfast.runtime.audit_agent import check_agent_config
 from holdfast.runtime.audit_chain import Finding, Kind, Walk, walk_session
 from holdfast.runtime.audit_grants import Ledger, check_grants, compare_uses
 from holdfast.runtime.audit_index import compare
@@ -84,6 +85,7 @@ async def _walked(backend: Backend, row: StreamRow, ledger: Ledger) -> Walk:
         if walk.complete:
             await compare(walk)
             await check_grants(walk, ledger)
+            await check_agent_config(walk)
     finally:
         if walk.journal is not None and walk.journal.crypto is not None:
             walk.journal.crypto.wipe()

@@ -69,6 +69,7 @@ class Kind(StrEnum):
     PENDING = "pending"
     GRANT = "grant"
     BEARER = "bearer"
+    CONFIG = "config"
     FEED = "feed"
     STREAM = "stream"
     UNPROVED = "unproved"

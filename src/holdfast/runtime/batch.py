@@ -14,12 +14,12 @@ from holdfast.core.errors import HoldfastError
 from holdfast.core.events import Admitted, Configured, EffectEnded, Event, Refused, WipeStarted
 from holdfast.core.messages import Message
 from holdfast.core.session import evolve
-from holdfast.core.view import Question, Recorded, SessionView
+from holdfast.core.view import Recorded, SessionView
 from holdfast.ports.store import CommandDone, GrantChange, IndexRow, PendingKind
 from holdfast.runtime import questions
 from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.bearers import asserted
-from holdfast.runtime.host import Handled, Mail
+from holdfast.runtime.host import NEVER_CHANGES, Handled, HoldsModel, Host, Mail
 from holdfast.runtime.journal import Extras, Journal
 from holdfast.runtime.window import edit_of, messages_of
 
@@ -48,6 +48,7 @@ class Batch:
         fresh: answers decided in this batch, by version; not in the window yet.
         edits: changed arguments decided in this batch, by version.
         accounts: as they are after what was charged so far, or None.
+        turn_model: tells under which model a turn begins.
     """
 
     view: SessionView
@@ -62,10 +63,17 @@ class Batch:
     edits: dict[int, str] = field(default_factory=dict)
     views: list[SessionView] = field(default_factory=list)
     accounts: tuple[Account, ...] | None = None
-    _asked: tuple[Question, ...] = ()
+    turn_model: HoldsModel = NEVER_CHANGES
+    _before: SessionView = field(init=False)
 
     def __post_init__(self) -> None:
-        self._asked = self.view.questions
+        self._before = self.view
+
+    @classmethod
+    def of(cls, host: Host, view: SessionView) -> Batch:
+        """A draft on a session as it is now."""
+        now_ms = max(host.clock.now_ms(), view.updated_ms)
+        return cls(view, now_ms, turn_model=host.turn_model)
 
     def take(self, decision: Decision, actor: int) -> None:
         """Take in what a command came to."""
@@ -141,12 +149,16 @@ class Batch:
         self, authority: AuthorityReader, index: IndexRow, journal: Journal, content: Brought
     ) -> Extras:
         events = [event for event, _ in self.events]
-        gone = {one.id for one in self._asked} - {one.id for one in self.view.questions}
+        gone = {one.id for one in self._before.questions} - {one.id for one in self.view.questions}
         return Extras(
             done=tuple(self.done),
             settled=(*self.settled, *questions.settled(gone)),
             pending=questions.rows(journal, self.view, events, self.now_ms),
-            asserts=(*authority.asserts(events), *asserted(self.events, self.views)),
+            asserts=(
+                *authority.asserts(events),
+                *asserted(self.events, self.views),
+                *self.turn_model.asserts(self._before, self.view),
+            ),
             takes=authority.takes(events, self.accounts or ()),
             settles=authority.settles(events, self.accounts or ()),
             limits=authority.limits(events),

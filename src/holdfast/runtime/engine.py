@@ -263,7 +263,7 @@ class Engine:
 
     async def _decide_and_append(self, batch: list[Mail]) -> None:
         await self.workers.read_authority(batch)
-        draft = Batch(self.view, max(self.host.clock.now_ms(), self.view.updated_ms))
+        draft = Batch.of(self.host, self.view)
         for mail in await self.workers.content.inspected(self.workers.hooking.hold(batch)):
             if not await self._answer_known(mail):
                 self._decide_one(draft, mail)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 from holdfast.core.commands import Command
 from holdfast.core.errors import HoldfastError, InvalidInput
@@ -19,7 +19,7 @@ from holdfast.ports.keys import Keys
 from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.shell import NoShell, ShellParser
-from holdfast.ports.store import Store
+from holdfast.ports.store import Assert, Store
 from holdfast.runtime.authority import Trust
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
@@ -33,6 +33,41 @@ def no_enclave(view: SessionView) -> ModelClient | None:
     return None
 
 
+class HoldsModel(Protocol):
+    """The default model of a session, where it can change: a turn keeps its own."""
+
+    async def read(self, view: SessionView, *, anew: bool) -> None:
+        """Find out, before something is decided, under which one a turn would begin.
+
+        Args:
+            anew: somebody may have changed it since the last reading.
+        """
+
+    def asserts(self, before: SessionView, after: SessionView) -> tuple[Assert, ...]:
+        """What an append that begins a turn asserts."""
+
+    def serves(self, view: SessionView) -> bool:
+        """Whether the next call has a model, as last read."""
+
+
+class NeverChanges:
+    """The model of a manager that has none to change."""
+
+    async def read(self, view: SessionView, *, anew: bool) -> None:
+        """There is nothing to find out."""
+
+    def asserts(self, before: SessionView, after: SessionView) -> tuple[Assert, ...]:
+        """Nothing can have changed."""
+        return ()
+
+    def serves(self, view: SessionView) -> bool:
+        """Looking again would change nothing."""
+        return True
+
+
+NEVER_CHANGES = NeverChanges()
+
+
 async def nothing_below(stream: int) -> None:
     """There are no children."""
 
@@ -43,6 +78,7 @@ class Host:
 
     Args:
         model_for: the client a session's next call goes to, or None.
+        turn_model: holds the model of a running turn, where it can change meanwhile.
         kill_leftovers: kills processes an earlier runtime left for an effect id.
         git_state: reads a workspace's git state.
         stop_below: cancels what runs in the children of a stream's session.
@@ -78,6 +114,7 @@ class Host:
     enclave_wanted: bool = False
     finalise: Callable[[], Awaitable[int]] | None = None
     end_below: Callable[[int, Callable[[], SessionView]], Awaitable[None]] | None = None
+    turn_model: HoldsModel = NEVER_CHANGES
 
     @property
     def finalises(self) -> bool:

@@ -385,8 +385,12 @@ class Core(Sweeping):
             engine = await self.engine(where)
         except LeaseHeld:
             return
-        if self._around.build_client(engine.view) is None:
+        if await self._model_of(engine) is None:
             raise NoModel("no model: give the manager or the session one")
+
+    async def _model_of(self, engine: Engine) -> ModelClient | None:
+        """The client of the session's next call, or None."""
+        return engine.host.model_for(engine.view)
 
     async def lead_if_free(self, where: Located) -> None:
         """Take the session's lease if nobody has it, and serve its inbox."""

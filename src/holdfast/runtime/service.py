@@ -11,6 +11,7 @@ from typing import IO, TypeVar
 from holdfast.core.messages import Message
 from holdfast.core.settings import ModelSettings
 from holdfast.core.tokens import TokenSettings
+from holdfast.runtime.agentservice import AgentService
 from holdfast.runtime.approving import ApprovalService
 from holdfast.runtime.audit import AuditReport, rotate_keys, verify_store
 from holdfast.runtime.children import Children
@@ -36,7 +37,7 @@ R = TypeVar("R", SessionData, SerializableSession)
 
 
 class SessionService(
-    AllowanceService, PermissionService, ApprovalService, Children, Confining, Sealing
+    AgentService, AllowanceService, PermissionService, ApprovalService, Children, Confining, Sealing
 ):
     """Sessions by id, as the seeds spell it; each method is one of `Session`'s."""
 
@@ -134,7 +135,7 @@ class SessionService(
     async def get_llm_for_session(self, session_id: str) -> GatedModel | None:
         """The model a session's next call goes to, behind the gate (seed B2)."""
         session = await self.get_session(session_id)
-        client = self._around.build_client(await session.view())
+        client = await self._model_for_host(await session.view())
         return None if client is None else GatedModel(self, session.where, client)
 
     def tool_executor(self) -> GatedExecutor:

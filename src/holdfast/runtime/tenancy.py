@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Self
 
+from holdfast.core.agentconfig import KEEP, AgentConfig, CallSettings, Keep
 from holdfast.core.errors import (
     CommandMismatch,
     InvalidInput,
@@ -28,7 +29,6 @@ from holdfast.core.ids import validate_id
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.principals import EVERY_WORKSPACE, Principal
 from holdfast.core.settings import ModelSettings, StorageType
-from holdfast.ports.model import ModelClient
 from holdfast.ports.store import PendingRow
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.config import SessionConfig, WipeReceipt
@@ -40,19 +40,6 @@ from holdfast.runtime.manager import DEFAULT_TENANT
 from holdfast.runtime.seeddata import SessionData
 from holdfast.runtime.service import SessionService
 from holdfast.runtime.takeover import ImportedSession
-
-
-class Models:
-    """The default model, as all views of a manager share it.
-
-    Args:
-        pending: what is to be made of it once the manager opens.
-    """
-
-    def __init__(self, pending: ModelClient | ModelSettings | str | None) -> None:
-        self.pending = pending
-        self.default: ModelClient | None = None
-        self.settings: ModelSettings | None = None
 
 
 class Tenancy(SessionService):
@@ -244,6 +231,32 @@ class Tenancy(SessionService):
         return await super().create_session(
             id, config, user_id=user_id, channel_id=channel_id, chat_id=chat_id
         )
+
+    async def agent_config(self) -> AgentConfig:
+        """The configuration in force for turns that begin now (seed B2); never a key."""
+        self.unbound("read the agent's configuration")
+        return await super().agent_config()
+
+    async def set_agent_config(
+        self,
+        model: ModelSettings | None,
+        *,
+        api_key: str | Keep | None = KEEP,
+        calls: CallSettings | None = None,
+        expected: int | None = None,
+    ) -> AgentConfig:
+        """Put a configuration in place of the one there is; see `AgentService`."""
+        self.unbound("change the agent's configuration")
+        return await super().set_agent_config(
+            model, api_key=api_key, calls=calls, expected=expected
+        )
+
+    def _check_lending(self) -> None:
+        if self._acts is not None and self._acts.workspace != EVERY_WORKSPACE:
+            raise ScopeDenied(
+                "only an administrator of all workspaces has keys of the installation used: "
+                "a workspace's own configuration brings its own"
+            )
 
     async def get_or_create_session(
         self,

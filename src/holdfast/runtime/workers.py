@@ -93,6 +93,7 @@ class Workers:
         """Read what holds above the session anew, if it may have changed."""
         view = self._engine.view
         await self.bearers.read(view, batch, anew=self.authority.dirty)
+        await self._engine.host.turn_model.read(view, anew=self.authority.dirty)
         await self.authority.refresh(view)
 
     def facts(self, draft: Batch, mail: Mail, *, kept: tuple[int, int], behind: bool) -> Facts:

@@ -31,6 +31,11 @@ class Condition:
     def __init__(self, version: int | None) -> None:
         self._version = version
 
+    @property
+    def version(self) -> int | None:
+        """The version that the request was made for; None is any."""
+        return self._version
+
     @asynccontextmanager
     async def held(self, session: Session) -> AsyncIterator[None]:
         """Change a session under the condition.

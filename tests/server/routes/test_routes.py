@@ -52,6 +52,7 @@ def test_the_description_is_true(tmp_path: Path) -> None:
         lenient = ServerSettings(requests_per_minute=MANY, strangers_per_minute=MANY)
         async with served(settings=lenient) as made, listening(made.app) as url:
             await made.ok("POST", "/api/v1/sessions", {"id": "one"}, by=made.admin)
+            made.sessions.prefer_default_llm()  # no provider that it puts there is called
             words = ["--config-file", str(HERE / "schemathesis.toml"), "run"]
             words += [f"{url}/openapi.json", "--max-time", "10", "--phases", "coverage,stateful"]
             # It would put another token in the place of the one that all of this is done with.

@@ -98,6 +98,25 @@ def check_settings(settings: ModelSettings) -> None:
         raise InvalidInput("the base_url carries credentials; give the key by reference")
 
 
+def check_client(
+    settings: ModelSettings, key: str = "", environ: Mapping[str, str] | None = None
+) -> None:
+    """Refuse what no client could be built from, its key included, without building one.
+
+    Args:
+        key: the key itself; "" where the settings say where it is found.
+        environ: the environment; default the process's.
+
+    Raises:
+        InvalidInput, LiteralSecret: see `check_settings`.
+        NotFound: there is no key at the referenced place.
+        Unavailable: there is one that cannot be used.
+    """
+    check_settings(settings)
+    if not key:
+        _key(settings, os.environ if environ is None else environ)
+
+
 def build_client(
     settings: ModelSettings,
     *,
@@ -111,7 +130,8 @@ def build_client(
     Args:
         settings: which model, and where its key is found.
         environ: the environment; default the process's.
-        key: the key itself, where it was handed over and has no place.
+        key: the key itself, where it was handed over or is kept elsewhere; None or "" for
+            as the settings say.
         limits: time limits and retries; default `CallLimits()`.
         network: what its requests may reach; None for whatever its address leads to.
 
@@ -121,8 +141,7 @@ def build_client(
         NotFound: there is no key at the referenced place.
     """
     check_settings(settings)
-    if key is None:
-        key = _key(settings, os.environ if environ is None else environ)
+    key = key or _key(settings, os.environ if environ is None else environ)
     try:
         # lazy: the providers' libraries take seconds to import; only who talks to a model pays.
         from holdfast.adapters.models.pydantic_ai import PydanticAIModel

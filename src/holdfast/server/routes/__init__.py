@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from holdfast.server.routes import (
+    agent,
     audit,
     content,
     events,
@@ -30,5 +31,6 @@ ROUTERS: dict[str, APIRouter] = {
     "content": content.router,
     "audit": audit.router,
     "tokens": tokens.router,
+    "agent": agent.router,
 }
 """Every router by the name of what it offers."""

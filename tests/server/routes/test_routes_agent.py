@@ -1,0 +1,229 @@
+"""The agent's configuration over the app: administrators only, keys written and never read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from holdfast.core.network import NetworkPolicy, NetworkRule
+from holdfast.core.principals import ROLES
+from serverkit import served
+from sessionhelp import echo, memory, run
+
+API = "/api/agent/config"
+SECRET = "sk-" + "canary-route-0123456789"
+GOOD: dict[str, Any] = {"provider": "openai", "model": "gpt-4o", "api_key": SECRET}
+HERE = {**GOOD, "base_url": "http://127.0.0.1:9/v1", "zone": "local"}
+
+
+def test_it_is_an_administrators() -> None:
+    """Everybody else is denied, and so is a token of one session; a stranger is nobody."""
+
+    async def work() -> None:
+        async with served() as made:
+            for role in ROLES:
+                by = await made.token(f"user:{role}", role)
+                wanted = 200 if role == "admin" else 403
+                for method, body in (("GET", None), ("PUT", GOOD)):
+                    found = await made.call(method, API, body, by=by)
+                    assert wanted == found.status_code, (role, found.text)
+                    assert SECRET not in found.text
+            await made.ok("POST", "/api/v1/sessions", {"id": "one"})
+            bound = await made.token("user:x", "admin", session="one")
+            for method, body in (("GET", None), ("PUT", GOOD)):
+                assert 403 == (await made.call(method, API, body, by=bound)).status_code
+                assert 401 == (await made.call(method, API, body, by={})).status_code
+
+    run(work())
+
+
+def test_workspaces_are_apart() -> None:
+    """An administrator of one has no other; one of all says which is meant."""
+
+    async def work() -> None:
+        async with served() as made:
+            other = await made.token("user:x", "admin", workspace="other")
+            await made.ok("PUT", API, GOOD, by=other)
+            assert 0 == (await made.ok("GET", API, by=made.admin))["version"]
+            meant = {"Holdfast-Workspace": "other"}
+            found = await made.ok("GET", API, by=made.admin, headers=meant)
+            assert (1, "user:x") == (found["version"], found["changed_by"])
+            foreign = await made.call(
+                "GET", API, by=other, headers={"Holdfast-Workspace": "default"}
+            )
+            assert 403 == foreign.status_code
+
+    run(work())
+
+
+def test_what_is_put_is_in_force_and_its_key_is_shown_nowhere(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "not-a-real-key")
+
+    async def work() -> None:
+        async with served() as made:
+            before = await made.call("GET", API, by=made.admin)
+            assert ('"0"', "process", "scripted") == (
+                before.headers["etag"],
+                before.json()["source"],
+                before.json()["provider"],
+            )
+            body = {**HERE, "sees": "Normal", "input_usd": "1", "calls": {"total_s": 30}}
+            put = await made.call("PUT", API, body, by=made.admin)
+            got = await made.call("GET", API, by=made.admin)
+            assert (200, put.json(), '"1"') == (put.status_code, got.json(), got.headers["etag"])
+            assert '"1"' == put.headers["etag"]
+            found = got.json()
+            at = found.pop("changed_at")
+            assert {"set": True, "source": "stored", "reference": "", "changed_at": at} == (
+                found.pop("key")
+            )
+            assert {
+                "version": 1,
+                "source": "stored",
+                "provider": "openai",
+                "model": "gpt-4o",
+                "base_url": "http://127.0.0.1:9/v1",
+                "zone": "local",
+                "sees": "Normal",
+                "input_usd": "1",
+                "output_usd": None,
+                "calls": {"connect_s": 10.0, "idle_s": 120.0, "total_s": 30.0, "attempts": 4},
+                "changed_by": "user:root",
+            } == found
+            assert SECRET not in put.text + got.text
+            kept = await made.ok("PUT", API, {**HERE, "api_key": SECRET}, by=made.admin)
+            same = {k: v for k, v in HERE.items() if k != "api_key"}
+            again = await made.ok("PUT", API, {**same, "model": "gpt-5"}, by=made.admin)
+            assert kept["key"] == again["key"]
+            gone = await made.ok("PUT", API, {**same, "api_key": None}, by=made.admin)
+            assert not gone["key"]["set"]
+            none = await made.ok("PUT", API, {}, by=made.admin)
+            assert ("process", 5) == (none["source"], none["version"])
+
+    with caplog.at_level(logging.DEBUG):
+        run(work())
+    assert SECRET not in caplog.text
+
+
+REFUSED: list[tuple[Any, int]] = [
+    ({**GOOD, "colour": "red"}, 422),
+    ({**GOOD, "provider": "nobody"}, 422),
+    ({**GOOD, "provider": ""}, 422),
+    ({**GOOD, "model": None}, 422),
+    ({**GOOD, "model": 7}, 422),
+    ({"api_key": SECRET}, 422),
+    ({"zone": "local"}, 422),
+    ({**HERE, "zone": None}, 422),
+    ({**HERE, "zone": "tee"}, 422),
+    ({**HERE, "base_url": "http://127.0.0.1:9/?key=" + SECRET}, 422),
+    ({**HERE, "base_url": "https://evil.test/v1"}, 403),
+    ({**HERE, "base_url": "https://good.example/v1", "api_key": "a b"}, 422),
+    ({**GOOD, "api_key": ""}, 422),
+    ({**GOOD, "api_key": ["x"]}, 422),
+    ({**GOOD, "api_key": "sk-ant-" + SECRET}, 422),
+    ({**GOOD, "api_key": "env:HOME"}, 422),
+    ({**GOOD, "api_key": SECRET * 400}, 422),
+    ({**GOOD, "key": SECRET}, 422),
+    ({"provider": "openai", "model": "m", "key": SECRET}, 422),
+    ({"provider": "openai", "model": "m", "key": "env:NO_SUCH_VARIABLE_HERE"}, 422),
+    ({**GOOD, "sees": "Everything"}, 422),
+    ({**GOOD, "input_usd": "-1"}, 422),
+    ({**GOOD, "calls": {"total_s": 0}}, 422),
+    ({**GOOD, "calls": {"attempts": 1.5}}, 422),
+    ({**GOOD, "calls": {"tries": 1}}, 422),
+    ([SECRET], 422),
+    (SECRET, 422),
+]
+
+
+def test_what_is_refused_changes_nothing_and_is_not_repeated() -> None:
+    async def work() -> None:
+        network = NetworkPolicy(rules=(NetworkRule(host="good.example"),))
+        async with served(sessions=memory(echo(), model_network=network)) as made:
+            await made.ok("PUT", API, GOOD, by=made.admin)
+            before = await made.ok("GET", API, by=made.admin)
+            for body, status in REFUSED:
+                found = await made.call("PUT", API, body, by=made.admin)
+                assert status == found.status_code, (body, found.text)
+                assert "canary" not in found.text
+                assert before == await made.ok("GET", API, by=made.admin)
+
+    run(work())
+
+
+def test_of_those_who_saw_a_version_one_changes_it() -> None:
+    """A stale entity tag is 412; without one whoever comes last has it."""
+
+    async def work() -> None:
+        async with served() as made:
+            held = {"If-Match": (await made.call("GET", API, by=made.admin)).headers["etag"]}
+            found = await asyncio.gather(
+                *(
+                    made.call("PUT", API, {**GOOD, "model": f"m{n}"}, by=made.admin, headers=held)
+                    for n in range(20)
+                )
+            )
+            assert [200, *[412] * 19] == sorted(one.status_code for one in found)
+            stale = next(one for one in found if one.status_code == 412)
+            assert "version_mismatch" == stale.json()["reason"]
+            for tag in ("*", '"2"'):
+                await made.ok("PUT", API, GOOD, by=made.admin, headers={"If-Match": tag})
+            assert 3 == (await made.ok("GET", API, by=made.admin))["version"]
+            odd = await made.call("PUT", API, GOOD, by=made.admin, headers={"If-Match": "3"})
+            assert 422 == odd.status_code
+
+    run(work())
+
+
+def test_a_request_that_is_repeated_has_its_outcome() -> None:
+    """Also with the tag that holds no more; with another body it is refused."""
+
+    async def work() -> None:
+        async with served() as made:
+            named = {"Idempotency-Key": "k-1", "If-Match": '"0"'}
+            for _ in range(3):
+                found = await made.ok("PUT", API, GOOD, by=made.admin, headers=named)
+                assert 1 == found["version"]
+            other = await made.call(
+                "PUT", API, {**GOOD, "model": "x"}, by=made.admin, headers=named
+            )
+            assert (422, "command_mismatch") == (other.status_code, other.json()["reason"])
+            another = await made.token("user:two", "admin", workspace="*")
+            fresh = {"Idempotency-Key": "k-1"}
+            assert 2 == (await made.ok("PUT", API, GOOD, by=another, headers=fresh))["version"]
+
+    run(work())
+
+
+def test_a_workspace_brings_its_own_key() -> None:
+    """What the server's environment or files hold is not its administrator's to send away."""
+
+    async def work() -> None:
+        async with served() as made:
+            local = await made.token("user:x", "admin")
+            for body in (
+                {**HERE, "api_key": None},
+                {"provider": "openai", "model": "m", "key": "env:PATH"},
+                {"provider": "openai", "model": "m", "key": "file:/etc/hostname"},
+            ):
+                found = await made.call("PUT", API, body, by=local)
+                assert (403, "scope_denied") == (found.status_code, found.json()["reason"])
+            await made.ok("PUT", API, HERE, by=local)
+
+    run(work())
+
+
+def test_the_description_says_that_a_key_is_written_only() -> None:
+    async def work() -> None:
+        async with served() as made:
+            parts = (await made.http.get("/openapi.json")).json()["components"]["schemas"]
+            assert '"writeOnly": true' in json.dumps(parts["AgentForm"]["properties"]["api_key"])
+            assert "api_key" not in json.dumps(parts["AgentConfig"])
+
+    run(work())
