@@ -82,6 +82,7 @@ LAYERS: dict[str, tuple[set[str], set[str] | None]] = {
     "": ({"core", "ports", "runtime", "bootstrap"}, set()),
     "gate": ({"core", "ports", "runtime", "bootstrap"}, set()),
     "security": ({"core", "ports", "runtime", "adapters", "bootstrap"}, set()),
+    "jwt": ({"core", "adapters"}, set()),
     "__main__": ({"cli"}, set()),
 }
 ADAPTERS_NAMED_BY = {"adapters", "bootstrap", "cli", "testing"}

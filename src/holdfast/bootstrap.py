@@ -10,6 +10,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -32,11 +33,12 @@ from holdfast.adapters.taints.host import WorkerTaintMatcher
 from holdfast.adapters.tools.function import FunctionTool, tool
 from holdfast.adapters.tools.gitstate import capture
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
-from holdfast.core.errors import InvalidInput, KeyMissing, NotFound
+from holdfast.core.errors import InvalidInput, KeyMissing, MissingExtra, NotFound
 from holdfast.core.network import NetworkPolicy
 from holdfast.core.passphrases import check_passphrase
 from holdfast.core.settings import ModelSettings, StorageType
-from holdfast.core.tokens import TokenSettings
+from holdfast.core.signedtokens import SignedForm
+from holdfast.core.tokens import TokenFormat, TokenSettings
 from holdfast.core.tools import ToolSpec
 from holdfast.core.view import SessionView
 from holdfast.ports.attestation import AttestationVerifier
@@ -334,7 +336,7 @@ class SessionManager(Retaining):
         """Register a store for a storage type; one per type."""
         if storage in self.backends:
             raise InvalidInput(f"a store is registered for {storage.value!r} already")
-        self.backends[storage] = Backend(store, keys, self.clock)
+        self.backends[storage] = _backend(store, keys, self.clock)
 
     async def __aenter__(self) -> Self:
         await self.ready()
@@ -363,6 +365,8 @@ class SessionManager(Retaining):
     async def _open_all(self) -> None:
         try:
             await self._load_policy()
+            if self._token_settings().format == TokenFormat.JWT:
+                _signed_form()  # what cannot be made is said now, not to whoever asks for one
             self._set_checkpoints()
             await self.init_tee()
             for opener in self._openers[:1]:
@@ -500,10 +504,15 @@ def checkpoint_directory(
     return CheckpointDirectory(path)
 
 
+def _backend(store: Store, keys: Keys, clock: Clock) -> Backend:
+    backend = Backend(store, keys, clock)
+    backend.book.signing.use(_signed_form)
+    return backend
+
+
 async def _open_memory(manager: SessionManager) -> None:
     """Register memory for what nothing else is registered for."""
-    store, keys = MemoryStore(), MemoryKeys()
-    backend = Backend(store, keys, manager.clock)
+    backend = _backend(MemoryStore(), MemoryKeys(), manager.clock)
     wanted = [StorageType.MEMORY] if manager.backends else list(StorageType)
     for storage in wanted:
         manager.backends.setdefault(storage, backend)
@@ -578,6 +587,21 @@ def hardware_verifier() -> AttestationVerifier:
     from holdfast.adapters.attestation.hardware import HardwareVerifier
 
     return HardwareVerifier()
+
+
+@cache
+def _signed_form() -> SignedForm:
+    """What writes and reads signed tokens.
+
+    Raises:
+        MissingExtra: the optional part `jwt` is not installed.
+    """
+    try:
+        # lazy: it is an optional part, and few installations sign.
+        from holdfast.adapters.tokenforms.signed import JwtForm
+    except ImportError:
+        raise MissingExtra("signed tokens", "jwt") from None
+    return JwtForm()
 
 
 def _machine() -> Machine:

@@ -15,7 +15,8 @@ Contract
 - `token_revoke` takes all descendants along. Each token it revokes raises the revision
   of its `token_scope` by one; nothing else ever does (contract 2.13).
 - `token_epoch` goes up with every change after which an answer that was read before
-  may be wrong: rotation, revocation, expiry. Adding a row leaves it as it is.
+  may be wrong: rotation, revocation, expiry, and when the caller says so, of keys that
+  changed. Adding a row leaves it as it is.
 - A live row turns into an expired one once, by `token_sweep`, with its event; what is
   past its absolute end is removed there, but for its events and its scope.
 """
@@ -251,6 +252,10 @@ class TokenStore(Protocol):
 
     async def token_epoch(self) -> int:
         """Goes up when an answer that was read before may be wrong."""
+        ...
+
+    async def token_stir(self) -> None:
+        """Raise the epoch: the keys that texts are signed with have changed."""
         ...
 
     async def agent_epoch(self, tenant: str, agent: int) -> int:

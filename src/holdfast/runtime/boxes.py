@@ -40,10 +40,7 @@ _LENGTH = struct.Struct(">Q")
 def framed(*parts: bytes | bytearray) -> bytes:
     """Join parts, each preceded by its length in 8 bytes."""
     pack = _LENGTH.pack
-    pieces: list[bytes | bytearray] = []
-    for part in parts:
-        pieces += (pack(len(part)), part)
-    return b"".join(pieces)
+    return b"".join([piece for part in parts for piece in (pack(len(part)), part)])
 
 
 # --- derived keys ---------------------------------------------------------------
@@ -101,16 +98,19 @@ def effect_id(key: bytes | bytearray, stream: int, cause_version: int, ordinal: 
 
 
 def _box_data(purpose: str, ids: tuple[BoxId, ...]) -> bytes:
-    parts = [b"holdfast/box/1", purpose.encode()]
-    for part in ids:
-        # The letter keeps 1, "1" and b"1" apart.
-        if isinstance(part, int):
-            parts.append(b"i%d" % part)
-        elif isinstance(part, str):
-            parts.append(b"s" + part.encode())
-        else:
-            parts.append(b"b" + part)
-    return framed(*parts)
+    # The letter keeps 1, "1" and b"1" apart.
+    return framed(
+        b"holdfast/box/1",
+        purpose.encode(),
+        *[
+            b"i%d" % part
+            if isinstance(part, int)
+            else b"s" + part.encode()
+            if isinstance(part, str)
+            else b"b" + part
+            for part in ids
+        ],
+    )
 
 
 class BoxCipher:

@@ -22,9 +22,7 @@ from holdfast.runtime.perform import ToolCall
 from holdfast.runtime.pricing import cost_of_request
 
 
-async def run_tool(
-    engine: Engine, use: ToolUse, actor: int, bearer: Bearer | None
-) -> ToolOutcome:
+async def run_tool(engine: Engine, use: ToolUse, actor: int, bearer: Bearer | None) -> ToolOutcome:
     """Run one tool for the embedding program.
 
     Args:

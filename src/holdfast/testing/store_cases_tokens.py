@@ -212,6 +212,17 @@ async def _expiry_is_noted_once_and_the_end_removes(harness: Harness, store: Sto
 
 
 @_CASE
+async def _the_epoch_goes_up_when_it_is_told_to(harness: Harness, store: Store) -> None:
+    await store.token_add(token(1), doing())
+    before = await store.token_epoch()
+    second = await harness.open_second()
+    await second.token_stir()
+    assert await store.token_epoch() == before + 1 == await second.token_epoch()
+    await second.aclose()
+    assert len(await store.token_events()) == 1 and await _state(store, 1) is TokenState.LIVE
+
+
+@_CASE
 async def _tokens_are_listed_and_counted(harness: Harness, store: Store) -> None:
     for number in range(1, 8):
         more = {"agent": 5 + number % 2, "stream": number % 3, "expires_ms": 1_000 + 100 * number}

@@ -173,6 +173,12 @@ class MemoryTokens:
         self._open()
         return self._tables.epoch
 
+    async def token_stir(self) -> None:
+        """Raise the epoch."""
+        self._writable(True)
+        self._tables.epoch += 1
+        self._told()
+
     async def agent_epoch(self, tenant: str, agent: int) -> int:
         """How often all tokens of an agent were revoked."""
         self._open()

@@ -16,6 +16,7 @@ from holdfast.server.routes import (
     policies,
     sessions,
     tokens,
+    wellknown,
 )
 
 ROUTERS: dict[str, APIRouter] = {
@@ -30,5 +31,6 @@ ROUTERS: dict[str, APIRouter] = {
     "content": content.router,
     "audit": audit.router,
     "tokens": tokens.router,
+    "wellknown": wellknown.router,
 }
 """Every router by the name of what it offers."""
