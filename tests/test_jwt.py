@@ -94,7 +94,7 @@ def test_it_needs_neither_a_store_nor_a_server() -> None:
     """A verifier loads PyJWT, cryptography and the core's values."""
     script = (
         "import sys, holdfast.jwt\n"
-        "holdfast.jwt._form()\n"
+        "holdfast.jwt.signed_form()\n"
         "heavy = {'apsw', 'pydantic', 'fastapi', 'typer', 'uvicorn', 'asyncio'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

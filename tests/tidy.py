@@ -56,7 +56,7 @@ LAYERS: dict[str, tuple[set[str], set[str] | None]] = {
     "ports": ({"core", "ports"}, set()),
     "runtime": ({"core", "ports", "runtime"}, {"cryptography"}),
     "adapters": ({"core", "ports", "adapters"}, None),
-    "bootstrap": ({"", "core", "ports", "runtime", "adapters", "bootstrap"}, None),
+    "bootstrap": ({"", "core", "ports", "runtime", "adapters", "bootstrap", "jwt"}, None),
     "server": ({"", "core", "ports", "runtime", "bootstrap", "server"}, None),
     "integrations": ({"", "core", "ports", "runtime", "bootstrap", "integrations"}, None),
     "client": ({"core", "client"}, {"httpx2"}),

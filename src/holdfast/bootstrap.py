@@ -10,7 +10,6 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -33,14 +32,14 @@ from holdfast.adapters.taints.host import WorkerTaintMatcher
 from holdfast.adapters.tools.function import FunctionTool, tool
 from holdfast.adapters.tools.gitstate import capture
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
-from holdfast.core.errors import InvalidInput, KeyMissing, MissingExtra, NotFound
+from holdfast.core.errors import InvalidInput, KeyMissing, NotFound
 from holdfast.core.network import NetworkPolicy
 from holdfast.core.passphrases import check_passphrase
 from holdfast.core.settings import ModelSettings, StorageType
-from holdfast.core.signedtokens import SignedForm
-from holdfast.core.tokens import TokenFormat, TokenSettings
+from holdfast.core.tokens import TokenSettings
 from holdfast.core.tools import ToolSpec
 from holdfast.core.view import SessionView
+from holdfast.jwt import signed_form
 from holdfast.ports.attestation import AttestationVerifier
 from holdfast.ports.checkpoints import CheckpointSink
 from holdfast.ports.clock import Clock, SystemClock
@@ -116,8 +115,7 @@ class SessionManager(Retaining):
         tee: the enclave that is reached over an attested channel; excludes `enclave_llm`.
         checkpoints: where and when checkpoints of the log are made.
         audit: watches the log and alerts.
-        tokens: how long tokens live, and the roles there are; default: as the policy
-            file and the environment say.
+        tokens: how they are made, and the roles; default: as file and environment say.
     """
 
     def __init__(
@@ -172,6 +170,7 @@ class SessionManager(Retaining):
                 detectors=default_detectors() if detectors is None else detectors,
                 enclave_client=lambda view: enclave_llm or enclave.client_for(view.session_id),
                 tokens=tokens,
+                signed_form=signed_form,
             )
         )
         self._checkpoints = checkpoints
@@ -317,8 +316,7 @@ class SessionManager(Retaining):
                 after this process; give `FileKeys` for a store that lasts.
             private: files of the store and of the keys, which no tool gets to;
                 each stands for those beside it that begin with its name, too.
-            policy: as of `open`; nothing is looked for beside the store.
-            checkpoints, audit: as of the manager.
+            policy, checkpoints, audit: as of `open`; no file is looked for beside the store.
         """
         manager = cls(
             llm_client, tool_executor, policy=policy, checkpoints=checkpoints, audit=audit
@@ -336,7 +334,7 @@ class SessionManager(Retaining):
         """Register a store for a storage type; one per type."""
         if storage in self.backends:
             raise InvalidInput(f"a store is registered for {storage.value!r} already")
-        self.backends[storage] = _backend(store, keys, self.clock)
+        self.backends[storage] = Backend(store, keys, self.clock, signed_form)
 
     async def __aenter__(self) -> Self:
         await self.ready()
@@ -365,8 +363,7 @@ class SessionManager(Retaining):
     async def _open_all(self) -> None:
         try:
             await self._load_policy()
-            if self._token_settings().format == TokenFormat.JWT:
-                _signed_form()  # what cannot be made is said now, not to whoever asks for one
+            self._check_tokens()
             self._set_checkpoints()
             await self.init_tee()
             for opener in self._openers[:1]:
@@ -504,15 +501,9 @@ def checkpoint_directory(
     return CheckpointDirectory(path)
 
 
-def _backend(store: Store, keys: Keys, clock: Clock) -> Backend:
-    backend = Backend(store, keys, clock)
-    backend.book.signing.use(_signed_form)
-    return backend
-
-
 async def _open_memory(manager: SessionManager) -> None:
     """Register memory for what nothing else is registered for."""
-    backend = _backend(MemoryStore(), MemoryKeys(), manager.clock)
+    backend = Backend(MemoryStore(), MemoryKeys(), manager.clock, signed_form)
     wanted = [StorageType.MEMORY] if manager.backends else list(StorageType)
     for storage in wanted:
         manager.backends.setdefault(storage, backend)
@@ -587,21 +578,6 @@ def hardware_verifier() -> AttestationVerifier:
     from holdfast.adapters.attestation.hardware import HardwareVerifier
 
     return HardwareVerifier()
-
-
-@cache
-def _signed_form() -> SignedForm:
-    """What writes and reads signed tokens.
-
-    Raises:
-        MissingExtra: the optional part `jwt` is not installed.
-    """
-    try:
-        # lazy: it is an optional part, and few installations sign.
-        from holdfast.adapters.tokenforms.signed import JwtForm
-    except ImportError:
-        raise MissingExtra("signed tokens", "jwt") from None
-    return JwtForm()
 
 
 def _machine() -> Machine:

@@ -49,7 +49,7 @@ def verify(
     if not issuer or not audience:
         raise InvalidInput("an issuer and an audience are wanted")
     keys = keys_of(jwks)
-    _, claims = _form().read(token, keys)
+    _, claims = signed_form().read(token, keys)
     if (claims.issuer, claims.audience) != (issuer, audience):
         raise TokenInvalid
     if not claims.holds_at(time.time() if now is None else now):
@@ -58,7 +58,12 @@ def verify(
 
 
 @cache
-def _form() -> SignedForm:
+def signed_form() -> SignedForm:
+    """What writes and reads signed tokens.
+
+    Raises:
+        MissingExtra: the optional part is not installed.
+    """
     try:
         # lazy: the optional part is missed when it is used, with the way to get it.
         from holdfast.adapters.tokenforms.signed import JwtForm

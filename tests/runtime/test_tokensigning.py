@@ -369,7 +369,7 @@ def test_without_the_optional_part(monkeypatch: pytest.MonkeyPatch) -> None:
             book = sessions.distinct_backends()[0][1].book
             made = await sessions.tokens.create("ann", session="")
             admin = await sessions.tokens.bootstrap()
-            book.signing.use(no_form)
+            book.signing._form = no_form
             tables_of(sessions).epoch += 1
             assert await dead(sessions, made.guard_token)
             assert not await dead(sessions, admin.guard_token)
@@ -390,7 +390,7 @@ def test_a_text_that_no_request_could_carry_is_not_made() -> None:
                 def write(self, *_: object) -> str:
                     return "x" * 5000
 
-            book.signing.use(Long)  # type: ignore[arg-type]  # it only writes
+            book.signing._form = Long  # type: ignore[assignment]  # it only writes
             with pytest.raises(InvalidInput, match="too long"):
                 await sessions.tokens.create("ann", session="")
             assert 0 == await sessions.tokens.active_count()

@@ -266,6 +266,10 @@ class TokenStore(Protocol):
         """Read the chain, in order."""
         ...
 
+    async def token_head(self) -> tuple[int, bytes]:
+        """Number and hash of the newest event of the chain; `NO_EVENT` for none."""
+        ...
+
 
 def event_behind(
     newest: tuple[int, bytes], row: TokenRow, kind: TokenChange, doing: Doing, why: str = ""

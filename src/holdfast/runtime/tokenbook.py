@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from holdfast.core.errors import TokenInvalid, Unreadable
 from holdfast.core.principals import EVERY_WORKSPACE, Principal
+from holdfast.core.signedtokens import SignedForm
 from holdfast.core.tokens import (
     CLOCK_SKEW_S,
     PREFIX,
@@ -32,7 +33,7 @@ from holdfast.ports.store import Store
 from holdfast.ports.tokens import Doing, Revocation, TokenRow, TokenState, Why, token_scope
 from holdfast.runtime.boxes import NONCE_BYTES, BoxCipher, BoxId, derive
 from holdfast.runtime.codec import dump, load
-from holdfast.runtime.tokensigning import TokenSigning
+from holdfast.runtime.tokensigning import TokenSigning, no_form
 
 KNOWN_MAX = 4096
 """How many tokens are remembered; the one that was used least recently goes first."""
@@ -53,11 +54,21 @@ class Known:
 
 
 class TokenBook:
-    """Tokens of one store."""
+    """Tokens of one store.
 
-    def __init__(self, store: Store, keys: Keys, clock: Clock) -> None:
+    Args:
+        signed_form: gives what writes and reads signed tokens.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        clock: Clock,
+        signed_form: Callable[[], SignedForm] = no_form,
+    ) -> None:
         self.store = store
-        self.signing = TokenSigning(keys, clock)
+        self.signing = TokenSigning(keys, clock, signed_form)
         self._keys = keys
         self._clock = clock
         self._chain_key = b""

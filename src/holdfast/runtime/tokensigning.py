@@ -37,18 +37,15 @@ class TokenSigning:
 
     Args:
         keys: where the keys are kept that sign.
+        form: gives what writes and reads texts.
     """
 
-    def __init__(self, keys: Keys, clock: Clock) -> None:
+    def __init__(self, keys: Keys, clock: Clock, form: Callable[[], SignedForm]) -> None:
         self._keys = keys
         self._clock = clock
-        self._form: Callable[[], SignedForm] = no_form
+        self._form = form
         self._epoch = -1
         self._ring: dict[str, bytes] = {}
-
-    def use(self, form: Callable[[], SignedForm]) -> None:
-        """Say what writes and reads texts."""
-        self._form = form
 
     def signed(
         self, row: TokenRow, permitted: Permitted, session: str, settings: TokenSettings

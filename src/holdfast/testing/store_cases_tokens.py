@@ -11,6 +11,7 @@ from holdfast.core.errors import AlreadyThere, Stale
 from holdfast.ports.store import Assert, Store
 from holdfast.ports.tokens import (
     GENESIS,
+    NO_EVENT,
     Doing,
     Revocation,
     Rotation,
@@ -247,6 +248,7 @@ async def _tokens_are_listed_and_counted(harness: Harness, store: Store) -> None
 
 @_CASE
 async def _the_chain_of_events_holds(harness: Harness, store: Store) -> None:
+    assert await store.token_head() == NO_EVENT
     await store.token_add(token(1), doing())
     await store.token_add(token(2, parent=token(1).id), doing(actor=3))
     await store.token_rotate(rotation(1), doing(now_ms=1_200))
@@ -261,6 +263,7 @@ async def _the_chain_of_events_holds(harness: Harness, store: Store) -> None:
         assert one.hash != chained(before, replace(one, time_ms=one.time_ms + 1), _KEY)
         before = one.hash
     assert await store.token_events(3, 1) == events[3:4]
+    assert await store.token_head() == (5, before)
     assert events[2].expires_ms == 3_000 and events[2].generation == 2 and events[1].actor == 3
 
 

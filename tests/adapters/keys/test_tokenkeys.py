@@ -64,10 +64,11 @@ def test_what_fails_half_way_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 
 ALTER = """
-import sqlite3, sys
-with sqlite3.connect(sys.argv[1]) as db:
-    for sql in sys.argv[2:]:
-        assert db.execute(sql).rowcount == 1, sql
+import apsw, sys
+db = apsw.Connection(sys.argv[1])
+for sql in sys.argv[2:]:
+    db.execute(sql).fetchall()
+    assert db.changes() == 1, sql
 db.close()
 """
 
@@ -112,8 +113,8 @@ def test_no_key_lies_in_the_clear(tmp_path: Path) -> None:
 
     keys._fresh = noted  # type: ignore[method-assign]  # it only listens
     keys.token_key(until_ms=HOUR, now_ms=0)
-    look = f"import sqlite3; print(sqlite3.connect({str(tmp_path / 's.keys')!r})"
-    look += ".execute(\"SELECT hex(body) FROM wraps WHERE kind = 'signer'\").fetchone()[0])"
+    sql = "SELECT hex(body) FROM wraps WHERE kind = 'signer'"
+    look = f"import apsw; print(apsw.Connection({str(tmp_path / 's.keys')!r}).execute({sql!r}).get)"
     ran = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
     body = bytes.fromhex(ran.stdout)
     keys.rotate_token_key(now_ms=0, at_once=True)

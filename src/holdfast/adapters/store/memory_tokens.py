@@ -38,8 +38,12 @@ class TokenTables:
     def note(self, row: TokenRow, kind: TokenChange, doing: Doing, why: str = "") -> None:
         """Keep a row, and the event that says what became of it."""
         self.rows[row.id] = row
-        newest = (self.events[-1].seq, self.events[-1].hash) if self.events else NO_EVENT
-        self.events.append(event_behind(newest, row, kind, doing, why))
+        self.events.append(event_behind(self.head, row, kind, doing, why))
+
+    @property
+    def head(self) -> tuple[int, bytes]:
+        """Number and hash of the newest event."""
+        return (self.events[-1].seq, self.events[-1].hash) if self.events else NO_EVENT
 
 
 class MemoryTokens:
@@ -189,6 +193,11 @@ class MemoryTokens:
         self._open()
         start = max(after, 0)
         return self._tables.events[start : start + max(limit, 0)]
+
+    async def token_head(self) -> tuple[int, bytes]:
+        """Number and hash of the newest event of the chain."""
+        self._open()
+        return self._tables.head
 
     # --- inside
 

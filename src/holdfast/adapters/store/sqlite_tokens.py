@@ -179,6 +179,10 @@ class SqliteTokens:
         """Read the chain, in order."""
         return await self._look_up(_events, after, max(limit, 0))
 
+    async def token_head(self) -> tuple[int, bytes]:
+        """Number and hash of the newest event of the chain."""
+        return await self._look_up(_head)
+
 
 # --- reading ----------------------------------------------------------------------
 
@@ -248,6 +252,11 @@ def _due(connection: apsw.Connection, now_ms: int) -> bool:
             (now_ms,),
         ).get
     )
+
+
+def _head(connection: apsw.Connection) -> tuple[int, bytes]:
+    last = _one(connection, "SELECT seq, hash FROM bearer_event ORDER BY seq DESC LIMIT 1")
+    return NO_EVENT if last is None else (last[0], last[1])
 
 
 def _events(connection: apsw.Connection, after: int, limit: int) -> list[TokenEvent]:
@@ -403,8 +412,7 @@ def _note(
     connection: apsw.Connection, row: TokenRow, kind: TokenChange, doing: Doing, why: str = ""
 ) -> None:
     """Write the event that says what became of a row, behind the newest of the chain."""
-    last = _one(connection, "SELECT seq, hash FROM bearer_event ORDER BY seq DESC LIMIT 1")
-    event = event_behind(NO_EVENT if last is None else last, row, kind, doing, why)
+    event = event_behind(_head(connection), row, kind, doing, why)
     values = (
         event.seq,
         event.token,
