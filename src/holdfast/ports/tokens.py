@@ -221,6 +221,10 @@ class TokenStore(Protocol):
         """The row that a digest leads to, and the generation the digest was of."""
         ...
 
+    async def stream_name(self, stream: int) -> str | None:
+        """The id of the session that a token is for; None if there is none, or none any more."""
+        ...
+
     async def token_row(self, id: bytes) -> TokenRow | None:
         """Read one row."""
         ...

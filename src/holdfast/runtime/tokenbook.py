@@ -179,10 +179,7 @@ class TokenBook:
         """The id of the session that a token is for, or ""; a wiped one has none any more."""
         if not row.stream:
             return ""
-        found = await self.store.stream_row(row.stream)
-        if found is None or found.name is None:
-            return _GONE.format(row.stream)
-        return found.name
+        return await self.store.stream_name(row.stream) or _GONE.format(row.stream)
 
     # --- rows ------------------------------------------------------------------------
 

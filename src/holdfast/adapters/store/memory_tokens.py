@@ -90,6 +90,12 @@ class MemoryTokens:
         found = self._tables.digests.get(digest)
         return None if found is None else (self._tables.rows[found[0]], found[1])
 
+    async def stream_name(self, stream: int) -> str | None:
+        """The id of the session that a token is for."""
+        self._open()
+        found = self.disk.streams.get(stream)
+        return None if found is None else found.row.name
+
     async def token_row(self, id: bytes) -> TokenRow | None:
         """Read one row."""
         self._open()

@@ -164,7 +164,7 @@ class SqliteStore(SqliteTokens):
 
     async def stream_row(self, stream: int) -> StreamRow | None:
         """Read one session's row."""
-        return self._at_once(reads.stream_row, stream)
+        return await self._look_up(reads.stream_row, stream)
 
     async def list_streams(self, filter: Filter) -> Page:
         """List sessions, O(page)."""

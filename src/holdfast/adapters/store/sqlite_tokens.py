@@ -115,6 +115,10 @@ class SqliteTokens:
         """The row that a digest leads to, and the generation the digest was of."""
         return self._at_once(_find, digest)
 
+    async def stream_name(self, stream: int) -> str | None:
+        """Read the id of a session: with that of a token, on the way of every request."""
+        return self._at_once(_name, stream)
+
     async def token_row(self, id: bytes) -> TokenRow | None:
         """Read one row."""
         return await self._look_up(_row, id)
@@ -219,6 +223,11 @@ def _row(connection: apsw.Connection, id: bytes) -> TokenRow | None:
 def _find(connection: apsw.Connection, digest: bytes) -> tuple[TokenRow, int] | None:
     found = _one(connection, _FIND, digest)
     return None if found is None else (_made(found), found[-1])
+
+
+def _name(connection: apsw.Connection, stream: int) -> str | None:
+    found = _one(connection, "SELECT name FROM stream WHERE stream = ?", stream)
+    return None if found is None else found[0]
 
 
 def _filter(wanted: TokenFilter) -> tuple[Any, ...]:
