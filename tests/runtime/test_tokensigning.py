@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from holdfast.bootstrap import MemoryStore, SessionManager
-from holdfast.core.errors import InvalidInput, MissingExtra
+from holdfast.core.errors import InvalidInput, MissingExtra, NotNow
 from holdfast.core.signedtokens import TYPE, read_claims, thumbprint
 from holdfast.core.tokens import PREFIX, TokenSettings
 from holdfast.ports.clock import SystemClock
 from holdfast.ports.tokens import TokenRow
-from holdfast.runtime.tokensigning import claims_of, no_form
+from holdfast.runtime.tokensigning import LIVE_MAX, claims_of, no_form
 from jwtkit import CHANGED, SIGNED, decode, forgeries, joined, public_keys, real
 from sessionhelp import echo, memory, on_file, run
 from tokenhelp import dead
@@ -222,12 +222,30 @@ def test_a_rotation_overlaps_until_the_last_token_ends() -> None:
             clock.ahead_ms = 3_599_000
             assert not await dead(sessions, first.guard_token)
             assert {new, old} == set(await public_keys(sessions))
-            clock.ahead_ms = 2 * 3_600_000
+            clock.ahead_ms = 3 * 3_600_000
             assert await dead(sessions, first.guard_token)
             assert {new} == set(await public_keys(sessions))
             keys = sessions.distinct_backends()[0][1].keys
             assert [new] == [thumbprint(k.public) for k in keys.token_keys(clock.now_ms())]
             assert not await dead(sessions, later.guard_token)
+
+    run(work())
+
+
+def test_no_more_keys_verify_than_a_verifier_reads() -> None:
+    """Who rotates all the time is told to wait; at once it can always be done."""
+
+    async def work() -> None:
+        async with signed() as sessions:
+            for _ in range(LIVE_MAX - 1):
+                await sessions.tokens.create("ann", session="")
+                await sessions.tokens.rotate_key()
+            await sessions.tokens.create("ann", session="")
+            with pytest.raises(NotNow, match="32 keys"):
+                await sessions.tokens.rotate_key()
+            assert LIVE_MAX == len(await public_keys(sessions))
+            new = await sessions.tokens.rotate_key(at_once=True)
+            assert [new] == list(await public_keys(sessions))
 
     run(work())
 

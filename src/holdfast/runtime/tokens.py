@@ -132,6 +132,9 @@ class SessionTokens(TokenMaking):
 
         Returns:
             the name of the new key, `kid`.
+
+        Raises:
+            NotNow: 32 keys verify already.
         """
         return await (self._book or await self._opened()).rotate_key(at_once=at_once)
 

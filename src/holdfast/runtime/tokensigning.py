@@ -15,12 +15,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from holdfast.core.errors import InvalidInput, KeyMissing, MissingExtra, TokenInvalid
-from holdfast.core.signedtokens import Claims, SignedForm, key_set, looks_signed, thumbprint
-from holdfast.core.tokens import Permitted, Signed, TokenSettings
+from holdfast.core.errors import InvalidInput, KeyMissing, MissingExtra, NotNow, TokenInvalid
+from holdfast.core.signedtokens import (
+    KEYS_MAX,
+    Claims,
+    SignedForm,
+    key_set,
+    looks_signed,
+    thumbprint,
+)
+from holdfast.core.tokens import CLOCK_SKEW_S, Permitted, Signed, TokenSettings
 from holdfast.ports.clock import Clock
 from holdfast.ports.keys import Keys
 from holdfast.ports.tokens import TokenRow
+
+LIVE_MAX = KEYS_MAX // 2
+"""So many keys verify at once at most."""
+
+_SKEW_MS = CLOCK_SKEW_S * 1000
 
 
 def no_form() -> SignedForm:
@@ -61,7 +73,8 @@ class TokenSigning:
         form = self._form()
         while True:
             now_ms = self._clock.now_ms()
-            key = self._keys.token_key(until_ms=row.expires_ms, now_ms=now_ms)
+            # A process whose clock is ahead is not to take the key away before its time.
+            key = self._keys.token_key(until_ms=row.expires_ms + _SKEW_MS, now_ms=now_ms)
             said = Signed(
                 kid=thumbprint(key.public),
                 issuer=settings.issuer or f"holdfast:{self._keys.installation.hex()}",
@@ -107,8 +120,14 @@ class TokenSigning:
         return key_set([key.public for key in self._keys.token_keys(self._clock.now_ms())])
 
     def rotate(self, *, at_once: bool) -> str:
-        """Draw the next key; returns its name."""
+        """Draw the next key; returns its name.
+
+        Raises:
+            NotNow: so many verify already that verifiers could refuse the whole set.
+        """
         now_ms = self._clock.now_ms()
+        if not at_once and len(self._keys.token_keys(now_ms)) >= LIVE_MAX:
+            raise NotNow(f"{LIVE_MAX} keys verify tokens already; wait, or rotate at once")
         return thumbprint(self._keys.rotate_token_key(now_ms=now_ms, at_once=at_once).public)
 
     def _named(self, kid: str, epoch: int) -> dict[str, bytes]:
