@@ -250,7 +250,7 @@ def test_no_more_keys_verify_than_a_verifier_reads() -> None:
     run(work())
 
 
-def test_a_key_that_leaked_is_gone_at_once() -> None:
+def test_a_key_that_leaked_is_gone_at_once(caplog: pytest.LogCaptureFixture) -> None:
     """What it signed is not valid here any more, and its name is not published."""
 
     async def work() -> None:
@@ -258,7 +258,9 @@ def test_a_key_that_leaked_is_gone_at_once() -> None:
             made = await sessions.tokens.create("ann", session="")
             opaque = await sessions.tokens.bootstrap()
             assert not await dead(sessions, made.guard_token)
+            caplog.clear()
             new = await sessions.tokens.rotate_key(at_once=True)
+            assert "audit: token_key_rotated (at_once)" in caplog.text
             assert [new] == list(await public_keys(sessions))
             assert await dead(sessions, made.guard_token)
             assert not await dead(sessions, opaque.guard_token)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 
+from holdfast.core.auditing import Severity, Vector
 from holdfast.core.errors import (
     AlreadyThere,
     InvalidInput,
@@ -136,7 +137,11 @@ class SessionTokens(TokenMaking):
         Raises:
             NotNow: 32 keys verify already.
         """
-        return await (self._book or await self._opened()).rotate_key(at_once=at_once)
+        kid = await (self._book or await self._opened()).rotate_key(at_once=at_once)
+        severity = Severity.HIGH if at_once else Severity.INFO
+        reason = "at_once" if at_once else "overlap"
+        self._core.incident(severity, Vector.POLICY, "token_key_rotated", reason)
+        return kid
 
     # --- revoking --------------------------------------------------------------------
 
