@@ -30,7 +30,7 @@ from sessionhelp import echo, on_file  # noqa: E402 - as above
 
 WARM_BAR_US = 15
 STORE_BAR_US = 100
-STORE_BAR_RATIO = 15
+STORE_BAR_RATIO = 12
 LOOK_UP = "SELECT id, generation FROM bearer_digest WHERE digest = ?"
 
 

@@ -35,12 +35,16 @@ TAG_BYTES = 16
 BoxId = bytes | int | str
 
 _LENGTH = struct.Struct(">Q")
+_LENGTHS = tuple(_LENGTH.pack(size) for size in range(256))  # most parts are short
 
 
 def framed(*parts: bytes | bytearray) -> bytes:
     """Join parts, each preceded by its length in 8 bytes."""
-    pack = _LENGTH.pack
-    return b"".join([piece for part in parts for piece in (pack(len(part)), part)])
+    pieces: list[bytes | bytearray] = []
+    for part in parts:
+        size = len(part)
+        pieces += (_LENGTHS[size] if size < 256 else _LENGTH.pack(size), part)
+    return b"".join(pieces)
 
 
 # --- derived keys ---------------------------------------------------------------
@@ -98,19 +102,16 @@ def effect_id(key: bytes | bytearray, stream: int, cause_version: int, ordinal: 
 
 
 def _box_data(purpose: str, ids: tuple[BoxId, ...]) -> bytes:
-    # The letter keeps 1, "1" and b"1" apart.
-    return framed(
-        b"holdfast/box/1",
-        purpose.encode(),
-        *[
-            b"i%d" % part
-            if isinstance(part, int)
-            else b"s" + part.encode()
-            if isinstance(part, str)
-            else b"b" + part
-            for part in ids
-        ],
-    )
+    parts = [b"holdfast/box/1", purpose.encode()]
+    for part in ids:
+        # The letter keeps 1, "1" and b"1" apart.
+        if isinstance(part, int):
+            parts.append(b"i%d" % part)
+        elif isinstance(part, str):
+            parts.append(b"s" + part.encode())
+        else:
+            parts.append(b"b" + part)
+    return framed(*parts)
 
 
 class BoxCipher:
