@@ -1,4 +1,4 @@
-"""Signing tokens and checking them against their rows (ADR 0030).
+"""Signing tokens and checking them against their rows (ADR 0031).
 
 Rules
 - The row says everything: whether its text is signed, with which key, for whom. A text
