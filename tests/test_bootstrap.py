@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,21 @@ def test_the_sandbox_is_named() -> None:
     """`doctor` can say what runs tools here."""
     facts = sandbox_facts()
     assert {"kind", "reason"} <= set(facts) and facts["kind"]
+
+
+def test_tokens_that_cannot_be_signed_are_said_when_the_store_opens() -> None:
+    """With what is to be installed, not to whoever first asks for a token."""
+    script = (
+        "import asyncio, sys; sys.modules['jwt'] = None\n"
+        "from holdfast.bootstrap import SessionManager\n"
+        "from holdfast.core.errors import MissingExtra\n"
+        "from holdfast.core.tokens import TokenSettings\n"
+        "async def work(format):\n"
+        "    async with SessionManager(tokens=TokenSettings(format=format)) as sessions:\n"
+        "        return await sessions.tokens.create('ann')\n"
+        "assert asyncio.run(work('opaque')).guard_token\n"
+        "try:\n    asyncio.run(work('jwt'))\n"
+        "except MissingExtra as error:\n    print(error)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "holdfast[jwt]" in ran.stdout

@@ -56,7 +56,7 @@ LAYERS: dict[str, tuple[set[str], set[str] | None]] = {
     "ports": ({"core", "ports"}, set()),
     "runtime": ({"core", "ports", "runtime"}, {"cryptography"}),
     "adapters": ({"core", "ports", "adapters"}, None),
-    "bootstrap": ({"", "core", "ports", "runtime", "adapters", "bootstrap"}, None),
+    "bootstrap": ({"", "core", "ports", "runtime", "adapters", "bootstrap", "jwt"}, None),
     "server": ({"", "core", "ports", "runtime", "bootstrap", "server"}, None),
     "integrations": ({"", "core", "ports", "runtime", "bootstrap", "integrations"}, None),
     "client": ({"core", "client"}, {"httpx2"}),
@@ -82,6 +82,7 @@ LAYERS: dict[str, tuple[set[str], set[str] | None]] = {
     "": ({"core", "ports", "runtime", "bootstrap"}, set()),
     "gate": ({"core", "ports", "runtime", "bootstrap"}, set()),
     "security": ({"core", "ports", "runtime", "adapters", "bootstrap"}, set()),
+    "jwt": ({"core", "adapters"}, set()),
     "__main__": ({"cli"}, set()),
 }
 ADAPTERS_NAMED_BY = {"adapters", "bootstrap", "cli", "testing"}

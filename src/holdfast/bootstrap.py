@@ -42,6 +42,7 @@ from holdfast.core.passphrases import check_passphrase
 from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.core.tokens import TokenSettings
 from holdfast.core.tools import ToolSpec
+from holdfast.jwt import signed_form
 from holdfast.ports.attestation import AttestationVerifier
 from holdfast.ports.checkpoints import CheckpointSink
 from holdfast.ports.clock import Clock, SystemClock
@@ -117,8 +118,7 @@ class SessionManager(Retaining):
         tee: the enclave that is reached over an attested channel; excludes `enclave_llm`.
         checkpoints: where and when checkpoints of the log are made.
         audit: watches the log and alerts.
-        tokens: how long tokens live, and the roles there are; default: as the policy
-            file and the environment say.
+        tokens: how they are made, and the roles; default: as file and environment say.
     """
 
     def __init__(
@@ -175,6 +175,7 @@ class SessionManager(Retaining):
                 detectors=default_detectors() if detectors is None else detectors,
                 enclave_client=lambda view: enclave_llm or enclave.client_for(view.session_id),
                 tokens=tokens,
+                signed_form=signed_form,
             )
         )
         self._checkpoints = checkpoints
@@ -320,8 +321,7 @@ class SessionManager(Retaining):
                 after this process; give `FileKeys` for a store that lasts.
             private: files of the store and of the keys, which no tool gets to;
                 each stands for those beside it that begin with its name, too.
-            policy: as of `open`; nothing is looked for beside the store.
-            checkpoints, audit: as of the manager.
+            policy, checkpoints, audit: as of `open`; no file is looked for beside the store.
         """
         manager = cls(
             llm_client, tool_executor, policy=policy, checkpoints=checkpoints, audit=audit
@@ -339,7 +339,7 @@ class SessionManager(Retaining):
         """Register a store for a storage type; one per type."""
         if storage in self.backends:
             raise InvalidInput(f"a store is registered for {storage.value!r} already")
-        self.backends[storage] = Backend(store, keys, self.clock)
+        self.backends[storage] = Backend(store, keys, self.clock, signed_form)
 
     async def __aenter__(self) -> Self:
         await self.ready()
@@ -368,6 +368,7 @@ class SessionManager(Retaining):
     async def _open_all(self) -> None:
         try:
             await self._load_policy()
+            self._check_tokens()
             self._set_checkpoints()
             await self.init_tee()
             for opener in self._openers[:1]:
@@ -483,8 +484,7 @@ def checkpoint_directory(
 
 async def _open_memory(manager: SessionManager) -> None:
     """Register memory for what nothing else is registered for."""
-    store, keys = MemoryStore(), MemoryKeys()
-    backend = Backend(store, keys, manager.clock)
+    backend = Backend(MemoryStore(), MemoryKeys(), manager.clock, signed_form)
     wanted = [StorageType.MEMORY] if manager.backends else list(StorageType)
     for storage in wanted:
         manager.backends.setdefault(storage, backend)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from clihelp import Place
 
+from holdfast.jwt import verify
+
 
 def made(place: Place, *args: str) -> dict[str, Any]:
     """A token of `tokens create`."""
@@ -84,3 +86,37 @@ def test_what_does_not_fit_is_refused(place: Place) -> None:
     both = place.cli("tokens", "create", "ann", "--all-sessions", "--session", "x")
     assert (2, 2) == (both.code, place.cli("tokens", "create", "ann", "--role", "king").code)
     assert 2 == place.cli("tokens", "refresh", "--token-fd", "987").code
+
+
+def test_signed_tokens_and_their_keys(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the environment says; the keys are printed, and the next one signs."""
+    monkeypatch.setenv("HOLDFAST_TOKENS_FORMAT", "jwt")
+    monkeypatch.setenv("HOLDFAST_TOKENS_ISSUER", "https://sessions.example")
+    assert place.cli("init").out.startswith("hf_st_")
+    assert {"keys": []} == place.cli("tokens", "jwks").json()
+    text = made(place, "ann", "--all-sessions")["token"]
+    keys = place.cli("tokens", "jwks").json()
+    assert isinstance(keys, dict)
+    claims = verify(text, keys, issuer="https://sessions.example", audience="holdfast")
+    assert "agent:ann" == claims.principal
+    rotated = place.cli("tokens", "rotate-key", "--json").json()
+    both = place.cli("tokens", "jwks").json()
+    assert isinstance(rotated, dict) and isinstance(both, dict)
+    assert [rotated["kid"], keys["keys"][0]["kid"]] == [one["kid"] for one in both["keys"]]
+    at_once = place.cli("tokens", "rotate-key", "--at-once")
+    assert "" == at_once.out and "signed with the key" in at_once.err
+    monkeypatch.setenv("HOLDFAST_TOKEN", text)
+    refused = place.cli("tokens", "refresh")
+    assert 5 == refused.code and text not in refused.err + refused.out
+
+
+def test_a_form_or_a_party_that_is_none_is_refused(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the store is opened, not when somebody asks for a token."""
+    place.cli("init")
+    for name, value in (("FORMAT", "paseto"), ("AUDIENCE", "two words"), ("ISSUER", "\u00e9")):
+        with monkeypatch.context() as patch:
+            patch.setenv(f"HOLDFAST_TOKENS_{name}", value)
+            found = place.cli("tokens", "list")
+            assert 2 == found.code and "tokens" in found.err, name

@@ -72,3 +72,22 @@ def test_what_is_no_token_is_refused(value: object) -> None:
     """No part of it is made up."""
     with pytest.raises(BadAnswer):
         issued_of(value)
+
+
+def test_the_keys_of_signed_tokens() -> None:
+    """As the server publishes them; an answer that is no set of keys is refused."""
+
+    async def main() -> None:
+        async with pair() as found:
+            assert {"keys": []} == await found.client.tokens.jwks()
+            await found.served.sessions.tokens.rotate_key()
+            assert await found.served.sessions.tokens.jwks() == await found.client.tokens.jwks()
+        for odd in ({}, {"keys": "x"}, {"keys": [1]}, []):
+            async with (
+                canned(told(odd)) as server,
+                Client(server.url, token=TOKEN, settings=IMPATIENT) as client,
+            ):
+                with pytest.raises(BadAnswer):
+                    await client.tokens.jwks()
+
+    run(main())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import json
 import re
 
 from docs_pages import page
 
 from holdfast.core.principals import ROLES, VERBS
+from holdfast.core.signedtokens import Claims
 from holdfast.core.tokens import TokenSettings
 from holdfast.runtime.tokens import SessionTokens
 
@@ -31,8 +34,31 @@ def test_settings_of_tokens_are_listed() -> None:
     rows = page("docs/reference/tokens.md").rows("TokenSettings")
     written = {row["field"]: row["default"] for row in rows}
     found = TokenSettings()
-    numbers = ("expires_in_s", "expires_in_s_max", "life_s")
-    assert {name: str(getattr(found, name)) for name in numbers} | {"roles": "Roles()"} == written
+    names = ("expires_in_s", "expires_in_s_max", "life_s", "format", "issuer", "audience")
+    wanted = {name: str(getattr(found, name)) or '""' for name in names} | {"roles": "Roles()"}
+    assert wanted == written
+    assert {field.name for field in dataclasses.fields(found)} == set(written)
+
+
+def test_claims_are_listed() -> None:
+    """Every claim of a signed token."""
+    rows = page("docs/reference/tokens.md").rows("Claims")
+    written = {name for row in rows for name in re.findall(r"\w+", row["claim"])}
+    claims = Claims(
+        issuer="i",
+        audience="a",
+        token="",
+        principal="",
+        session="",
+        workspace="",
+        role="",
+        scopes=(),
+        task_type="",
+        generation=1,
+        issued_s=0,
+        expires_s=0,
+    )
+    assert set(json.loads(claims.written())) == written
 
 
 def test_methods_of_tokens_are_listed() -> None:

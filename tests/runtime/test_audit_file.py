@@ -59,6 +59,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
             one = await manager.create_session("one")
             await one.generate("a secret question")
             await manager.create_session("two")
+            await manager.tokens.create("ann", session="two")
             await Signer(backend, CheckpointDirectory(where)).make()
             await manager.create_session("three")
             await manager.terminate_session("two")

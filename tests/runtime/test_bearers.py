@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from holdfast.adapters.store.memory import MemoryStore
-from holdfast.core.commands import Pause, Send
+from holdfast.core.actions import Action, ActionKind
+from holdfast.core.commands import HostCall, Pause, Send
 from holdfast.core.events import EffectStarted, Event, Resumed
 from holdfast.core.messages import user
 from holdfast.core.principals import Bearer
@@ -39,6 +41,16 @@ def test_intents_assert_that_their_token_was_not_revoked() -> None:
     assert () == asserted([(started("host_tool"), 0), (Resumed(), 0)], [ann, ann])
 
 
+def test_calls_beside_the_turn_assert_their_own_token() -> None:
+    """That of the call, whoever the turn runs for."""
+    call = replace(started("host_model"), bearer=BOB)
+    assert (Assert(scope="token:bb", revision=0),) == asserted([(call, 0)], [viewed(ANN)])
+    both = asserted([(call, 0), (started("tool"), 0)], [viewed(ANN), viewed(ANN)])
+    assert ("token:aa", "token:bb") == tuple(one.scope for one in both)
+    extraction = started("extraction")
+    assert ("token:aa",) == tuple(a.scope for a in asserted([(extraction, 0)], [viewed(ANN)]))
+
+
 def test_a_revoked_token_is_known_when_it_is_asked_for() -> None:
     """Of the turn and of every message of the batch; anew only when something changed."""
 
@@ -51,6 +63,7 @@ def test_a_revoked_token_is_known_when_it_is_asked_for() -> None:
             return Mail(command=command, future=future)  # type: ignore[arg-type]  # never answered
 
         batch = [mail(Send(message=user("x"), bearer=BOB)), mail(Pause())]
+        calls = [mail(HostCall(action=Action(kind=ActionKind.TOOL, name="t"), bearer=BOB))]
         await bearers.read(viewed(ANN), batch, anew=True)
         assert frozenset() == bearers.revoked
         await store.drop_grant("token:bb", b"")
@@ -60,5 +73,11 @@ def test_a_revoked_token_is_known_when_it_is_asked_for() -> None:
         assert {"bb"} == bearers.revoked
         await bearers.read(viewed(ANN), [], anew=True)
         assert frozenset() == bearers.revoked
+        await bearers.read(viewed(None), calls, anew=False)
+        assert {"bb"} == bearers.revoked
+        await bearers.read(viewed(ANN), [], anew=True)
+        assert frozenset() == bearers.revoked
+        await bearers.read(viewed(None), [], anew=True, beside=[BOB])
+        assert {"bb"} == bearers.revoked
 
     run(work())

@@ -291,3 +291,21 @@ def test_the_environment_names_a_place(tmp_path: Path, monkeypatch: pytest.Monke
             )
 
     asyncio.run(main())
+
+
+def test_changes_of_tokens_alone_have_one_made(tmp_path: Path) -> None:
+    """They count like events of sessions."""
+
+    async def main() -> None:
+        plan = Checkpoints(to=CheckpointDirectory(tmp_path), every_events=3)
+        async with manager_of(World(), plan) as manager:
+            await manager.create_session("one")
+            assert await manager.checkpoint()
+            for name in ("a", "b", "c"):
+                await manager.tokens.create(name, session="one")
+            async with asyncio.timeout(20):
+                while await plan.to.newest() < 2:
+                    await asyncio.sleep(0.05)
+            assert None is await manager.checkpoint()
+
+    asyncio.run(main())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from holdfast.adapters.checkpoints.directory import CheckpointDirectory
-from holdfast.core.checkpoints import Checkpoint, Leaf
+from holdfast.core.checkpoints import TOKENS, Checkpoint, Leaf
 from holdfast.core.errors import ChainBroken, HoldfastError, Unavailable
 from holdfast.runtime import checkpointing
+from holdfast.runtime.audit_tokens import check_tokens
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.checkpointing import Signed, Signer
 from moving_kit import World
@@ -295,5 +297,69 @@ def test_a_store_that_was_set_back_is_refused(tmp_path: Path) -> None:
             world.disk.feed.pop()
             with pytest.raises(ChainBroken, match="cut or set back"):
                 await make_checkpoint(backend, where)
+
+    asyncio.run(main())
+
+
+def test_the_log_of_tokens_is_covered(tmp_path: Path) -> None:
+    """As the sessions' are: what it names is there; without a change none is made."""
+
+    async def main() -> None:
+        where, world = tmp_path / "out", World()
+        async with world.manager() as manager:
+            backend = manager.distinct_backends()[0][1]
+            await manager.create_session("one")
+            made = await manager.tokens.create("ann", session="one")
+            signer = Signer(backend, CheckpointDirectory(where))
+            assert 2 == await signer.behind()
+            first = await signer.make()
+            assert first is not None and 2 == first.leaves and 0 == await signer.behind()
+            assert None is await make_checkpoint(backend, where)
+            await manager.tokens.refresh(made.guard_token)
+            assert 1 == await Signer(backend, CheckpointDirectory(where)).behind()
+            second = await make_checkpoint(backend, where)
+            assert second is not None and (1, first.feed) == (second.leaves, second.feed)
+            seq, head = await backend.store.token_head()
+            assert [Leaf(stream=TOKENS, version=seq, head=head)] == await leaves_of(where, second)
+            assert None is await signer.make(), "another signer's checkpoint was read"
+            await manager.create_session("two")
+            third = await signer.make()
+            assert third is not None and 2 == third.leaves, "where it stands is in each"
+            assert [] == await compare_checkpoints(backend, where)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", ["cut", "emptied", "rewritten"])
+def test_a_log_of_tokens_that_was_cut_or_rewritten_is_found(how: str, tmp_path: Path) -> None:
+    """With fitting rows, and with the key of the chain; no checkpoint is added to it."""
+
+    async def main() -> None:
+        where, world = tmp_path / "out", World()
+        async with world.manager() as manager:
+            backend = manager.distinct_backends()[0][1]
+            await manager.create_session("one")
+            for name in ("ann", "bob"):
+                await manager.tokens.create(name, session="one")
+            assert await make_checkpoint(backend, where)
+            tables: Any = world.disk.tokens
+            row = tables.rows.pop(tables.events[-1].token)
+            del tables.digests[row.digest]
+            if how == "emptied":
+                tables.events.clear()
+                tables.rows.clear()
+            else:
+                tables.events.pop()
+            if how == "rewritten":
+                for name in ("eve", "mallory"):
+                    await manager.tokens.create(name, session="one")
+            assert [] == await check_tokens(backend), "the chain itself has nothing to say"
+            found = await compare_checkpoints(backend, where)
+            assert ["tokens"] == [one.session for one in found]  # type: ignore[attr-defined]  # findings
+            await manager.create_session("two")
+            with pytest.raises(ChainBroken, match="log of tokens"):
+                await make_checkpoint(backend, where)
+            behind = await Signer(backend, CheckpointDirectory(where)).behind()
+            assert behind < 0 if how != "rewritten" else behind > 0
 
     asyncio.run(main())

@@ -40,12 +40,16 @@ def test_the_file_stands_above_the_defaults_and_the_environment_above_the_file()
     assert (("a.example",), Source.FILE) == found["server.allowed_hosts"]
     assert (("a", "b"), Source.ENVIRONMENT) == found["server.cors_origins"]
     assert (7, Source.FILE) == found["tokens.life_days"]
-    assert {"expires_in_s": 3600, "life_days": 7} == section(effective(file, NOTHING), "tokens")
+    found_tokens = section(effective(file, NOTHING), "tokens")
+    assert (3600, 7, "opaque") == tuple(
+        found_tokens[key] for key in ("expires_in_s", "life_days", "format")
+    )
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda one: one.variable)
 def test_every_setting_has_a_variable(option: Option) -> None:
-    text = {"whole number": str(option.least), "true or false": "yes"}.get(option.kind, "x")
+    usual = option.choices[-1] if option.choices else "x"
+    text = {"whole number": str(option.least), "true or false": "yes"}.get(option.kind, usual)
     found = {one.option.name: one for one in effective(None, {option.variable: text})}
     assert Source.ENVIRONMENT is found[option.name].source
     assert option.secret is (found[option.name].shown == "(set)")
@@ -107,3 +111,12 @@ def test_an_installation_has_roles_and_task_types_of_its_own() -> None:
     ).roles
     assert frozenset({"audit:read"}) == roles.scopes("auditor")
     assert {"sessions:read"} == roles.left_by("look", frozenset({"sessions:*"}))
+
+
+def test_a_text_of_a_few_is_one_of_them() -> None:
+    """In the file with its line, and in the environment."""
+    assert ("tokens", "format") in read('[tokens]\nformat = "jwt"\n').values
+    with pytest.raises(PolicyFileRefused, match=r"tokens\.format is opaque or jwt"):
+        read('[tokens]\nformat = "paseto"\n')
+    with pytest.raises(InvalidInput, match=r"tokens\.format is opaque or jwt"):
+        effective(None, {"HOLDFAST_TOKENS_FORMAT": "JWT"})

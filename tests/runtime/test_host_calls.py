@@ -7,10 +7,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from holdfast.core.errors import Cancelled, StoreBusy
-from holdfast.core.events import EffectEnded, Outcome
-from holdfast.core.messages import user
+from contenthelp import log_of
+from holdfast.bootstrap import SessionManager
+from holdfast.core.errors import Cancelled, Denied, StoreBusy
+from holdfast.core.events import EffectEnded, EffectStarted, Outcome
+from holdfast.core.messages import Message, Role, user
 from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
+from holdfast.ports.store import Append, Assert
+from holdfast.ports.tokens import token_scope
 from holdfast.runtime.host_calls import closing
 from holdfast.testing.script import hang
 from holdfast.testing.scripted import ScriptedModel
@@ -129,5 +133,101 @@ def test_an_outcome_is_kept_until_the_store_takes_it() -> None:
             assert outcome.content == "done"
             assert locked.left == 0
             assert () == (await session.view()).host_open
+
+    run(work())
+
+
+async def for_token(sessions: SessionManager) -> tuple[str, SessionManager]:
+    """A token of the session `one`, and the manager as it sees it."""
+    made = await sessions.tokens.create("ann", session="one")
+    return made.id, sessions.acting_as(await sessions.tokens.validate(made.guard_token))
+
+
+def test_a_revoked_token_makes_no_call_beside_a_turn() -> None:
+    """Neither a tool's nor a model's; the program's own go on (contract 2.13)."""
+
+    async def work() -> None:
+        ran: list[str] = []
+
+        def act() -> str:
+            ran.append("act")
+            return "done"
+
+        async with memory(echo(), tool(act)) as sessions:
+            session = await sessions.create_session("one", UNSAFE)
+            id, view = await for_token(sessions)
+            executor, model = view.tool_executor(), await view.get_llm_for_session("one")
+            assert model is not None
+            assert "done" == (await executor.execute("one", "act", {})).content
+            said = await model.complete(REQUEST)
+            assert "re: hi" == Message(Role.ASSISTANT, said.parts).text
+            started = [e for e in await log_of(session) if isinstance(e, EffectStarted)]
+            assert [id, id] == [one.bearer and one.bearer.token for one in started]
+            await sessions.tokens.revoke(id)
+            with pytest.raises(Denied, match="revoked"):
+                await executor.execute("one", "act", {})
+            with pytest.raises(Denied, match="revoked"):
+                await model.complete(REQUEST)
+            assert ["act"] == ran
+            assert "done" == (await sessions.tool_executor().execute("one", "act", {})).content
+            assert 3 == sum(isinstance(e, EffectStarted) for e in await log_of(session))
+
+    run(work())
+
+
+def test_a_revocation_that_comes_between_fails_the_append(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who decided before it was known is told by the store: the intent asserts its token."""
+
+    def act() -> str:
+        return "done"
+
+    async def work() -> None:
+        async with memory(echo(), tool(act)) as sessions:
+            await sessions.create_session("one", UNSAFE)
+            id, view = await for_token(sessions)
+            await view.tool_executor().execute("one", "act", {})
+            store = sessions.distinct_backends()[0][1].store
+            append, seen = store.append, []
+
+            async def late(request: Append) -> object:
+                if not seen:
+                    seen.append(request.asserts)
+                    await store.drop_grant(token_scope(id), b"")  # as another process would
+                return await append(request)
+
+            monkeypatch.setattr(store, "append", late)
+            with pytest.raises(Denied, match="revoked"):
+                await view.tool_executor().execute("one", "act", {})
+            assert Assert(scope=token_scope(id), revision=0) in seen[0]
+
+    run(work())
+
+
+def test_a_running_call_stops_with_its_token() -> None:
+    """It is cancelled, and recorded as that; one of the program beside it goes on."""
+
+    async def work() -> None:
+        begun, go = asyncio.Event(), asyncio.Event()
+        running: list[int] = []
+
+        async def slow() -> str:
+            running.append(1)
+            if len(running) == 2:
+                begun.set()
+            await go.wait()
+            return "done"
+
+        async with memory(echo(), tool(slow)) as sessions:
+            session = await sessions.create_session("one", UNSAFE)
+            id, view = await for_token(sessions)
+            theirs = asyncio.create_task(view.tool_executor().execute("one", "slow", {}))
+            own = asyncio.create_task(sessions.tool_executor().execute("one", "slow", {}))
+            await begun.wait()
+            await sessions.tokens.revoke(id)
+            assert (await theirs).is_error
+            go.set()
+            assert "done" == (await own).content
+            ended = [e.outcome for e in await log_of(session) if isinstance(e, EffectEnded)]
+            assert [Outcome.CANCELLED, Outcome.DONE] == ended
 
     run(work())

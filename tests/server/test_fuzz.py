@@ -20,7 +20,7 @@ from holdfast.server.settings import ServerSettings
 from serverkit import Served, served
 from sessionhelp import run
 
-PUBLIC = {"/health", "/ready"}
+PUBLIC = {"/health", "/ready", "/.well-known/jwks.json"}
 SECRET = "Zanzibar"
 BODIES: dict[str, Any] = {
     "gateway_open_session": {"user_id": "x", "channel_id": "c", "chat_id": "1"},

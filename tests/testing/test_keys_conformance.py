@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.adapters.keys.memory import MemoryKeys
 from holdfast.core.errors import HoldfastError, KeyMissing
-from holdfast.ports.keys import DataKey, DestroyReceipt
+from holdfast.ports.keys import DataKey, DestroyReceipt, TokenKey
 from holdfast.testing import keys_conformance
 from holdfast.testing.keys_conformance import CHECKS
 
@@ -59,6 +59,14 @@ class Still(MemoryKeys):
         return 2
 
 
+class Brief(MemoryKeys):
+    """Does not note until when a key has to verify."""
+
+    def token_key(self, *, until_ms: int, now_ms: int) -> TokenKey:
+        """Forget the time."""
+        return super().token_key(until_ms=0, now_ms=now_ms)
+
+
 class NeverClosed(MemoryKeys):
     """Goes on after `close`."""
 
@@ -103,6 +111,7 @@ def test_good_keys_pass() -> None:
         (Forgetful, "check_destruction_is_final_and_idempotent"),
         (OneForAll, "check_tenant_keys_are_stable_and_distinct"),
         (Still, "check_rotation_keeps_all_that_lives"),
+        (Brief, "check_token_keys_outlive_what_they_signed"),
         (NeverClosed, "check_closed_refuses"),
     ],
 )

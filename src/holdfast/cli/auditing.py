@@ -129,7 +129,7 @@ def checkpoint(
     elif made is None:
         note("nothing changed since the last checkpoint")
     else:
-        note(f"checkpoint {made.number} is over {made.leaves} changed sessions")
+        note(f"checkpoint {made.number} is over {made.leaves} changed logs")
 
 
 async def _checkpoint(options: Options, to: Path) -> Checkpoint | None:

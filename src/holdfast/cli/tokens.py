@@ -1,4 +1,4 @@
-"""`holdfast init` and `holdfast tokens create|list|refresh|revoke`.
+"""`holdfast init` and `holdfast tokens create|list|refresh|revoke|jwks|rotate-key`.
 
 The text of a token is printed once, on stdout, by what makes it. It is read from
 HOLDFAST_TOKEN, a file descriptor or stdin, and never from the command line, which
@@ -200,6 +200,48 @@ def revoke(
         print_json({"revoked": id} if count is None else {"revoked": id, "count": count})
     else:
         note(f"{id}: revoked" if count is None else f"{id}: {count} revoked")
+
+
+def jwks(context: typer.Context) -> None:
+    """Print the public keys that verify signed tokens, as a key set (RFC 7517)."""
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+
+    async def work() -> dict[str, object]:
+        async with opened(options) as manager:
+            return await manager.tokens.jwks()
+
+    print_json(asyncio.run(work()))
+
+
+def rotate_key(
+    context: typer.Context,
+    *,
+    at_once: Annotated[
+        bool,
+        typer.Option("--at-once", help="What the old keys signed is not valid any more."),
+    ] = False,
+) -> None:
+    """Draw the key that signs tokens from now on.
+
+    The ones before verify until what they signed has expired, and are gone then.
+    """
+    # lazy: help does not need an event loop.
+    import asyncio
+
+    options = options_of(context)
+
+    async def work() -> str:
+        async with opened(options) as manager:
+            return await manager.tokens.rotate_key(at_once=at_once)
+
+    kid = asyncio.run(work())
+    if options.json:
+        print_json({"kid": kid})
+    else:
+        note(f"tokens are signed with the key {kid} from now on")
 
 
 def read_token(fd: int | None) -> str:

@@ -15,6 +15,7 @@ from holdfast.client.wire import Ask, Query, Wire, part
 from holdfast.core.tokens import IssuedToken, TokenInfo, TokenPage
 
 PATH = "/api/v1/tokens"
+KEYS = "/.well-known/jwks.json"
 
 
 def issued_of(value: object) -> IssuedToken:
@@ -90,6 +91,16 @@ class RemoteTokens:
             found = issued_of(answer.json())
             self._wire.use(found.guard_token)
         return found
+
+    async def jwks(self) -> dict[str, object]:
+        """The public keys that verify signed tokens, as `holdfast.jwt.verify` takes them.
+
+        Raises:
+            BadAnswer: the server's answer is no key set.
+        """
+        found = (await self._wire.ask(Ask(method="GET", path=KEYS))).json()
+        read_list(dict, member(found, "keys"))
+        return read(dict, found)
 
     async def list(
         self,

@@ -2,7 +2,8 @@
 
 Rules
 - Checkpoint k names the hash of checkpoint k-1 and the root of a Merkle tree
-  (RFC 6962) over stream, version and head of the sessions that changed since.
+  (RFC 6962) over stream, version and head of the sessions that changed since, and of
+  the log of tokens, which is among them as soon as there is one.
 - It is a signed note (C2SP signed-note) with the body of a C2SP tlog-checkpoint:
   origin, number of leaves, root, extension lines. Each checkpoint has a tree of
   its own, so the number of leaves is no size of a growing log.
@@ -26,6 +27,9 @@ from dataclasses import dataclass
 from holdfast.core.errors import ChainBroken
 
 ORIGIN = "holdfast/audit/"
+TOKENS = 0
+"""The stream that stands for the log of tokens among the leaves; no session has it."""
+
 START = bytes(32)
 """What checkpoint 1 names as the hash of the one before."""
 
@@ -45,10 +49,10 @@ _LEAF = re.compile(rf"([0-9a-f]{{16}}) {_DIGITS} ([0-9a-f]{{64}})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """Where a session stood.
+    """Where a session stood, or the log of tokens.
 
     Args:
-        stream: the session's random number, 64 bits.
+        stream: the session's random number, 64 bits; `TOKENS` for the tokens.
         version: its newest event.
         head: that event's chain hash, 32 bytes.
     """
@@ -73,7 +77,7 @@ class Checkpoint:
 
     Args:
         installation: the installation's id, 32 hexadecimal digits.
-        leaves: how many sessions changed.
+        leaves: how many logs it is over.
         root: root of the tree over them, 32 bytes.
         number: 1, 2, 3 …
         previous: SHA-256 of the note before, or `START`.

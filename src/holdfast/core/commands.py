@@ -356,11 +356,14 @@ class HostCall:
     Args:
         asked: under which reference it is known what hooks said of it.
         extracts: it is the quarantined model call of an extraction.
+        bearer: by whose token it is asked for; None is the installation's own program,
+            or the turn of which an extraction is a part.
     """
 
     action: Action
     asked: EffectRef | None = None
     extracts: bool = False
+    bearer: Bearer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

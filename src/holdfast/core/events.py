@@ -28,6 +28,7 @@ from holdfast.core.grants import Grant
 from holdfast.core.inspection import Inspected
 from holdfast.core.messages import Message
 from holdfast.core.plans import PlanFixed, PlanStep, Relabelled
+from holdfast.core.principals import Bearer
 from holdfast.core.quantities import Usage
 
 __all__ = [
@@ -158,6 +159,7 @@ class EffectStarted:
         grants: ids of the grants the verdict rests on.
         settles: what a former attempt held, settled by this append.
         step: the step of the plan that it takes, from 1 on, or 0.
+        bearer: of a call beside the turn: by whose token; a turn knows its own.
     """
 
     cause: int
@@ -173,6 +175,7 @@ class EffectStarted:
     grants: tuple[str, ...] = ()
     settles: tuple[tuple[str, int, int], ...] = ()
     step: int = 0
+    bearer: Bearer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Tokens as values: their text, their limits, and what is handed out (seed C1 to C7).
 
-A token is 256 random bits behind a prefix that scanners know. Only the SHA-256 of its
-text is kept anywhere; the text is in `IssuedToken.guard_token` once, and nowhere else.
+A token is 256 random bits behind a prefix that scanners know, or a signed text that says
+what its row says (`signedtokens`). Only the SHA-256 of its text is kept anywhere; the text
+is in `IssuedToken.guard_token` once, and nowhere else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Final
 
 from holdfast.core.errors import InvalidInput
@@ -29,12 +31,21 @@ CLOCK_SKEW_S: Final = 30
 EXPIRES_IN_S_MIN: Final = 1.0
 LIFE_S_MAX: Final = 3660 * 24 * 3600
 METADATA_CHARS_MAX: Final = 4096
+PARTY_CHARS_MAX: Final = 255
 AGENT_CHARS_MAX: Final = 128
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LETTERS: Final = 43
 _AGENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*\Z")
 _WORKSPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+_PARTY: Final = re.compile(r"[!-~]{1,255}\Z")
+
+
+class TokenFormat(StrEnum):
+    """What the texts of tokens that are made look like; both are always read."""
+
+    OPAQUE = "opaque"
+    JWT = "jwt"
 
 
 def token_text(secret: bytes) -> str:
@@ -99,14 +110,28 @@ class TokenSettings:
         expires_in_s_max: the most that may be wished for.
         life_s: after how many seconds a token ends, however often it is refreshed.
         roles: the built-in roles and those of the installation.
+        format: of the texts that are made: "opaque", or "jwt", which verifiers elsewhere
+            can read (the optional part `jwt`).
+        issuer, audience: who signs, and for whom, as a signed text says; the issuer ""
+            stands for `holdfast:<id of the installation>`.
     """
 
     expires_in_s: float = 3600
     expires_in_s_max: float = 24 * 3600
     life_s: float = 30 * 24 * 3600
     roles: Roles = field(default_factory=Roles)
+    format: TokenFormat | str = TokenFormat.OPAQUE
+    issuer: str = ""
+    audience: str = "holdfast"
 
     def __post_init__(self) -> None:
+        if self.format not in tuple(TokenFormat):
+            raise InvalidInput("the format of tokens is opaque or jwt")
+        for name, party in (("issuer", self.issuer or "-"), ("audience", self.audience)):
+            if not isinstance(party, str) or not _PARTY.match(party):
+                raise InvalidInput(
+                    f"the {name} of tokens is 1 to {PARTY_CHARS_MAX} visible ASCII characters"
+                )
         found = [_seconds(one) for one in (self.expires_in_s, self.expires_in_s_max, self.life_s)]
         usual, most, life = (-1.0 if one is None else one for one in found)
         if not EXPIRES_IN_S_MIN <= usual <= most <= life <= LIFE_S_MAX:
@@ -228,6 +253,21 @@ class TokenPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """What a row says of its signed text beside what it permits.
+
+    Args:
+        kid: the name of the key.
+        issued_s: when this text was made, in seconds since 1970.
+    """
+
+    kid: str
+    issuer: str
+    audience: str
+    issued_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Permitted:
     """What the row of a token keeps sealed: whom it is for and what it permits.
 
@@ -235,6 +275,7 @@ class Permitted:
         agent: as it was named.
         principal: "agent:<id>" or "user:<id>".
         metadata: JSON text.
+        signed: how its text is signed; None for one that is not.
     """
 
     agent: str
@@ -243,3 +284,4 @@ class Permitted:
     scopes: tuple[str, ...]
     task_type: str = DEFAULT_TASK_TYPE
     metadata: str = "{}"
+    signed: Signed | None = None

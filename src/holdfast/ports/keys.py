@@ -15,6 +15,9 @@ Contract
 - `rotate` makes every older copy of the key store useless: all living keys are
   wrapped anew below a new epoch of the installation key, the tenant and user
   keys are drawn afresh, and the old epoch is destroyed. It is resumable.
+- A key that tokens are signed with is noted to verify until the last of them has
+  expired, before it signs: so it outlives what it signed and nothing else. The newest
+  one signs; one whose time is over is gone, whoever looks.
 - Methods are synchronous and quick; what is cached has a bounded life.
 """
 
@@ -56,6 +59,21 @@ class DestroyReceipt:
     stream: int
     destroyed_at_ms: int
     epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenKey:
+    """What is public of a key that tokens are signed with (Ed25519).
+
+    Args:
+        number: 1, 2, 3 …; the highest one signs.
+        public: 32 bytes.
+        until_ms: it verifies until then, milliseconds since 1970.
+    """
+
+    number: int
+    public: bytes
+    until_ms: int
 
 
 class Keys(Protocol):
@@ -120,6 +138,36 @@ class Keys(Protocol):
     @property
     def audit_public_key(self) -> bytes:
         """The audit key's public half (32 bytes)."""
+        ...
+
+    def token_keys(self, now_ms: int) -> tuple[TokenKey, ...]:
+        """The keys that verify tokens now, the newest first; forgets those whose time is over.
+
+        The newest one stays whatever its time: it signs.
+        """
+        ...
+
+    def token_key(self, *, until_ms: int, now_ms: int) -> TokenKey:
+        """The key to sign a token with that expires at `until_ms`; drawn if there is none.
+
+        That it verifies until then, or somewhat longer, is durable when this returns.
+        """
+        ...
+
+    def sign_token(self, number: int, data: bytes) -> bytes:
+        """Sign with one of these keys (Ed25519, 64 bytes).
+
+        Raises:
+            KeyMissing: it is gone.
+        """
+        ...
+
+    def rotate_token_key(self, *, now_ms: int, at_once: bool = False) -> TokenKey:
+        """Draw the next key that tokens are signed with; returns it.
+
+        Args:
+            at_once: forget the ones before, though tokens that they signed are live.
+        """
         ...
 
     def rotate(self, *, now_ms: int) -> int:

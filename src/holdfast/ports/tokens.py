@@ -15,7 +15,8 @@ Contract
 - `token_revoke` takes all descendants along. Each token it revokes raises the revision
   of its `token_scope` by one; nothing else ever does (contract 2.13).
 - `token_epoch` goes up with every change after which an answer that was read before
-  may be wrong: rotation, revocation, expiry. Adding a row leaves it as it is.
+  may be wrong: rotation, revocation, expiry, and when the caller says so, of keys that
+  changed. Adding a row leaves it as it is.
 - A live row turns into an expired one once, by `token_sweep`, with its event; what is
   past its absolute end is removed there, but for its events and its scope.
 """
@@ -220,6 +221,10 @@ class TokenStore(Protocol):
         """The row that a digest leads to, and the generation the digest was of."""
         ...
 
+    async def stream_name(self, stream: int) -> str | None:
+        """The id of the session that a token is for; None if there is none, or none any more."""
+        ...
+
     async def token_row(self, id: bytes) -> TokenRow | None:
         """Read one row."""
         ...
@@ -253,12 +258,20 @@ class TokenStore(Protocol):
         """Goes up when an answer that was read before may be wrong."""
         ...
 
+    async def token_stir(self) -> None:
+        """Raise the epoch: the keys that texts are signed with have changed."""
+        ...
+
     async def agent_epoch(self, tenant: str, agent: int) -> int:
         """How often all tokens of an agent were revoked."""
         ...
 
     async def token_events(self, after: int = 0, limit: int = 1000) -> list[TokenEvent]:
         """Read the chain, in order."""
+        ...
+
+    async def token_head(self) -> tuple[int, bytes]:
+        """Number and hash of the newest event of the chain; `NO_EVENT` for none."""
         ...
 
 

@@ -7,11 +7,14 @@ calls of extractions (`extracting`).
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from holdfast.core.commands import Command, HostCall, HostEnded
 from holdfast.core.events import Outcome
 from holdfast.core.ids import EffectRef
+from holdfast.core.principals import Bearer
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.runtime.host import Handled, Mail
 
@@ -59,3 +62,46 @@ async def end(engine: Leads, ended: HostEnded) -> None:
     future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
     engine.post(Mail(command=ended, future=future, internal=True))
     await asyncio.shield(future)
+
+
+class Asides:
+    """The calls beside the turn that run in one session now."""
+
+    def __init__(self) -> None:
+        self._running: dict[EffectRef, tuple[asyncio.Future[Any], Bearer | None]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether any runs."""
+        return bool(self._running)
+
+    @property
+    def tasks(self) -> list[asyncio.Future[Any]]:
+        """All of them."""
+        return [task for task, _ in self._running.values()]
+
+    @property
+    def bearers(self) -> list[Bearer]:
+        """The tokens for which some run."""
+        return [bearer for _, bearer in self._running.values() if bearer is not None]
+
+    @contextmanager
+    def running(
+        self, ref: EffectRef, task: asyncio.Future[Any], bearer: Bearer | None = None
+    ) -> Iterator[None]:
+        """A call runs; it is cancelled with the session, and when its token is revoked."""
+        self._running[ref] = task, bearer
+        try:
+            yield
+        finally:
+            self._running.pop(ref, None)
+
+    def stop(self, revoked: frozenset[str], *, whole: bool) -> None:
+        """Cancel what may not go on.
+
+        Args:
+            revoked: the tokens that were revoked.
+            whole: the session's work is over: all of them.
+        """
+        for task, bearer in self._running.values():
+            if whole or (bearer is not None and bearer.token in revoked):
+                task.cancel()

@@ -2,7 +2,8 @@
 
 The chain is keyed, so nobody without the installation's keys can write it anew. A row
 that is kept must be as its events left it: whose, which generation, alive or not. The
-newest events can be cut off without a trace only together with what they changed.
+newest events can be cut off without a trace only together with what they changed, and
+then checkpoints tell.
 """
 
 from __future__ import annotations

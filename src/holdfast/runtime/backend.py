@@ -15,6 +15,7 @@ from holdfast.core.errors import (
 from holdfast.core.events import KIND_OF, Ended, Event, Opened, WipeStarted
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.session import evolve
+from holdfast.core.signedtokens import SignedForm
 from holdfast.core.view import Recorded, SessionView
 from holdfast.ports.clock import Clock
 from holdfast.ports.keys import Keys
@@ -26,6 +27,7 @@ from holdfast.runtime.journal import Journal, check_commitment
 from holdfast.runtime.snapshot import load_readable, load_state
 from holdfast.runtime.tainting import inherited
 from holdfast.runtime.tokenbook import TokenBook
+from holdfast.runtime.tokensigning import no_form
 from holdfast.runtime.window import Bodies
 
 
@@ -42,13 +44,23 @@ class Loaded:
 
 
 class Backend:
-    """One store with its keys."""
+    """One store with its keys.
 
-    def __init__(self, store: Store, keys: Keys, clock: Clock) -> None:
+    Args:
+        signed_form: gives what writes and reads signed tokens.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        clock: Clock,
+        signed_form: Callable[[], SignedForm] = no_form,
+    ) -> None:
         self.store = store
         self.keys = keys
         self.clock = clock
-        self.book = TokenBook(store, keys, clock)
+        self.book = TokenBook(store, keys, clock, signed_form)
         self.token_epoch = 0
         self._actors: dict[tuple[str, str], int] = {}
 

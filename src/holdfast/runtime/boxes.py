@@ -35,14 +35,15 @@ TAG_BYTES = 16
 BoxId = bytes | int | str
 
 _LENGTH = struct.Struct(">Q")
+_LENGTHS = tuple(_LENGTH.pack(size) for size in range(256))  # most parts are short
 
 
 def framed(*parts: bytes | bytearray) -> bytes:
     """Join parts, each preceded by its length in 8 bytes."""
-    pack = _LENGTH.pack
     pieces: list[bytes | bytearray] = []
     for part in parts:
-        pieces += (pack(len(part)), part)
+        size = len(part)
+        pieces += (_LENGTHS[size] if size < 256 else _LENGTH.pack(size), part)
     return b"".join(pieces)
 
 

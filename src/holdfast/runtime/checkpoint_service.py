@@ -53,13 +53,13 @@ class Checkpoints:
 
 
 class CheckpointService(AuditService):
-    """Signs where the sessions of the manager's first store stand, where a plan is given."""
+    """Signs where the logs of the manager's first store stand, where a plan is given."""
 
     _checkpoints: Checkpoints | None = None
     _signer: Signer | None = None
 
     async def checkpoint(self) -> Checkpoint | None:
-        """Sign where every session stands that changed since the last checkpoint.
+        """Sign where every session stands that changed since the last checkpoint, and the tokens.
 
         Returns:
             the checkpoint, which is durable in its place; None if nothing changed.
@@ -142,15 +142,13 @@ class CheckpointService(AuditService):
     async def _keep_checkpoints(self, plan: Checkpoints) -> None:
         """Make checkpoints as planned until the manager closes."""
         signer = self._checkpoint_signer()
-        _, backend = self.distinct_backends()[0]
-        began_ms = self.clock.now_ms()
+        began_ms, every_ms = self.clock.now_ms(), plan.every_s * 1000
         while not self._closing:
             await self.clock.sleep(min(LOOK_S, plan.every_s))
             try:
                 last = signer.known if signer.known else await signer.last()
-                feed, time_ms = (last.feed, last.time_ms) if last else (0, began_ms)
-                behind = await backend.store.feed_end() - feed
-                late = self.clock.now_ms() - time_ms >= plan.every_s * 1000
+                behind = await signer.behind()
+                late = self.clock.now_ms() - (last.time_ms if last else began_ms) >= every_ms
                 if behind >= plan.every_events or behind < 0 or (behind and late):
                     await signer.make()
             except Busy:

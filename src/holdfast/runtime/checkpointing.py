@@ -9,13 +9,15 @@ Rules
 - A store that ends before what was signed is refused: it was cut or set back.
 - Making one costs as much as sessions changed since the last, however many events
   there were and however many sessions and checkpoints there are.
+- Where there are tokens, each one signs where their log stands too, so whoever makes
+  the next one reads in the last one's leaves from where that has to go on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from holdfast.core.checkpoints import (
     START,
+    TOKENS,
     Checkpoint,
     Leaf,
     read_leaves,
@@ -34,6 +37,8 @@ from holdfast.core.checkpoints import (
 )
 from holdfast.core.errors import Busy, ChainBroken, HoldfastError, Unavailable
 from holdfast.ports.checkpoints import CheckpointSink
+from holdfast.ports.store import SealedEvent
+from holdfast.ports.tokens import TokenEvent
 from holdfast.runtime.audit_chain import Finding, Kind
 from holdfast.runtime.backend import Backend
 
@@ -160,6 +165,8 @@ class Signer:
         self._backend = backend
         self._sink = sink
         self._last: Signed | None = None
+        self._tokens: Leaf | None = None
+        self._tokens_of: Signed | None = None
         self._opened = False
         self._turn = asyncio.Lock()
 
@@ -196,13 +203,48 @@ class Signer:
                 last = await self._read_on()
                 after = last.checkpoint.feed if last else 0
                 leaves, feed = await changed_since(self._backend, after)
-                if not leaves:
+                tokens = await self._tokens_now(last)
+                if not leaves and tokens == self._tokens:
                     return None
+                leaves = ([tokens] if tokens else []) + leaves
                 made = self._sign(last, leaves, feed)
                 if await self._kept(made, leaves):
-                    self._last = made
+                    self._last, self._tokens, self._tokens_of = made, tokens, made
                     return made.checkpoint
         raise Busy("other checkpoints were signed at the same time; try again")
+
+    async def behind(self) -> int:
+        """How many events no checkpoint covers yet; below 0 where the store was set back.
+
+        Raises:
+            ChainBroken, Unavailable: as `last`.
+        """
+        async with self._turn:
+            last = self._last or await self._read_on()
+            await self._read_tokens(last)
+        feed = await self._backend.store.feed_end() - (last.checkpoint.feed if last else 0)
+        seq, _ = await self._backend.store.token_head()
+        tokens = seq - (self._tokens.version if self._tokens else 0)
+        return min(feed, tokens) if min(feed, tokens) < 0 else feed + tokens
+
+    async def _read_tokens(self, last: Signed | None) -> None:
+        """Learn where the log of tokens stood in the last checkpoint."""
+        if last is not None and self._tokens_of is not last:
+            leaves = await leaves_of(self._sink, last.checkpoint)
+            self._tokens = leaves[0] if leaves and leaves[0].stream == TOKENS else None
+            self._tokens_of = last
+
+    async def _tokens_now(self, last: Signed | None) -> Leaf | None:
+        """Where the log of tokens stands; None while there is none.
+
+        Raises:
+            ChainBroken: it is not the one that was signed, or ends before that.
+        """
+        await self._read_tokens(last)
+        if self._tokens is not None and (problem := await _lost(self._backend, self._tokens)):
+            raise ChainBroken(f"the log of tokens was cut, set back or written anew: {problem}")
+        seq, head = await self._backend.store.token_head()
+        return Leaf(stream=TOKENS, version=seq, head=head) if seq else None
 
     async def _kept(self, made: Signed, leaves: list[Leaf]) -> bool:
         data, of = write_leaves(leaves), made.checkpoint
@@ -298,20 +340,35 @@ async def compare_checkpoints(backend: Backend, sink: CheckpointSink) -> list[Fi
         number = signed.checkpoint.number
         if signed.checkpoint.installation != backend.keys.installation.hex():
             raise ChainBroken("the place holds the checkpoints of another installation")
-        for leaf in await leaves_of(sink, signed.checkpoint):
-            rows = await backend.store.read(leaf.stream, leaf.version - 1, 1)
-            if not rows or rows[0].version != leaf.version:
-                findings.append(_finding(leaf, f"checkpoint {number} names it, and it is gone"))
-            elif rows[0].hash != leaf.head:
-                findings.append(_finding(leaf, f"it is not what checkpoint {number} names"))
+        leaves = await leaves_of(sink, signed.checkpoint)
+        lost = [(leaf, await _lost(backend, leaf)) for leaf in leaves]
+        findings += [
+            _finding(leaf, f"checkpoint {number} names it, and {problem}")
+            for leaf, problem in lost
+            if problem
+        ]
     if not any_there:
         raise ChainBroken("there are no checkpoints in that place")
     return findings
 
 
+async def _lost(backend: Backend, leaf: Leaf) -> str:
+    """What became of an event that was signed; "" if it is there as it was."""
+    found: Sequence[TokenEvent | SealedEvent]
+    if leaf.stream == TOKENS:
+        found = await backend.store.token_events(leaf.version - 1, 1)
+        numbers = [one.seq for one in found if isinstance(one, TokenEvent)]
+    else:
+        found = await backend.store.read(leaf.stream, leaf.version - 1, 1)
+        numbers = [one.version for one in found if isinstance(one, SealedEvent)]
+    if numbers != [leaf.version]:
+        return "it is gone"
+    return "" if found[0].hash == leaf.head else "it is another one"
+
+
 def _finding(leaf: Leaf, text: str) -> Finding:
     return Finding(
-        session=f"stream-{leaf.stream:016x}",
+        session="tokens" if leaf.stream == TOKENS else f"stream-{leaf.stream:016x}",
         stream=leaf.stream,
         version=leaf.version,
         kind=Kind.CHECKPOINT,

@@ -16,6 +16,7 @@ from typing import Final
 
 from holdfast.core.errors import InvalidInput
 from holdfast.core.principals import Roles
+from holdfast.core.tokens import TokenFormat
 
 PREFIX: Final = "HOLDFAST_"
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -39,6 +40,7 @@ class Option:
         default: if neither says anything.
         least, most: bounds of a whole number.
         secret: its value is never shown.
+        choices: the texts there may be; none is any.
     """
 
     section: str
@@ -48,6 +50,7 @@ class Option:
     least: int = 0
     most: int = 2**53
     secret: bool = False
+    choices: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -67,6 +70,8 @@ class Option:
         """
         if isinstance(value, int) and not self.least <= value <= self.most:
             raise InvalidInput(f"{self.name} is {self.least} to {self.most}")
+        if self.choices and value not in self.choices:
+            raise InvalidInput(f"{self.name} is {' or '.join(self.choices)}")
         return value
 
     def parse(self, text: str) -> object:
@@ -85,7 +90,7 @@ class Option:
             return text.lower() in _TRUE
         if self.kind == "texts":
             return tuple(part.strip() for part in text.split(",") if part.strip())
-        return text
+        return self.check(text)
 
 
 def _number(section: str, key: str, default: int, least: int, most: int) -> Option:
@@ -121,6 +126,15 @@ OPTIONS: Final[tuple[Option, ...]] = (
     _number("server", "drain_s", 10, 0, 3_600),
     _number("tokens", "expires_in_s", 3_600, 1, DAY_S),
     _number("tokens", "life_days", 30, 1, 3_650),
+    Option(
+        section="tokens",
+        key="format",
+        kind="text",
+        default=TokenFormat.OPAQUE.value,
+        choices=tuple(one.value for one in TokenFormat),
+    ),
+    _text("tokens", "issuer"),
+    _text("tokens", "audience", "holdfast"),
     _text("audit", "checkpoints"),
     _number("audit", "every_events", 10_000, 1, 10**9),
     _number("audit", "every_s", 3_600, 1, 30 * DAY_S),

@@ -12,9 +12,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from holdfast.core.commands import HostCall, HostEnded, ModelEnded, ToolEnded
 from holdfast.core.context import Entry
@@ -38,7 +37,7 @@ from holdfast.core.security import Security
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.model import ModelClient, ModelRequest
 from holdfast.ports.tool import ExtractingTool, ToolContext
-from holdfast.runtime.asides import Leads, begin, end
+from holdfast.runtime.asides import Asides, Leads, begin, end
 from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.hooks import RETRIES_MAX
 from holdfast.runtime.host import Host
@@ -98,8 +97,9 @@ class Works(Protocol):
     def may_start(self, effect: OpenEffect) -> bool:
         """Check immediately before the act."""
 
-    def host_call(self, ref: EffectRef, task: asyncio.Future[Any]) -> AbstractContextManager[None]:
-        """A call runs beside the turn; it is cancelled with the session."""
+    @property
+    def asides(self) -> Asides:
+        """The calls beside the turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class Quarantine:
         effect = await begin(engine, HostCall(action=action, extracts=True), 0)
         used = enclave if effect.enclave else client
         task = asyncio.ensure_future(self._made(effect, used, request))
-        with self._works.host_call(effect.ref, task):
+        with self._works.asides.running(effect.ref, task):
             try:
                 await asyncio.wait({task})
             except asyncio.CancelledError:

@@ -11,6 +11,7 @@ from holdfast.core.commands import HostCall, HostEnded
 from holdfast.core.errors import Cancelled, KeyDestroyed
 from holdfast.core.events import Outcome
 from holdfast.core.messages import ToolResult, ToolUse
+from holdfast.core.principals import Bearer
 from holdfast.core.view import OpenEffect
 from holdfast.ports.model import ModelClient, ModelEvent, ModelReply, ModelRequest
 from holdfast.ports.tool import ToolOutcome
@@ -21,11 +22,14 @@ from holdfast.runtime.perform import ToolCall
 from holdfast.runtime.pricing import cost_of_request
 
 
-async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
+async def run_tool(engine: Engine, use: ToolUse, actor: int, bearer: Bearer | None) -> ToolOutcome:
     """Run one tool for the embedding program.
 
+    Args:
+        bearer: by whose token; None is the program itself.
+
     Raises:
-        Denied: the gate refused; nothing ran.
+        Denied: the gate refused, or the token was revoked; nothing ran.
         KeyDestroyed: the session was wiped.
     """
     if engine.journal.crypto is None:
@@ -34,7 +38,8 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
     prepared, asked = await hooking.host_call(engine.workers.make.prepare(use))
     prepared = replace(prepared, action=replace(prepared.action, by_host=True))
     try:
-        effect = await begin(engine, HostCall(action=prepared.action, asked=asked), actor)
+        asking = HostCall(action=prepared.action, asked=asked, bearer=bearer)
+        effect = await begin(engine, asking, actor)
     finally:
         hooking.forget(asked)
     call = ToolCall(
@@ -46,7 +51,7 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
         may_start=lambda: engine.workers.may_start(effect),
     )
     task = asyncio.ensure_future(hooking.calls.tool(call, engine.host.clock.sleep))
-    with engine.workers.host_call(effect.ref, task):
+    with engine.workers.asides.running(effect.ref, task, bearer):
         try:
             ended = await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -80,14 +85,21 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int) -> ToolOutcome:
 
 
 async def run_model(
-    engine: Engine, client: ModelClient, request: ModelRequest, actor: int
+    engine: Engine,
+    client: ModelClient,
+    request: ModelRequest,
+    actor: int,
+    bearer: Bearer | None,
 ) -> AsyncIterator[ModelEvent]:
     """Make one model call for the embedding program; its usage counts for the session.
 
+    Args:
+        bearer: by whose token; None is the program itself.
+
     Raises:
-        Denied: the gate refused; nothing was sent.
+        Denied: the gate refused, or the token was revoked; nothing was sent.
         ProviderFailed: the provider failed.
-        Cancelled: the session was paused or ended meanwhile.
+        Cancelled: the session was paused or ended meanwhile, or the token revoked.
     """
     hooking = engine.workers.hooking
     content = engine.workers.content
@@ -102,10 +114,10 @@ async def run_model(
         ),
         by_host=True,
     )
-    effect = await begin(engine, HostCall(action=action), actor)
+    effect = await begin(engine, HostCall(action=action, bearer=bearer), actor)
     outcome, reply = Outcome.CANCELLED, None
     try:
-        async with _made(engine, effect, client, request) as events:
+        async with _made(engine, effect, client, request, bearer) as events:
             async for event in events:
                 if isinstance(event, ModelReply):
                     reply, outcome = event, Outcome.DONE
@@ -131,7 +143,11 @@ async def run_model(
 
 @asynccontextmanager
 async def _made(
-    engine: Engine, effect: OpenEffect, client: ModelClient, request: ModelRequest
+    engine: Engine,
+    effect: OpenEffect,
+    client: ModelClient,
+    request: ModelRequest,
+    bearer: Bearer | None,
 ) -> AsyncGenerator[AsyncIterator[ModelEvent]]:
     """The events of a call that ends with the session's work, whoever still listens to it."""
     queue: asyncio.Queue[ModelEvent] = asyncio.Queue(maxsize=1)
@@ -149,7 +165,7 @@ async def _made(
 
     task = asyncio.create_task(pump())
     task.add_done_callback(stopped)
-    with engine.workers.host_call(effect.ref, task):
+    with engine.workers.asides.running(effect.ref, task, bearer):
         try:
             yield _read(queue, task)
         finally:

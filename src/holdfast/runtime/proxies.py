@@ -46,7 +46,7 @@ class GatedExecutor:
         engine = await core.engine(where)
         actor = await where.backend.actor(core.tenant, core.principal)
         use = ToolUse(id="host", name=name, arguments=json.dumps(dict(arguments)))
-        return await run_tool(engine, use, actor)
+        return await run_tool(engine, use, actor, core.bearer)
 
 
 class GatedModel:
@@ -92,7 +92,8 @@ class GatedModel:
         core, where = self.__core, self.__where
         engine = await core.engine(where)
         actor = await where.backend.actor(core.tenant, core.principal)
-        async with closing(run_model(engine, self.__client, request, actor)) as events:
+        events_of = run_model(engine, self.__client, request, actor, core.bearer)
+        async with closing(events_of) as events:
             async for event in events:
                 yield event
 

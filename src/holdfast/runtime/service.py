@@ -10,7 +10,7 @@ from typing import IO, TypeVar
 
 from holdfast.core.messages import Message
 from holdfast.core.settings import ModelSettings
-from holdfast.core.tokens import TokenSettings
+from holdfast.core.tokens import TokenFormat, TokenSettings
 from holdfast.runtime.agentservice import AgentService
 from holdfast.runtime.approving import ApprovalService
 from holdfast.runtime.audit import AuditReport, rotate_keys, verify_store
@@ -50,6 +50,16 @@ class SessionService(
     def tokens(self) -> SessionTokens:
         """Tokens of those who may touch sessions (seed C1 to C7)."""
         return SessionTokens(self, self._token_settings)
+
+    def _check_tokens(self) -> None:
+        """Refuse to open what could not make its tokens.
+
+        Raises:
+            MissingExtra: they are to be signed, and the optional part is not installed.
+            InvalidInput: what the environment says of them is none.
+        """
+        if self._token_settings().format == TokenFormat.JWT:
+            self._around.signed_form()
 
     def _token_settings(self) -> TokenSettings:
         """What the manager was given, else what environment and policy file say."""

@@ -110,11 +110,12 @@ class Sweeping(ABC):
             self.stop_revoked()
 
     def stop_revoked(self) -> None:
-        """Have every turn that runs for a token look whether it may go on."""
+        """Have every turn and call that runs for a token look whether it may go on."""
         self.trust.ring()
         for engine in tuple(self._engines.values()):
             turn = engine.view.turn
-            if engine.lost is None and turn is not None and turn.bearer is not None:
+            for_token = turn is not None and turn.bearer is not None
+            if engine.lost is None and (for_token or engine.workers.asides.bearers):
                 engine.report(Tick())
 
     async def sweep_due(self, backend: Backend) -> None:

@@ -18,8 +18,10 @@ from dataclasses import dataclass, replace
 
 from holdfast.core.errors import TokenInvalid, Unreadable
 from holdfast.core.principals import EVERY_WORKSPACE, Principal
+from holdfast.core.signedtokens import SignedForm
 from holdfast.core.tokens import (
     CLOCK_SKEW_S,
+    PREFIX,
     Permitted,
     TokenInfo,
     digest_of,
@@ -31,6 +33,7 @@ from holdfast.ports.store import Store
 from holdfast.ports.tokens import Doing, Revocation, TokenRow, TokenState, Why, token_scope
 from holdfast.runtime.boxes import NONCE_BYTES, BoxCipher, BoxId, derive
 from holdfast.runtime.codec import dump, load
+from holdfast.runtime.tokensigning import TokenSigning, no_form
 
 KNOWN_MAX = 4096
 """How many tokens are remembered; the one that was used least recently goes first."""
@@ -51,10 +54,21 @@ class Known:
 
 
 class TokenBook:
-    """Tokens of one store."""
+    """Tokens of one store.
 
-    def __init__(self, store: Store, keys: Keys, clock: Clock) -> None:
+    Args:
+        signed_form: gives what writes and reads signed tokens.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        keys: Keys,
+        clock: Clock,
+        signed_form: Callable[[], SignedForm] = no_form,
+    ) -> None:
         self.store = store
+        self.signing = TokenSigning(keys, clock, signed_form)
         self._keys = keys
         self._clock = clock
         self._chain_key = b""
@@ -123,7 +137,30 @@ class TokenBook:
             permitted = self.open(row)
         except Unreadable:
             raise TokenInvalid from None
+        if permitted.signed is not None or not str(text).startswith(PREFIX):
+            await self._check_signed(str(text), row, permitted)
         return row, permitted
+
+    async def _check_signed(self, text: str, row: TokenRow, permitted: Permitted) -> None:
+        """Check a signed text, claim by claim.
+
+        Raises:
+            TokenInvalid: it is not what its row says.
+        """
+        epoch = await self.store.token_epoch()
+        session = await self.session_of(row)
+        wiped = session == _GONE.format(row.stream)
+        self.signing.check(text, row, permitted, None if wiped else session, epoch)
+
+    async def rotate_key(self, *, at_once: bool) -> str:
+        """Draw the key that signs from now on; every process reads it before its next answer.
+
+        Returns:
+            its name.
+        """
+        kid = self.signing.rotate(at_once=at_once)
+        await self.store.token_stir()
+        return kid
 
     async def _principal(self, row: TokenRow, permitted: Permitted) -> Principal:
         return Principal(
@@ -142,10 +179,7 @@ class TokenBook:
         """The id of the session that a token is for, or ""; a wiped one has none any more."""
         if not row.stream:
             return ""
-        found = await self.store.stream_row(row.stream)
-        if found is None or found.name is None:
-            return _GONE.format(row.stream)
-        return found.name
+        return await self.store.stream_name(row.stream) or _GONE.format(row.stream)
 
     # --- rows ------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from holdfast.core.errors import (
     InvalidInput,
@@ -25,6 +26,7 @@ from holdfast.core.tokens import (
     SECRET_BYTES,
     IssuedToken,
     Permitted,
+    TokenFormat,
     TokenSettings,
     check_agent,
     check_workspace,
@@ -32,7 +34,7 @@ from holdfast.core.tokens import (
     token_text,
 )
 from holdfast.ports.tokens import TokenRow
-from holdfast.runtime.configuration import Serving, effective, section
+from holdfast.runtime.configuration import Serving, of_section
 from holdfast.runtime.located import Located, find_located, stands_below
 from holdfast.runtime.sessions import Sessions
 from holdfast.runtime.tokenbook import TokenBook
@@ -136,7 +138,7 @@ class TokenMaking:
             task_type=given.task_type,
             metadata=text,
         )
-        row, secret = self._written(book, row, permitted)
+        row, permitted, secret = await self._written(book, row, permitted)
         try:
             await book.store.token_add(row, book.doing(await self._by(by)))
         except Stale:
@@ -220,12 +222,22 @@ class TokenMaking:
         if not await stands_below(where, await self._located(by.session, where.row.tenant)):
             raise SessionNotFound(f"there is no session {where.row.name!r}")
 
-    def _written(
+    async def _written(
         self, book: TokenBook, row: TokenRow, permitted: Permitted
-    ) -> tuple[TokenRow, str]:
-        """Give a row its text; returns the row with its digest, and the text."""
-        text = token_text(self._core.clock.random_bytes(SECRET_BYTES))
-        return book.sealed(row, permitted, text), text
+    ) -> tuple[TokenRow, Permitted, str]:
+        """Give a row its text; returns the row with its digest, what it permits, and the text.
+
+        The administrator's is never signed: nobody elsewhere, who could not see that it
+        was revoked, is to take it.
+        """
+        settings = self.settings
+        if settings.format == TokenFormat.JWT and row.tenant != EVERY_WORKSPACE:
+            session = await book.session_of(row)
+            permitted, text = book.signing.signed(row, permitted, session, settings)
+        else:
+            text = token_text(self._core.clock.random_bytes(SECRET_BYTES))
+            permitted = replace(permitted, signed=None)
+        return book.sealed(row, permitted, text), permitted, text
 
     async def _issued(
         self, book: TokenBook, row: TokenRow, permitted: Permitted, text: str
@@ -272,16 +284,16 @@ def settings_of(file: Serving | None, environ: Mapping[str, str]) -> TokenSettin
     Raises:
         InvalidInput: a variable is out of bounds.
     """
-    found = {
-        name: float(str(value))
-        for name, value in section(effective(file, environ), "tokens").items()
-    }
-    life_s = found["life_days"] * DAY_S
+    found = of_section(file, environ, "tokens")
+    life_s = float(str(found["life_days"])) * DAY_S
     return TokenSettings(
-        expires_in_s=found["expires_in_s"],
+        expires_in_s=float(str(found["expires_in_s"])),
         expires_in_s_max=min(float(DAY_S), life_s),
         life_s=life_s,
         roles=Roles() if file is None else file.roles,
+        format=str(found["format"]),
+        issuer=str(found["issuer"]),
+        audience=str(found["audience"]),
     )
 
 

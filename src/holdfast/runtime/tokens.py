@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 
+from holdfast.core.auditing import Severity, Vector
 from holdfast.core.errors import (
     AlreadyThere,
     InvalidInput,
@@ -98,7 +99,7 @@ class SessionTokens(TokenMaking):
             generation=row.generation + 1,
             expires_ms=end_of(now_ms, row.span_ms, row.ends_ms, parent),
         )
-        after, text = self._written(book, after, permitted)
+        after, permitted, text = await self._written(book, after, permitted)
         rotation = Rotation(
             id=row.id,
             generation=row.generation,
@@ -111,6 +112,36 @@ class SessionTokens(TokenMaking):
         except Stale:
             raise TokenInvalid from None
         return await self._issued(book, after, permitted, text)
+
+    # --- signing ---------------------------------------------------------------------
+
+    async def jwks(self) -> dict[str, object]:
+        """The public keys that verify signed tokens now, as a key set (RFC 7517).
+
+        It is empty where no token was ever signed. The key that signs stands first.
+        """
+        return (self._book or await self._opened()).signing.published()
+
+    async def rotate_key(self, *, at_once: bool = False) -> str:
+        """Draw the key that signs tokens from now on.
+
+        What the ones before signed holds until it expires; then they are gone.
+
+        Args:
+            at_once: they are gone now, and what they signed is not valid any more: for a
+                key that somebody else may have.
+
+        Returns:
+            the name of the new key, `kid`.
+
+        Raises:
+            NotNow: 32 keys verify already.
+        """
+        kid = await (self._book or await self._opened()).rotate_key(at_once=at_once)
+        severity = Severity.HIGH if at_once else Severity.INFO
+        reason = "at_once" if at_once else "overlap"
+        self._core.incident(severity, Vector.POLICY, "token_key_rotated", reason)
+        return kid
 
     # --- revoking --------------------------------------------------------------------
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from holdfast.core.tools import Nature
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.ports.tool import ReconcilableTool
 from holdfast.runtime.acting import actions_of, edited_action
+from holdfast.runtime.asides import Asides
 from holdfast.runtime.authority import AuthorityReader
 from holdfast.runtime.batch import Batch
 from holdfast.runtime.bearers import Bearers
@@ -72,7 +72,7 @@ class Workers:
         self._found: dict[EffectRef, Found] = {}
         self._asking: set[EffectRef] = set()
         self._side: dict[asyncio.Task[None], None] = {}  # in the order they began
-        self._host_calls: dict[EffectRef, asyncio.Future[Any]] = {}
+        self.asides = Asides()
         self._timer: tuple[int, asyncio.Task[None]] | None = None
         self._destroying = self._finalising = False
         self._finalised: int | None = None if engine.host.finalises else 0
@@ -85,14 +85,15 @@ class Workers:
     @property
     def busy(self) -> bool:
         """Whether anything runs."""
-        return bool(self._running or self._side or self._host_calls)
+        return bool(self._running or self._side or self.asides)
 
     # --- facts -------------------------------------------------------------------
 
     async def read_authority(self, batch: list[Mail]) -> None:
         """Read what holds above the session anew, if it may have changed."""
         view = self._engine.view
-        await self.bearers.read(view, batch, anew=self.authority.dirty)
+        beside = self.asides.bearers
+        await self.bearers.read(view, batch, anew=self.authority.dirty, beside=beside)
         await self._engine.host.turn_model.read(view, anew=self.authority.dirty)
         await self.authority.refresh(view)
 
@@ -159,9 +160,7 @@ class Workers:
             if effect.engine == self._engine.id and ref not in self._running:
                 self._start(effect)
         self._end_unstarted(view)
-        if view.state not in WORKING:
-            for task in self._host_calls.values():
-                task.cancel()
+        self.asides.stop(self.bearers.revoked, whole=view.state not in WORKING)
         owed_now = (*due.start, *self._left_over(view))
         for looks in (self.hooking, self.content):
             looks.look(owed_now)
@@ -252,15 +251,6 @@ class Workers:
     def _report_cancelled(self, effect: OpenEffect, *, never: bool) -> None:
         call = self._engine.view.call(effect.ref.ordinal)
         self._engine.report(cancelled(effect, call.id if call else "", never=never))
-
-    @contextmanager
-    def host_call(self, ref: EffectRef, task: asyncio.Future[Any]) -> Iterator[None]:
-        """A call of the embedding program runs; it is cancelled with the session."""
-        self._host_calls[ref] = task
-        try:
-            yield
-        finally:
-            self._host_calls.pop(ref, None)
 
     def _stop_below(self, view: SessionView) -> None:
         """A turn that is cancelled, or a session that ends, takes what it started below along."""
@@ -380,7 +370,7 @@ class Workers:
         """
         self.stopping = True
         tasks: list[asyncio.Future[Any]] = [run.task for run in self._running.values()]
-        tasks += [*self._side, *self._host_calls.values()]
+        tasks += [*self._side, *self.asides.tasks]
         if self._timer is not None:
             tasks.append(self._timer[1])
         for run in self._running.values():

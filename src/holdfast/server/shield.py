@@ -40,7 +40,7 @@ from holdfast.server.settings import LOCAL_HOSTS, ServerSettings, is_loopback
 _access = logging.getLogger("holdfast.access")
 _log = logging.getLogger("holdfast.server")
 
-PUBLIC = frozenset({"/health", "/ready"})
+PUBLIC = frozenset({"/health", "/ready", "/.well-known/jwks.json"})
 """What needs no token; the description of the interface is public besides."""
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -255,6 +255,37 @@ def check_closed_refuses(open_keys: Open) -> None:
             use()
 
 
+def check_token_keys_outlive_what_they_signed(open_keys: Open) -> None:
+    """The newest signs; one that was followed verifies until its last token ends, then is gone."""
+    with _opened(open_keys) as keys:
+        assert keys.token_keys(0) == ()
+        first = keys.token_key(until_ms=10_000, now_ms=1_000)
+        assert first.until_ms >= 10_000
+        signed = keys.sign_token(first.number, b"said")
+        Ed25519PublicKey.from_public_bytes(first.public).verify(signed, b"said")
+        later = keys.token_key(until_ms=first.until_ms + 1, now_ms=2_000)
+        assert (first.number, first.public) == (later.number, later.public)
+        assert later.until_ms > first.until_ms
+        keys.rotate(now_ms=5)
+    with _opened(open_keys) as keys, _opened(open_keys) as other:
+        assert keys.token_keys(1_000) == (later,)
+        assert signed == keys.sign_token(later.number, b"said")
+        second = keys.rotate_token_key(now_ms=3_000)
+        assert (second, later) == other.token_keys(later.until_ms - 1)
+        assert signed == other.sign_token(later.number, b"said")
+        signs = other.token_key(until_ms=4_000, now_ms=3_000)
+        assert (second.number, second.public) == (signs.number, signs.public)
+        assert len({first.public, second.public}) == 2
+        assert (signs,) == other.token_keys(later.until_ms)
+        with _refused(KeyMissing):
+            keys.sign_token(later.number, b"said")
+        third = keys.rotate_token_key(now_ms=3_000, at_once=True)
+        assert (third,) == other.token_keys(3_000)
+        assert third.number > second.number
+        with _refused(KeyMissing):
+            other.sign_token(second.number, b"said")
+
+
 CHECKS: tuple[Check, ...] = (
     check_session_key_comes_back,
     check_every_caller_owns_its_buffer,
@@ -264,6 +295,7 @@ CHECKS: tuple[Check, ...] = (
     check_destruction_is_seen_by_others,
     check_tenant_keys_are_stable_and_distinct,
     check_audit_key_signs,
+    check_token_keys_outlive_what_they_signed,
     check_rotation_keeps_all_that_lives,
     check_rotation_by_another_is_followed,
     check_sealed_is_given_to_its_host_only,

@@ -59,6 +59,7 @@ async def _create_leases_to_the_creator(harness: Harness, store: Store) -> None:
     assert (1, 2, event(2, body=b"stream 1").hash) == (lease.epoch, lease.version, lease.head)
     assert (store.node, 1, 2, lease.head) == (row.node, row.epoch, row.version, row.head)
     assert (row.tenant, row.owner, row.name) == ("t", 1, "session-1")
+    assert await store.stream_name(1) == "session-1" and await store.stream_name(2) is None
     assert lease.margin_s is None or lease.margin_s > 0
 
 

@@ -273,6 +273,7 @@ async def _erase_leaves_row_and_events_only(harness: Harness, store: Store) -> N
         await store.put_blob(stream, b"b", 0, b"blob")
         await store.put_snapshot(stream, Snapshot(version=1, head=b"h", fold_id=1, body=b"s"))
     await store.append(append(1, 1, drop_name=True))
+    assert await store.stream_name(1) is None
     await store.erase(1)
     await store.erase(1)
     row_1 = await row_of(store, 1)

@@ -11,6 +11,7 @@ from holdfast.core.errors import AlreadyThere, Stale
 from holdfast.ports.store import Assert, Store
 from holdfast.ports.tokens import (
     GENESIS,
+    NO_EVENT,
     Doing,
     Revocation,
     Rotation,
@@ -212,6 +213,17 @@ async def _expiry_is_noted_once_and_the_end_removes(harness: Harness, store: Sto
 
 
 @_CASE
+async def _the_epoch_goes_up_when_it_is_told_to(harness: Harness, store: Store) -> None:
+    await store.token_add(token(1), doing())
+    before = await store.token_epoch()
+    second = await harness.open_second()
+    await second.token_stir()
+    assert await store.token_epoch() == before + 1 == await second.token_epoch()
+    await second.aclose()
+    assert len(await store.token_events()) == 1 and await _state(store, 1) is TokenState.LIVE
+
+
+@_CASE
 async def _tokens_are_listed_and_counted(harness: Harness, store: Store) -> None:
     for number in range(1, 8):
         more = {"agent": 5 + number % 2, "stream": number % 3, "expires_ms": 1_000 + 100 * number}
@@ -236,6 +248,7 @@ async def _tokens_are_listed_and_counted(harness: Harness, store: Store) -> None
 
 @_CASE
 async def _the_chain_of_events_holds(harness: Harness, store: Store) -> None:
+    assert await store.token_head() == NO_EVENT
     await store.token_add(token(1), doing())
     await store.token_add(token(2, parent=token(1).id), doing(actor=3))
     await store.token_rotate(rotation(1), doing(now_ms=1_200))
@@ -250,6 +263,7 @@ async def _the_chain_of_events_holds(harness: Harness, store: Store) -> None:
         assert one.hash != chained(before, replace(one, time_ms=one.time_ms + 1), _KEY)
         before = one.hash
     assert await store.token_events(3, 1) == events[3:4]
+    assert await store.token_head() == (5, before)
     assert events[2].expires_ms == 3_000 and events[2].generation == 2 and events[1].actor == 3
 
 

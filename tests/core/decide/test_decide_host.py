@@ -8,12 +8,15 @@ import pytest
 
 from core_talk import ASKING, Talk, action_of, kinds, results
 from holdfast.core.actions import Action
+from holdfast.core.authority import Authority, ScopedPolicy
 from holdfast.core.commands import HostCall, HostEnded, MoveTo, Recover, Terminate
 from holdfast.core.errors import Denied, NotNow
 from holdfast.core.events import EffectEnded, EffectStarted, Outcome, Refused
 from holdfast.core.ids import EffectRef
 from holdfast.core.messages import ToolUse
+from holdfast.core.principals import Bearer
 from holdfast.core.quantities import Usage
+from holdfast.core.rules import Policy, parse_rule
 from holdfast.core.view import HOST_CALLS_MAX
 
 LOOK = replace(action_of(ToolUse("h", "look")), by_host=True)
@@ -120,3 +123,29 @@ def test_dead_engines_calls_are_lost() -> None:
     assert [] == talk.say(Recover())
     assert [(1, Outcome.LOST, "lost")] == results(talk.crash())
     assert () == talk.view.host_open
+
+
+ANN = Bearer(token="0a" * 16, role="agent", task_type="review")
+
+
+def test_a_call_for_a_token_says_so_and_a_revoked_one_makes_none() -> None:
+    """The intent names the token; once that is revoked nothing starts (contract 2.13)."""
+    talk = Talk()
+    (event,) = talk.say(HostCall(action=LOOK, bearer=ANN))
+    assert isinstance(event, EffectStarted) and event.bearer == ANN
+    (own,) = talk.say(HostCall(action=LOOK))
+    assert isinstance(own, EffectStarted) and own.bearer is None
+    gone = Authority(revoked=frozenset({ANN.token}))
+    with pytest.raises(Denied, match="revoked"):
+        talk.say(HostCall(action=LOOK, bearer=ANN), authority=gone)
+    assert isinstance(talk.say(HostCall(action=LOOK), authority=gone)[0], EffectStarted)
+
+
+def test_rules_of_a_role_hold_for_the_tokens_calls_alone() -> None:
+    """A call acts as its own token, not as the one that a turn beside it runs for."""
+    rule = parse_rule("deny", "look", role="agent")
+    for bearer, kind in ((ANN, Refused), (None, EffectStarted)):
+        talk = Talk()
+        found = Authority(policies=(ScopedPolicy("installation", Policy(rules=(rule,))),))
+        events = talk.say(HostCall(action=LOOK, bearer=bearer), authority=found)
+        assert [kind] == [type(one) for one in events]

@@ -13,6 +13,7 @@ import pytest
 
 from holdfast.server.routes import ROUTERS
 from holdfast.server.settings import ServerSettings
+from holdfast.server.shield import PUBLIC
 from serverkit import listening, served
 from sessionhelp import run
 
@@ -36,7 +37,7 @@ def test_the_description() -> None:
             assert found["openapi"].startswith("3.1")
             for path, item in found["paths"].items():
                 for operation in item.values():
-                    assert (path in ("/health", "/ready")) == ("security" not in operation)
+                    assert (path in PUBLIC) == ("security" not in operation)
                     told = operation["responses"]["4XX"]["content"]
                     assert ["application/problem+json"] == list(told)
             assert "501" not in json.dumps(found["paths"])

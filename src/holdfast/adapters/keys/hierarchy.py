@@ -1,7 +1,7 @@
 """The hierarchy of keys, over any place that keeps rows (contract 1.1, 2.7).
 
     installation key (epochs, in the vault)
-    ├── audit key
+    ├── audit key, keys that tokens are signed with
     └── tenant key
         ├── blind key, tenant secret
         └── user key
@@ -34,6 +34,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from holdfast.adapters.keys.tokenkeys import TokenKeys
 from holdfast.adapters.keys.wraps import (
     ABOVE,
     DATA,
@@ -161,7 +162,7 @@ def stream_scope(stream: int) -> bytes:
     return stream.to_bytes(8, "big")
 
 
-class HierarchyKeys:
+class HierarchyKeys(TokenKeys):
     """All of `holdfast.ports.keys.Keys`, over a shelf and a vault; thread-safe.
 
     Args:
@@ -405,7 +406,8 @@ class HierarchyKeys:
     def _renew_all(self, epoch: int) -> None:
         audit = self._audit_wrap()
         with _lent(self._vault.key(audit.epoch)) as old, _lent(self._vault.key(epoch)) as top:
-            self._rewrap(audit, old, top, parent_id=0, epoch=epoch)
+            for wrap in (audit, *self._top(Kind.SIGNER)):
+                self._rewrap(wrap, old, top, parent_id=0, epoch=epoch)
             for tenant in self._shelf.under(Kind.TENANT, b""):
                 self._renew_tenant(tenant, top, epoch)
                 self._fail_point("tenant-renewed")
@@ -440,6 +442,13 @@ class HierarchyKeys:
             self._keep(replace(wrap, parent_id=parent_id, epoch=epoch), secret, new)
 
     # --- wraps
+
+    def _top(self, kind: Kind) -> list[Wrap]:
+        return self._shelf.under(kind, b"")
+
+    def _drop(self, kind: Kind, scope: bytes) -> None:
+        self._shelf.erase(kind, scope)
+        self._cache.forget(kind, scope)
 
     def _user(self, tenant: str, user: str) -> Wrap:
         above = self._ensure(Kind.TENANT, tenant.encode(), None)

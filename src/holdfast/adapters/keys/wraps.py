@@ -39,6 +39,7 @@ class Kind(StrEnum):
     USER = "user"
     SESSION = "session"
     SEALED = "sealed"
+    SIGNER = "signer"
 
 
 ABOVE: dict[Kind, Kind | None] = {
@@ -49,6 +50,7 @@ ABOVE: dict[Kind, Kind | None] = {
     Kind.USER: Kind.TENANT,
     Kind.SESSION: Kind.USER,
     Kind.SEALED: Kind.USER,
+    Kind.SIGNER: None,
 }
 """Which kind of key wraps a kind; None is the installation key."""
 
@@ -63,7 +65,8 @@ class Wrap:
     Args:
         kind: what the key is for.
         scope: whose it is: the tenant's name, a user's keyed digest (16 bytes),
-            a stream (8 bytes), or empty for the installation.
+            a stream (8 bytes), or empty for the installation; of a key that tokens are
+            signed with, its number and its last moment (16 bytes).
         key_id: its number, or generation.
         parent: scope of the key that wraps it.
         parent_id: key id of the key that wraps it; 0 is the installation key.

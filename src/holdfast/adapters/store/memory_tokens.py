@@ -38,8 +38,12 @@ class TokenTables:
     def note(self, row: TokenRow, kind: TokenChange, doing: Doing, why: str = "") -> None:
         """Keep a row, and the event that says what became of it."""
         self.rows[row.id] = row
-        newest = (self.events[-1].seq, self.events[-1].hash) if self.events else NO_EVENT
-        self.events.append(event_behind(newest, row, kind, doing, why))
+        self.events.append(event_behind(self.head, row, kind, doing, why))
+
+    @property
+    def head(self) -> tuple[int, bytes]:
+        """Number and hash of the newest event."""
+        return (self.events[-1].seq, self.events[-1].hash) if self.events else NO_EVENT
 
 
 class MemoryTokens:
@@ -85,6 +89,12 @@ class MemoryTokens:
         self._open()
         found = self._tables.digests.get(digest)
         return None if found is None else (self._tables.rows[found[0]], found[1])
+
+    async def stream_name(self, stream: int) -> str | None:
+        """The id of the session that a token is for."""
+        self._open()
+        found = self.disk.streams.get(stream)
+        return None if found is None else found.row.name
 
     async def token_row(self, id: bytes) -> TokenRow | None:
         """Read one row."""
@@ -173,6 +183,12 @@ class MemoryTokens:
         self._open()
         return self._tables.epoch
 
+    async def token_stir(self) -> None:
+        """Raise the epoch."""
+        self._writable(True)
+        self._tables.epoch += 1
+        self._told()
+
     async def agent_epoch(self, tenant: str, agent: int) -> int:
         """How often all tokens of an agent were revoked."""
         self._open()
@@ -183,6 +199,11 @@ class MemoryTokens:
         self._open()
         start = max(after, 0)
         return self._tables.events[start : start + max(limit, 0)]
+
+    async def token_head(self) -> tuple[int, bytes]:
+        """Number and hash of the newest event of the chain."""
+        self._open()
+        return self._tables.head
 
     # --- inside
 

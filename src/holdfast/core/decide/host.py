@@ -22,14 +22,19 @@ def host_call(draft: Draft, command: HostCall) -> None:
     """Judge a call and append its intent; its cause is the intent's own version.
 
     Raises:
+        Denied: the token that it is asked for by was revoked.
         NotNow: the session has ended, or too many such calls run.
     """
+    if draft.facts.revoked(command.bearer):
+        raise Denied("the token that the call is made by was revoked")
     if draft.view.state in ENDED:
         raise NotNow(f"the session is {draft.view.state.title}")
     if len(draft.view.host_open) >= HOST_CALLS_MAX:
         raise NotNow(f"{HOST_CALLS_MAX} calls of the program run already")
     action = command.action
     facts = draft.facts if command.asked is None else draft.facts.about(command.asked)
+    if not command.extracts:  # which is a part of the turn, and acts as whoever that runs for
+        facts = facts.acting(command.bearer)
     verdict = judge(draft.view, facts, action, draft.guards)
     if not isinstance(verdict, Allow):
         detail = verdict.question if isinstance(verdict, Ask) else verdict.detail
@@ -48,6 +53,7 @@ def host_call(draft: Draft, command: HostCall) -> None:
             obligations=verdict.obligations,
             takes=verdict.takes,
             grants=verdict.grants,
+            bearer=command.bearer,
         )
     )
 

@@ -17,6 +17,7 @@ from holdfast.server.routes import (
     policies,
     sessions,
     tokens,
+    wellknown,
 )
 
 ROUTERS: dict[str, APIRouter] = {
@@ -32,5 +33,6 @@ ROUTERS: dict[str, APIRouter] = {
     "audit": audit.router,
     "tokens": tokens.router,
     "agent": agent.router,
+    "wellknown": wellknown.router,
 }
 """Every router by the name of what it offers."""
