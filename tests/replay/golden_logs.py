@@ -111,6 +111,7 @@ USAGE = Usage(
     cost_micros=1_234,
     estimated=True,
 )
+ANN = Bearer(token="0a" * 16, role="agent", task_type="review")
 LABEL = Label(Sensitivity.SENSITIVE, Integrity.UNTRUSTED, ("import", "tool:grep", "…"))
 SETTINGS = Settings(
     name="näme \u202e",
@@ -469,6 +470,7 @@ def content() -> list[tuple[int, Event]]:
         reasons=("role_override.ignore",),
         weak=("presidio: timed out",),
     )
+    way = ("route:enclave",)
     more = replace(found, level=Sensitivity.HIGHLY_SENSITIVE, kinds=(("card", 1),))
     email, phone = ("email", 3, 700), ("phone", 1, 800)
     asked = Asked(
@@ -503,14 +505,7 @@ def content() -> list[tuple[int, Event]]:
         Admitted(message=user("go", LABEL), tokens=3, found=more),
         asked,
         Answered(question=5, decision="once", by="u"),
-        EffectStarted(
-            cause=4,
-            ordinal=0,
-            effect="model",
-            name="m",
-            engine=ENGINE,
-            obligations=("route:enclave",),
-        ),
+        EffectStarted(cause=4, ordinal=0, effect="model", name="m", engine=ENGINE, obligations=way),
         EffectEnded(
             cause=4, ordinal=0, effect="model", outcome=Outcome.DONE, message=ANSWER, tokens=5
         ),
@@ -552,10 +547,9 @@ def audit() -> list[tuple[int, Event]]:
 
 def bearers() -> list[tuple[int, Event]]:
     """Turns that tokens began, and one that another token's message joined."""
-    ann = Bearer(token="0a" * 16, role="agent", task_type="review")
     events: list[Event] = [
         opened(SETTINGS),
-        Admitted(message=user("go"), tokens=3, bearer=ann),
+        Admitted(message=user("go"), tokens=3, bearer=ANN),
         CancelAsked(why="token_revoked"),
         Admitted(message=user("again"), tokens=3),
         Admitted(message=user("more"), tokens=3, bearer=Bearer(token="0b" * 16, role="operator")),
@@ -566,8 +560,8 @@ def bearers() -> list[tuple[int, Event]]:
 def exports() -> list[tuple[int, Event]]:
     """A session that is written out, and ended but for some that stand below it."""
     talk = Talk(replace(SETTINGS, name="exports"))
-    talk.say(NoteExport(form="jsonl"))
-    talk.say(NoteExport(form="session_data"))
+    for form in ("jsonl", "session_data"):
+        talk.say(NoteExport(form=form))
     talk.say(Terminate(why="bye", keep=("fork", "Child")), finalised=None)
     talk.say(Terminate(keep=("other",)), finalised=None)
     talk.say(Tick(), finalised=0)
@@ -578,18 +572,15 @@ def exports() -> list[tuple[int, Event]]:
 def enclaves() -> list[tuple[int, Event]]:
     """A program says that it used an enclave, once and again."""
     talk = Talk(replace(SETTINGS, name="enclaves"))
-    talk.say(Configure(tee_active=True))
-    talk.say(Configure(tee_active=True))
-    talk.say(Configure(title="later", tee_active=True))
+    for title in (None, None, "later"):
+        talk.say(Configure(title=title, tee_active=True))
     return [(recorded.time_ms, recorded.event) for recorded in talk.log]
 
 
 def asides() -> list[tuple[int, Event]]:
     """Calls of the program beside a turn, one of them for a token."""
-    ann = Bearer(token="0a" * 16, role="agent", task_type="review")
-    started = replace(_started(2, 1, "host_tool"), bearer=ann)
-    talk = Talk(replace(SETTINGS, name="asides"))
-    first = [recorded.event for recorded in talk.log]
+    started = replace(_started(2, 1, "host_tool"), bearer=ANN)
+    first = [recorded.event for recorded in Talk(replace(SETTINGS, name="asides")).log]
     model = replace(_started(3, 1, "host_model"), cause=3)
     ended = [_ended(2, 1, "host_tool", None), _ended(3, 1, "host_model", None)]
     return [(1_000 + at, event) for at, event in enumerate([*first, started, model, *ended])]

@@ -105,25 +105,23 @@ class Core(Sweeping):
 
     def start_watching(self) -> None:
         """Begin to notice other processes' commits and idle engines."""
-        for backend in {id(b): b for b in self.backends.values()}.values():
+        for _, backend in self.distinct_backends():
             self._watchers.append(asyncio.create_task(self.watch(backend)))
         self._watchers.append(asyncio.create_task(self.evict_idle()))
 
     async def close(self) -> None:
         """Stop leading all sessions and close the stores; nothing is ended."""
         self._closing = True
-        watchers = tuple(self._watchers)
-        for task in watchers:
+        for task in tuple(self._watchers):
             task.cancel()
-        if watchers:
-            await asyncio.wait(watchers)
+        await asyncio.gather(*self._watchers, return_exceptions=True)
         self._watchers.clear()
         for engine in tuple(self._engines.values()):
             await engine.stop()
         self._engines.clear()
         for hub in self._hubs.values():
             hub.close()
-        for backend in {id(b): b for b in self.backends.values()}.values():
+        for _, backend in self.distinct_backends():
             await backend.store.aclose()
             backend.keys.close()
         await self._around.detectors.taints.aclose()
@@ -143,14 +141,12 @@ class Core(Sweeping):
 
     def distinct_backends(self) -> list[tuple[StorageType, Backend]]:
         """Each backend once, in a fixed order."""
-        seen: set[int] = set()
-        found: list[tuple[StorageType, Backend]] = []
+        found: dict[int, tuple[StorageType, Backend]] = {}
         for storage in STORE_ORDER:
             backend = self.backends.get(storage)
-            if backend is not None and id(backend) not in seen:
-                seen.add(id(backend))
-                found.append((storage, backend))
-        return found
+            if backend is not None:
+                found.setdefault(id(backend), (storage, backend))
+        return list(found.values())
 
     async def locate(self, session_id: str) -> Located:
         """Find a session by its id, store by store.
