@@ -24,6 +24,7 @@ from holdfast.runtime.codec import (
     decode_event,
     encode_command,
     encode_event,
+    expected_by,
     load,
 )
 
@@ -72,6 +73,18 @@ def test_an_outcome_survives() -> None:
 def test_a_command_survives(command: object) -> None:
     """Commands of other processes arrive as they were sent."""
     assert command == decode_command(encode_command(command))
+    assert expected_by(encode_command(command)) is None
+    for version in (0, 1, 10**17):
+        data = encode_command(command, version)
+        assert (command, version) == (decode_command(data), expected_by(data))
+
+
+@pytest.mark.parametrize("version", [b"", b"-1", b"1.5", b"x", b" 1", b"9" * 19, b"1\x00"])
+def test_a_condition_that_is_none_is_unreadable(version: bytes) -> None:
+    """Nothing is carried out as if there were no condition."""
+    data = b"expects " + version + b"\n" + encode_command(Cancel())
+    with pytest.raises(Unreadable):
+        expected_by(data)
 
 
 def test_unknown_fields_are_ignored_and_defaults_left_out() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from holdfast.client.controls import API, new_key
+from holdfast.client.controls import API, condition_of, new_key
 from holdfast.client.decode import member, read, read_list, written
 from holdfast.client.session import RemoteSession
 from holdfast.client.settings import ClientSettings
@@ -31,7 +31,7 @@ from holdfast.client.values import (
 from holdfast.client.wire import Ask, Query, Wire, part
 from holdfast.core.agentconfig import KEEP, AgentConfig, CallSettings, Keep
 from holdfast.core.errors import BadAnswer, InvalidInput, QuestionNotFound
-from holdfast.core.ids import generated_id, validate_id
+from holdfast.core.ids import validate_id
 from holdfast.core.labels import Sensitivity
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message
@@ -224,24 +224,34 @@ class Client:
 
     # --- ending --------------------------------------------------------------------------
 
-    async def terminate_session(self, session_id: str, *, keep: Sequence[str] = ()) -> WipeReceipt:
+    async def terminate_session(
+        self, session_id: str, *, keep: Sequence[str] = (), if_version: int | None = None
+    ) -> WipeReceipt:
         """Wipe a session: its key is destroyed, and that is attested.
 
         Its forks and children are wiped with it, unless they are named in `keep`.
 
+        Args:
+            if_version: only if the session has this version still.
+
         Raises:
             SessionNotFound: there is no such session.
+            VersionMismatch: it has another version; nothing is wiped.
         """
-        return await self._terminate(session_id, keep, hidden=False)
+        return await self._terminate(session_id, keep, if_version, hidden=False)
 
-    async def destroy_session(self, session_id: str, *, keep: Sequence[str] = ()) -> WipeReceipt:
+    async def destroy_session(
+        self, session_id: str, *, keep: Sequence[str] = (), if_version: int | None = None
+    ) -> WipeReceipt:
         """Terminate a session and take it out of all listings."""
-        return await self._terminate(session_id, keep, hidden=True)
+        return await self._terminate(session_id, keep, if_version, hidden=True)
 
-    async def _terminate(self, id: str, keep: Sequence[str], *, hidden: bool) -> WipeReceipt:
+    async def _terminate(
+        self, id: str, keep: Sequence[str], version: int | None, *, hidden: bool
+    ) -> WipeReceipt:
         path = f"{API}/sessions/{part(id)}"
         query: Query = {"keep": list(keep), "hidden": hidden}
-        ask = Ask(method="DELETE", path=path, query=query)
+        ask = Ask(method="DELETE", path=path, query=query, headers=condition_of(version))
         return read(WipeReceipt, (await self._wire.ask(ask)).json())
 
     # --- by id; each is a method of `RemoteSession` -----------------------------------------
@@ -439,7 +449,7 @@ class Client:
         ask = Ask(
             method="POST",
             path=f"{API}/sessions/import",
-            query={"new_id": _drawn_id() if new_id is None else validate_id(new_id)},
+            query={"new_id": None if new_id is None else validate_id(new_id)},
             raw=(data, "application/octet-stream"),
             key=new_key(),
         )
@@ -448,11 +458,6 @@ class Client:
     async def audit_verify(self, session_id: str | None = None) -> AuditReport:
         """Prove one session, or, for administrators of all workspaces, every one."""
         return read(AuditReport, await self._get("/audit/verify", session_id=session_id or ""))
-
-
-def _drawn_id() -> str:
-    """An id drawn here, so that an import that is sent again makes no second session."""
-    return generated_id(os.urandom(16))
 
 
 def _config(config: object) -> dict[str, object]:

@@ -35,6 +35,8 @@ COMMANDS: dict[str, type[commands.External]] = {
     "terminate": commands.Terminate,
     "import": commands.Import,
 }
+_EXPECTS = b"expects "
+_VERSION_DIGITS_MAX = 18
 _NAME_OF = {kind: name for name, kind in COMMANDS.items()}
 
 
@@ -76,10 +78,28 @@ def decode_event(kind: int, payload: bytes) -> Event:
     return Unknown(kind)
 
 
-def encode_command(command: commands.External) -> bytes:
-    """Write a command as it waits in the inbox."""
-    name = _NAME_OF[type(command)]
-    return name.encode() + b"\n" + dump(command)
+def encode_command(command: commands.External, expects: int | None = None) -> bytes:
+    """Write a command as it waits in the inbox.
+
+    Args:
+        expects: the version that the session is to have when it is decided; None is any.
+    """
+    condition = b"" if expects is None else b"%s%d\n" % (_EXPECTS, expects)
+    return condition + _NAME_OF[type(command)].encode() + b"\n" + dump(command)
+
+
+def expected_by(data: bytes) -> int | None:
+    """The version that a command in the inbox is to be decided at; None is any.
+
+    Raises:
+        Unreadable: it is no number.
+    """
+    if not data.startswith(_EXPECTS):
+        return None
+    text = data.partition(b"\n")[0].removeprefix(_EXPECTS)
+    if not text.isdigit() or len(text) > _VERSION_DIGITS_MAX:
+        raise Unreadable("a command in the inbox expects what is no version")
+    return int(text)
 
 
 def decode_command(data: bytes) -> commands.External:
@@ -89,6 +109,8 @@ def decode_command(data: bytes) -> commands.External:
         Unreadable: it is not a command of this program.
     """
     name, _, body = data.partition(b"\n")
+    if name.startswith(_EXPECTS):
+        name, _, body = body.partition(b"\n")
     kind = COMMANDS.get(name.decode("ascii", "replace"))
     if kind is None:
         raise Unreadable("an unknown command waits in the inbox")

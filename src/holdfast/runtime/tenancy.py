@@ -19,7 +19,6 @@ from typing import IO, Self
 
 from holdfast.core.agentconfig import KEEP, AgentConfig, CallSettings, Keep
 from holdfast.core.errors import (
-    CommandMismatch,
     InvalidInput,
     ScopeDenied,
     SessionExists,
@@ -37,6 +36,7 @@ from holdfast.runtime.host import Commands
 from holdfast.runtime.listing import SessionPage, listed_rows, passes
 from holdfast.runtime.located import Located, stands_below
 from holdfast.runtime.manager import DEFAULT_TENANT
+from holdfast.runtime.repeats import born_of, name_of
 from holdfast.runtime.seeddata import SessionData
 from holdfast.runtime.service import SessionService
 from holdfast.runtime.takeover import ImportedSession
@@ -87,17 +87,13 @@ class Tenancy(SessionService):
         """
         if self.commands is None:
             return await make(id)
-        name = id or f"sess-{self.commands.named(b'session').hex()}"
+        name = id or name_of(self.commands)
         try:
             return await make(name)
         except SessionExists:
             session = await self.get_session(name)
-            where = session.where
-            known = await where.backend.store.command(where.stream, self.commands.named(b"birth"))
-            if known is None:
+            if not await born_of(self, session.where):
                 raise
-            if known[1] != self._digest(where, self.commands.body):
-                raise CommandMismatch("this key was used before with another body") from None
             return session
 
     @property
@@ -301,13 +297,21 @@ class Tenancy(SessionService):
         return await super().restore_from_data(data)
 
     async def _terminate(
-        self, session_id: str, keep: Sequence[str], reason: str, *, tombstone: bool
+        self,
+        session_id: str,
+        keep: Sequence[str],
+        reason: str,
+        *,
+        tombstone: bool,
+        if_version: int | None = None,
     ) -> WipeReceipt:
         await self.locate(session_id)
         whole = copy.copy(self)  # a wipe takes along what came from the session, seen or not
         if self._acts is not None:
             whole._acts = replace(self._acts, session="")
-        return await SessionService._terminate(whole, session_id, keep, reason, tombstone=tombstone)
+        return await SessionService._terminate(
+            whole, session_id, keep, reason, tombstone=tombstone, if_version=if_version
+        )
 
     async def export_session(self, session_id: str, out: IO[bytes] | str | Path) -> int:
         """Write a session as JSONL; a view writes to streams only, never to a path.

@@ -15,6 +15,7 @@ from holdfast.core.redaction import marker
 from holdfast.core.security import Security
 from holdfast.runtime.guarding import RiskReport, Trifecta
 from holdfast.server.auth import Acting, Commanded, Shown, require
+from holdfast.server.conditions import Expected
 from holdfast.server.forms import Body, Done, Form, Level, Name, level_name
 
 router = APIRouter(prefix="/api/v1", tags=["content"])
@@ -309,9 +310,10 @@ class PlanForm(Form):
     response_model=list[Step],
     dependencies=[require("policy:write")],
 )
-async def fix_plan(session: Shown, wanted: PlanForm) -> list[Step]:
+async def fix_plan(session: Shown, expected: Expected, wanted: PlanForm) -> list[Step]:
     """Fix which consequential calls the next turns are to make."""
-    await session.fix_plan([(one.tool, one.arguments) for one in wanted.steps])
+    steps = [(one.tool, one.arguments) for one in wanted.steps]
+    await session.if_version(expected).fix_plan(steps)
     return await plan(session)
 
 
