@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from holdfast.client.auditing import alerts_of, page_of, stats_of
 from holdfast.client.controls import API, condition_of, new_key
 from holdfast.client.decode import member, read, read_list, written
 from holdfast.client.session import RemoteSession
@@ -30,6 +31,7 @@ from holdfast.client.values import (
 )
 from holdfast.client.wire import Ask, Query, Wire, part
 from holdfast.core.agentconfig import KEEP, AgentConfig, CallSettings, Keep
+from holdfast.core.auditpages import AlertPage, AuditPage, AuditStats
 from holdfast.core.errors import BadAnswer, InvalidInput, QuestionNotFound
 from holdfast.core.ids import validate_id
 from holdfast.core.labels import Sensitivity
@@ -458,6 +460,77 @@ class Client:
     async def audit_verify(self, session_id: str | None = None) -> AuditReport:
         """Prove one session, or, for administrators of all workspaces, every one."""
         return read(AuditReport, await self._get("/audit/verify", session_id=session_id or ""))
+
+    async def audit_events(
+        self,
+        *,
+        session_id: str | None = None,
+        severity: str = "info",
+        vectors: Iterable[str] = (),
+        kinds: Iterable[str] = (),
+        since_ms: int = 0,
+        after: int = 0,
+        limit: int = 100,
+    ) -> AuditPage:
+        """Audit events after a cursor, in the order of the log: of one's workspace, or of one
+        session.
+
+        A page looks at a stretch of the log, and may have no events although there is `more`.
+
+        Args:
+            session_id: only this session's.
+            severity: at least info, warning, high or critical.
+            vectors, kinds: only these; none is any.
+            since_ms: not before, milliseconds since 1970.
+            limit: 1 to 500.
+        """
+        found = await self._get(
+            "/audit/events",
+            session_id=session_id,
+            severity=severity,
+            vector=[str(one) for one in vectors],
+            kind=list(kinds),
+            since_ms=since_ms,
+            cursor=after,
+            limit=limit,
+        )
+        return page_of(found)
+
+    async def audit_stats(
+        self,
+        *,
+        session_id: str | None = None,
+        severity: str = "info",
+        vectors: Iterable[str] = (),
+        kinds: Iterable[str] = (),
+        since_ms: int = 0,
+        after: int = 0,
+    ) -> AuditStats:
+        """Count audit events of a stretch of the log; arguments as of `audit_events`."""
+        found = await self._get(
+            "/audit/stats",
+            session_id=session_id,
+            severity=severity,
+            vector=[str(one) for one in vectors],
+            kind=list(kinds),
+            since_ms=since_ms,
+            cursor=after,
+        )
+        return stats_of(found)
+
+    async def audit_alerts(
+        self,
+        *,
+        session_id: str | None = None,
+        since_ms: int = 0,
+        after: int = 0,
+        limit: int = 100,
+    ) -> AlertPage:
+        """The alerts that the log makes after a cursor; arguments as of `audit_events`."""
+        found = await self._get(
+            "/audit/alerts", session_id=session_id, since_ms=since_ms, cursor=after, limit=limit
+        )
+        return alerts_of(found)
 
 
 def _config(config: object) -> dict[str, object]:

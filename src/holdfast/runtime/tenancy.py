@@ -29,6 +29,7 @@ from holdfast.core.lifecycle import SessionState
 from holdfast.core.principals import EVERY_WORKSPACE, Principal
 from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.ports.store import PendingRow
+from holdfast.runtime.auditbus import Sees
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.config import SessionConfig, WipeReceipt
 from holdfast.runtime.handle import Session
@@ -46,6 +47,7 @@ class Tenancy(SessionService):
     """Views of a manager; see the module."""
 
     _acts: Principal | None = None
+    _everywhere: bool = True
 
     def acting_as(
         self, principal: Principal, *, workspace: str = "", commands: Commands | None = None
@@ -71,6 +73,7 @@ class Tenancy(SessionService):
         view.bearer = principal.bearer
         view.commands = commands
         view._acts = principal
+        view._everywhere = principal.workspace == EVERY_WORKSPACE and not workspace
         return view
 
     async def born(
@@ -201,6 +204,21 @@ class Tenancy(SessionService):
         places = {one.row.name: one for one in rows}
         seen = [await self._seen(places[one.id], one) for one in page]
         return SessionPage(tuple(seen), page[-1].id if more else "")
+
+    async def _sees(self, session_id: str | None) -> Sees | None:
+        if session_id is not None or self._everywhere:
+            return await super()._sees(session_id)
+        self.unbound("read the audit log of others: name a session")
+        store = self.audit_bus.store
+        known: dict[int, bool] = {}
+
+        async def ours(stream: int) -> bool:
+            if stream not in known:
+                row = await store.stream_row(stream)
+                known[stream] = row is not None and row.tenant == self.tenant
+            return known[stream]
+
+        return ours
 
     async def _own(self, backend: Backend, rows: list[PendingRow]) -> list[PendingRow]:
         mine = await super()._own(backend, rows)
