@@ -33,7 +33,12 @@ def label_of(value: object) -> Label:
     if level is None:
         raise BadAnswer("the server's answer has a sensitivity that is not known here")
     trusted = read(bool, member(value, "trusted"))
-    return Label(sensitivity=level, integrity=Integrity.TRUSTED if trusted else Integrity.UNTRUSTED)
+    origins = read_list(str, value["origins"]) if "origins" in value else []
+    return Label(
+        sensitivity=level,
+        integrity=Integrity.TRUSTED if trusted else Integrity.UNTRUSTED,
+        origins=tuple(origins),
+    )
 
 
 def message_of(value: object) -> Message:

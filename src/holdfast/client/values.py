@@ -347,3 +347,4 @@ class PlanStep:
     tool: str
     arguments: str
     left: int
+    times: int = 1

@@ -193,6 +193,7 @@ class LabelForm(Form):
 
     sensitivity: Level
     trusted: bool
+    origins: list[str] = Field(description="Who had a hand in it, the first few.")
 
 
 @router.get(
@@ -205,7 +206,9 @@ async def label(session: Shown) -> LabelForm:
     """How the session is labelled."""
     found = await session.label()
     return LabelForm(
-        sensitivity=level_name(found.sensitivity), trusted=found.integrity.name == "TRUSTED"
+        sensitivity=level_name(found.sensitivity),
+        trusted=found.integrity.name == "TRUSTED",
+        origins=list(found.origins),
     )
 
 
@@ -275,6 +278,7 @@ class Step(Form):
     tool: str
     arguments: str
     left: int
+    times: int
 
 
 @router.get(
@@ -286,7 +290,7 @@ class Step(Form):
 async def plan(session: Shown) -> list[Step]:
     """The plan that is fixed."""
     return [
-        Step(tool=one.tool, arguments=one.arguments, left=left)
+        Step(tool=one.tool, arguments=one.arguments, left=left, times=one.times)
         for one, left in await session.plan()
     ]
 
