@@ -11,7 +11,6 @@ import os
 import tempfile
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -86,7 +85,6 @@ __all__ = [
     "hardware_verifier",
     "parse_model",
     "sandbox_facts",
-    "security_level",
     "tee_facts",
     "tool",
 ]
@@ -580,12 +578,6 @@ def _machine() -> Machine:
     from holdfast.adapters.enclave.machine import detect_machine
 
     return detect_machine()
-
-
-@cache
-def security_level() -> str:
-    """What keeps others on this machine out of this process, as `tee_facts` sees it."""
-    return _machine().level.value
 
 
 def _enclave(config: TeeConfig, clock: Clock) -> Enclave:

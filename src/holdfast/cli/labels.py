@@ -222,9 +222,10 @@ def _lower_there(options: Options, id: str, command: Relabel, done: str, *, now:
     level, why = command.sensitivity, command.why
     trusted = command.integrity is Integrity.TRUSTED
 
-    async def act(session: RemoteSession) -> object:
+    async def act(session: RemoteSession) -> None:
         if command.risk:
-            return await session.reset_risk(why=why)
-        return await session.relabel(why=why, sensitivity=level, trusted=trusted)
+            await session.reset_risk(why=why)
+        else:
+            await session.relabel(why=why, sensitivity=level, trusted=trusted)
 
     by_server(options, id, act, done, now=now)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from holdfast.core.auditing import Alerts, Severity, Vector
+from holdfast.core.auditing import Alert, Alerts, Severity, Vector
 from holdfast.core.auditpages import EVENTS_MAX, AlertPage, AuditPage, AuditStats
 from holdfast.core.errors import InvalidInput
 from holdfast.runtime.audit_service import AuditService
@@ -110,7 +110,8 @@ class AuditViews(AuditService):
         _check(after, limit)
         sees = await self._sees(session_id)
         bus = self.audit_bus
-        alerts, found = Alerts(bus.rules), []
+        alerts = Alerts(bus.rules)
+        found: list[Alert] = []
         cursor, end = max(0, after - BEFORE), min(await bus.end(), after + STRETCH)
         while cursor < end and len(found) < limit:
             events, cursor = await bus.page(cursor, wanted, limit=EVENTS_MAX, until=end, sees=sees)

@@ -301,7 +301,7 @@ class Core(Sweeping):
             id = self.commands.next()
         digest = b""
         if id is not None:
-            digest = self.digest_in(where, body or encode_command(command, expects))
+            digest = self._digest(where, body or encode_command(command, expects))
         mail = partial(letter, command, digest=digest, actor=actor, expects=expects)
         for _ in range(3):
             try:
@@ -322,8 +322,7 @@ class Core(Sweeping):
         """The id of a command that is to have one, 16 bytes."""
         return self.commands.next() if self.commands else self.clock.random_bytes(16)
 
-    def digest_in(self, where: Located, body: bytes) -> bytes:
-        """The digest of a command's body, as the session's log knows it."""
+    def _digest(self, where: Located, body: bytes) -> bytes:
         engine = self.live(where.stream)
         crypto = engine.journal.crypto if engine else None
         if crypto is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from holdfast.core.errors import CommandMismatch
+from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.host import Commands
 from holdfast.runtime.located import Located, find_located
 from holdfast.runtime.manager import Core
@@ -34,9 +35,12 @@ async def born_of(core: Core, where: Located) -> bool:
     if core.commands is None:
         return False
     known = await where.backend.store.command(where.stream, core.commands.named(_BIRTH))
-    if known is not None and known[1] != core.digest_in(where, core.commands.body):
+    if known is None:
+        return False
+    crypto = Crypto(where.backend.keys.session_key(where.stream), core.clock.random_bytes)
+    if known[1] != crypto.digest(b"command", core.commands.body):
         raise CommandMismatch("this key was used before with another body")
-    return known is not None
+    return True
 
 
 async def made_before(core: Core, names: Iterable[str]) -> Located | None:

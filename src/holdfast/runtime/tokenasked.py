@@ -1,4 +1,4 @@
-"""Requests for a token that come again get the same token (contract 1.11; ADR 0030).
+"""Requests for a token that come again get the same token (contract 1.11; ADR 0034).
 
 - What a request makes has an id of its key, so that the store itself sees to it that
   there is one token, whoever asks at once in whatever processes.

@@ -146,6 +146,17 @@ class TokenMaking:
             task_type=given.task_type,
             metadata=text,
         )
+        return await self._kept(book, row, permitted, by, asked)
+
+    async def _kept(
+        self,
+        book: TokenBook,
+        row: TokenRow,
+        permitted: Permitted,
+        by: Principal | None,
+        asked: Asked | None,
+    ) -> IssuedToken:
+        """Give a row its text and keep it."""
         row, permitted, secret = await self._written(book, row, permitted)
         if asked is not None:
             row = asked.kept(row, permitted, secret, self._core.clock.random_bytes(NONCE_BYTES))
@@ -154,7 +165,7 @@ class TokenMaking:
         except Stale:
             raise TokenInvalid from None
         except AlreadyThere:  # the request may be under way twice
-            if asked is None or (found := await asked.before(now_ms)) is None:
+            if asked is None or (found := await asked.before(row.created_ms)) is None:
                 raise
             return await self._issued(book, *found)
         return await self._issued(book, row, permitted, secret)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from holdfast.bootstrap import SessionManager, security_level
+from holdfast.bootstrap import SessionManager, tee_facts
 from holdfast.core.errors import HoldfastError
 from holdfast.runtime.config import SessionInfo, WipeReceipt
 from holdfast.runtime.handle import Session
@@ -48,6 +49,12 @@ class GatewaySession(Form):
     taint_count: int
     pending_confirmations: list[str]
     metadata: dict[str, Any]
+
+
+@cache
+def security_level() -> str:
+    """What keeps others on this machine out of this process, as it sees it."""
+    return tee_facts().partition(" ")[0]
 
 
 async def shape(sessions: SessionManager, session: Session) -> GatewaySession:
