@@ -58,5 +58,7 @@ def test_methods_that_a_path_has() -> None:
         async with served() as made:
             found = await made.call("TRACE", "/api/v1/sessions/a")
             assert (405, "DELETE, GET, PATCH") == (found.status_code, found.headers["allow"])
+            found = await made.call("TRACE", "/api/v1/sessions/import")
+            assert (405, "POST") == (found.status_code, found.headers["allow"])
 
     run(work())

@@ -64,7 +64,7 @@ class Controls:
 
         Whoever leads the session compares and changes in one step, so of many who hold
         the same version, in whatever processes, one is the first and the others raise
-        `VersionMismatch`. Messages and answers are not changes.
+        `VersionMismatch`. Messages are not changes.
 
         Args:
             version: of the last event that was seen; None is any.

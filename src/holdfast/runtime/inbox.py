@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from holdfast.core.commands import AddMessage, Send, SetContext
+from holdfast.core.commands import AddMessage, External, Send, SetContext
 from holdfast.core.errors import (
     CommandMismatch,
     DuplicateCommand,
@@ -187,9 +187,12 @@ def seal_command(journal: Journal, mail: Mail, now_ms: int) -> PendingRow:
     """
     if journal.crypto is None or mail.id is None:
         raise Unreadable("the session's key is destroyed")
-    payload = encode_command(mail.command, mail.expects)  # type: ignore[arg-type]  # only external ones wait
-    digest = mail.digest or journal.crypto.digest(b"command", payload)
-    mail.digest = digest
+    command: External = mail.command  # type: ignore[assignment]  # only external ones wait
+    payload = encode_command(command, mail.expects)
+    own = journal.crypto.digest(b"command", payload)
+    digest = mail.digest = mail.digest or own
+    if digest != own:
+        payload = encode_command(command, mail.expects, digest)
     sealed = journal.crypto.seal_box("command", (journal.stream, mail.id), payload)
     return PendingRow(
         stream=journal.stream,

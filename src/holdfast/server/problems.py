@@ -138,13 +138,14 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def allowed(request: Request) -> list[str]:
-    """The methods of all routes of a path; each route knows only its own."""
+    """The methods of all routes of a path; each route knows only its own.
+
+    A path that is written out in the description is that one, and no other's parameter.
+    """
     path = get_route_path(request.scope)
-    found: set[str] = set()
-    for route in request.app.state.routes:
-        if route.path_regex.match(path):
-            found |= route.methods
-    return sorted(found)
+    matching = [one for one in request.app.state.routes if one.path_regex.match(path)]
+    exact = [one for one in matching if one.path == path]
+    return sorted({method for one in exact or matching for method in one.methods})
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
