@@ -19,7 +19,7 @@ from holdfast.core.errors import InvalidInput
 from holdfast.runtime.audit_service import AuditService
 from holdfast.runtime.auditbus import AuditFilter, Sees
 
-STRETCH = 5000
+STRETCH = 2000
 """How many events of the log one page looks at."""
 
 CURSOR_MAX = 2**53
