@@ -166,6 +166,134 @@ def test_questions_are_listed_and_answered(place: Place, there: Beside) -> None:
     assert 0 == place.cli("approvals", "approve", third, "--for", "session", "--uses", "2").code
 
 
+def test_what_is_granted_and_what_may_be_spent(place: Place, there: Beside) -> None:
+    """Allowances and budgets: listed, changed, and taken back, as here."""
+
+    async def grant() -> str:
+        session = await there.sessions.get_session("one")
+        return (await session.grant_allowance("send(*)", max_uses=3)).id
+
+    id = there.run(grant())
+    (row,) = place.cli("allowances", "list", "one", "--json").json()
+    assert (id, 3) == (row["id"], row["uses_left"])
+    assert "3 of 3 left" in place.cli("allowances", "list", "one").out
+    assert "revoked" in place.cli("allowances", "revoke", "one", id, "--why", "x").err
+    assert [] == place.cli("allowances", "list", "one", "--json").json()
+    assert 3 == place.cli("allowances", "revoke", "one", id).code
+    ran = place.cli("budget", "set", "usd=2.00", "--session", "one", "--json").json()
+    assert ("one", "set") == (ran["session"], ran["status"])
+    limits = {one["name"]: one["limit"] for one in _budget(place, "--session", "one")}
+    assert 2_000_000 in limits.values()
+    assert "set" in place.cli("budget", "set", "tokens=5", "--user", "u").err
+    assert [5] == [one["limit"] for one in _budget(place, "--user", "u")]
+    ran = place.cli("budget", "show", "--workspace", "/tmp")
+    assert 2 == ran.code and "--workspace" in ran.err
+    assert 2 == place.cli("budget", "set", "usd=1", "--session", "one", "--now").code
+
+
+def _budget(place: Place, *whose: str) -> list[dict[str, object]]:
+    found = place.cli("budget", "show", "--json", *whose).json()
+    assert isinstance(found, list)
+    return found
+
+
+def test_labels_risk_and_plans(place: Place, there: Beside) -> None:
+    """The same words as of a store that is here; who lowers is whoever the token names."""
+
+    async def prepare() -> None:
+        session = await there.sessions.get_session("one")
+        await session.fix_plan(["send"])
+        await session.add_message("strange words, from jane@example.com")
+
+    there.run(prepare())
+    found = place.cli("sessions", "label", "one", "--json").json()
+
+    async def origins() -> list[str]:
+        label = await (await there.sessions.get_session("one")).label()
+        return list(label.origins)
+
+    assert ("untrusted", there.run(origins())) == (found["integrity"], found["origins"])
+    (step,) = place.cli("sessions", "plan", "one", "--json").json()
+    assert ("send", 1, 1) == (step["tool"], step["times"], step["left"])
+    risk = place.cli("sessions", "risk", "one", "--json").json()
+    assert "allow" == risk["decision"]
+    ran = place.cli("sessions", "relabel", "one", "--trusted", "--why", "looked", "--json")
+    assert "relabelled" == ran.json()["status"]
+    assert "trusted" == place.cli("sessions", "label", "one", "--json").json()["integrity"]
+    assert 0 == place.cli("sessions", "risk", "one", "--reset", "--why", "old").code
+    assert 2 == place.cli("sessions", "relabel", "one", "--trusted").code
+    odd = place.cli("sessions", "relabel", "one", "--trusted", "--why", "x", "--by", "me")
+    assert 2 == odd.code and "--by" in odd.err
+
+
+def test_sessions_are_moved(place: Place, there: Beside) -> None:
+    """Out into a private file, in again, and a fork; forms as here."""
+
+    async def talk() -> None:
+        await (await there.sessions.get_session("one")).add_message("héllo")
+
+    there.run(talk())
+    file = place.root / "one.jsonl"
+    assert 0 == place.cli("sessions", "export", "one", "-o", str(file)).code
+    assert 0o600 == file.stat().st_mode & 0o777
+    taken = place.cli("sessions", "import", str(file), "--id", "two", "--json").json()
+    assert ("two", 1) == (taken["id"], taken["messages"])
+    assert "héllo" in place.cli("sessions", "show", "two", "--history").out
+    printed = place.cli("sessions", "export", "one", "--format", "session_data")
+    assert "one" == json.loads(printed.out)["id"]
+    assert "three" == place.cli("sessions", "fork", "one", "three").out.strip()
+    assert 3 == place.cli("sessions", "export", "none").code
+    nowhere = place.cli("sessions", "export", "one", "-o", str(place.root / "no" / "file"))
+    assert 2 == nowhere.code and "cannot write" in nowhere.err
+
+
+def test_tokens_of_a_server(place: Place, there: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made, listed, refreshed and revoked; no more than one's own gives."""
+    made = place.cli("tokens", "create", "bot", "--session", "one", "--json").json()
+    assert ("one", "agent", "default") == (made["session_id"], made["role"], made["workspace_id"])
+    rows = place.cli("tokens", "list", "--agent", "bot", "--json").json()
+    assert [made["id"]] == [one["id"] for one in rows]
+    assert made["token"] not in json.dumps(rows)
+    assert 5 == place.cli("tokens", "create", "x", "--role", "admin").code
+    assert 5 == place.cli("tokens", "list", "--workspace", "other").code
+    with monkeypatch.context() as bot:
+        bot.setenv("HOLDFAST_TOKEN", made["token"])
+        again = place.cli("tokens", "refresh", "--json").json()
+        assert (made["id"], 2) == (again["id"], again["generation"])
+        assert 5 == place.cli("sessions", "list").code  # nobody's any more
+    assert 2 == place.cli("tokens", "refresh", "--token-fd", "0").code
+    other = place.cli("tokens", "create", "bot", "--session", "one")
+    assert 0 == place.cli("tokens", "revoke", other.err.partition(":")[0]).code
+    assert [] == place.cli("tokens", "list", "--agent", "bot", "--json").json()
+    there.run(there.sessions.tokens.create("cat", session="one"))
+    assert 1 == place.cli("tokens", "revoke", "cat", "--agent", "--json").json()["count"]
+    assert 3 == place.cli("tokens", "revoke", "none").code
+
+
+def test_the_audit_log_of_a_server(place: Place, there: Beside) -> None:
+    """Events and alerts of one's workspace, by pages, as of a store that is here."""
+
+    async def work() -> None:
+        await there.sessions.create_session("two")
+        session = await there.sessions.get_session("one")
+        await session.add_deny_rule("send")
+        for _ in range(11):
+            await session.generate("go")
+
+    there.run(work())
+    found = place.cli("audit", "list", "--severity", "warning", "--session", "one", "--json").json()
+    refused = [one for one in found["events"] if one["kind"] == "tool_refused"]
+    assert (11, False) == (len(refused), found["more"])
+    part = place.cli("audit", "list", "--limit", "2", "--json").json()
+    assert (2, True) == (len(part["events"]), part["more"])
+    rest = place.cli("audit", "list", "--after", str(part["cursor"]), "--json").json()
+    assert part["events"][-1]["cursor"] < rest["events"][0]["cursor"]
+    (alert,) = place.cli("audit", "alerts", "--json").json()["alerts"]
+    assert ("rate_exceeded", "one", 11) == (alert["alert"], alert["session"], alert["count"])
+    assert [] == place.cli("audit", "alerts", "--session", "two", "--json").json()["alerts"]
+    assert 3 == place.cli("audit", "list", "--session", "none").code
+
+
 def leaves() -> list[str]:
     """Every command as a person types it."""
     found = []
@@ -194,20 +322,26 @@ SERVED = {
     "approvals show": ["one:3"],
     "approvals approve": ["one:3"],
     "approvals deny": ["one:3"],
+    "audit alerts": [],
+    "audit list": [],
+    "tokens list": [],
+    "tokens refresh": [],
+    "tokens revoke": ["x"],
+    "tokens create": ["bot"],
+    "budget set": ["usd=1", "--tenant"],
+    "budget show": ["--tenant"],
+    "allowances revoke": ["one", "x"],
+    "allowances list": ["one"],
+    "sessions plan": ["one"],
+    "sessions risk": ["one"],
+    "sessions relabel": ["one", "--why", "x", "--trusted"],
+    "sessions label": ["one"],
+    "sessions import": ["file"],
+    "sessions export": ["one"],
+    "sessions fork": ["one"],
 }
 ARGUMENTS = {
     "run": ["hi"],
-    "sessions fork": ["one"],
-    "sessions export": ["one"],
-    "sessions import": ["file"],
-    "sessions label": ["one"],
-    "sessions relabel": ["one", "--why", "x", "--trusted"],
-    "sessions risk": ["one"],
-    "sessions plan": ["one"],
-    "allowances list": ["one"],
-    "allowances revoke": ["one", "x"],
-    "budget show": ["--tenant"],
-    "budget set": ["usd=1", "--tenant"],
     "policy explain": ["bash"],
     "policy test": ["file"],
     "privacy classify": ["text"],
@@ -217,8 +351,6 @@ ARGUMENTS = {
     "enclave verify": ["file", "--measurement", "00", "--binding", "00"],
     "enclave serve": ["--config", "file", "--stdio"],
     "audit checkpoint": ["--to", "dir"],
-    "tokens create": ["bot"],
-    "tokens revoke": ["x"],
     "tokens show": ["x"],
 }
 

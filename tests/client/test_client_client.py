@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import holdfast.client
-from clienthelp import QUICK, pair, token_of
+from clienthelp import QUICK, line, pair, token_of
 from holdfast.bootstrap import SessionManager
 from holdfast.client import Client, RemoteSession
 from holdfast.client.wire import Ask
@@ -228,6 +228,10 @@ def test_sessions_are_moved(tmp_path: Path) -> None:
             made = await client.import_file(file, "two")
             assert ("two", 2) == (made.id, made.messages)
             assert "héllo" == (await client.history("two"))[0].text
+            async with line(found.url) as bad, found.other(bad.url) as other:
+                bad.cuts = [0, 30, 300]
+                again = await other.import_file(file)
+            assert "one" != again.id and 3 == len(await client.get_all_sessions())
             await asyncio.to_thread(file.write_text, "nothing of ours", "utf-8")
             with pytest.raises(ImportRefused):
                 await client.import_file(file)

@@ -7,7 +7,13 @@ import pytest
 from clienthelp import IMPATIENT, TOKEN, canned, pair, told
 from holdfast.client import Client
 from holdfast.client.controls import new_key
-from holdfast.core.errors import BadAnswer, IllegalTransition, InvalidInput, NotNow
+from holdfast.core.errors import (
+    BadAnswer,
+    IllegalTransition,
+    InvalidInput,
+    NotNow,
+    VersionMismatch,
+)
 from holdfast.core.labels import Integrity, Sensitivity
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Role, assistant
@@ -175,3 +181,44 @@ def test_a_key_is_a_commands_id() -> None:
     for wrong in (b"", b"x" * 17, "x" * 16):
         with pytest.raises(InvalidInput):
             new_key(wrong)  # type: ignore[arg-type]  # the point of the test
+
+
+def test_changes_for_one_version() -> None:
+    """All in one step; who holds an older version changes and wipes nothing."""
+
+    async def main() -> None:
+        async with pair() as found:
+            session = await found.client.create_session("one")
+            held = session.if_version(await session.version())
+            await held.change(
+                title="T", tags=["a"], custom={"k": 1}, sensitivity_level=Sensitivity.SENSITIVE
+            )
+            info = await session.info()
+            assert ("T", ("a",), {"k": 1}, "Sensitive") == (
+                info.title,
+                info.tags,
+                info.metadata,
+                info.sensitivity_level,
+            )
+            version = await session.version()
+            for late in (
+                held.change(title="late"),
+                held.set_tags([]),
+                held.set_permission_policy("developer"),
+                held.set_budget({"usd": "1"}),
+                held.fix_plan(["read"]),
+                found.client.terminate_session("one", if_version=1),
+                found.client.destroy_session("one", if_version=0),
+            ):
+                with pytest.raises(VersionMismatch):
+                    await late
+            with pytest.raises(InvalidInput):
+                await session.change(tags="abc")
+            for wrong in (-1, True, "1"):
+                with pytest.raises(InvalidInput):
+                    session.if_version(wrong)  # type: ignore[arg-type]  # what is tried
+            assert version == await session.version()
+            await session.if_version(None).set_title("any")
+            await found.client.terminate_session("one", if_version=await session.version())
+
+    run(main())

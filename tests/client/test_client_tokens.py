@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clienthelp import IMPATIENT, TOKEN, canned, pair, told
+from clienthelp import IMPATIENT, TOKEN, canned, line, pair, told
 from holdfast.client import Client
 from holdfast.client.tokens import issued_of
 from holdfast.core.errors import (
@@ -48,21 +48,37 @@ def test_tokens_are_made_listed_and_revoked() -> None:
     run(main())
 
 
-def test_a_token_is_never_asked_for_twice() -> None:
+def test_a_lost_answer_is_asked_for_again() -> None:
+    """The line breaks in the middle of it: the same token comes, and there is one."""
+
+    async def main() -> None:
+        async with pair() as found, line(found.url) as bad:
+            bad.cuts = [0, 40, 400]
+            await found.served.sessions.create_session("one")
+            async with found.other(bad.url) as ann:
+                made = await ann.tokens.create("bot", session="one")
+            assert 4 == bad.connections
+            page = await found.client.tokens.list(agent_id="bot")
+            assert [made.id] == [one.id for one in page.tokens]
+            async with Client(found.url, token=made.guard_token, settings=IMPATIENT) as bot:
+                assert "one" == (await bot.get_session("one")).id
+
+    run(main())
+
+
+def test_a_refresh_is_never_asked_for_twice() -> None:
     """Its text would be lost with the answer: the caller is told, and nothing is repeated."""
 
     async def main() -> None:
         async with (
-            canned(None, None, told({})) as server,
+            canned(None, told({})) as server,
             Client(server.url, token=TOKEN, settings=IMPATIENT) as client,
         ):
-            with pytest.raises(ServerUnreachable):
-                await client.tokens.create("bot")
             with pytest.raises(ServerUnreachable):
                 await client.tokens.refresh()
             with pytest.raises(BadAnswer):
                 await client.tokens.refresh()
-            assert 3 == server.connections
+            assert 2 == server.connections
 
     run(main())
 

@@ -7,6 +7,7 @@ import re
 from docs_pages import ROOT
 from fastapi.routing import APIRoute
 
+from holdfast.core.faults import PASSING
 from holdfast.server.problems import REASONS
 from holdfast.server.routes import ROUTERS
 
@@ -33,3 +34,10 @@ def test_reasons_of_the_server_are_listed() -> None:
     text = (ROOT / "docs/reference/errors.md").read_text("utf-8")
     for reason in (*REASONS.values(), "wrong_origin", "draining", "internal"):
         assert f"| `{reason}` |" in text, reason
+
+
+def test_what_passes_by_itself_is_listed() -> None:
+    """The reasons with `Retry-After`, no more and no fewer."""
+    text = (ROOT / "docs/reference/errors.md").read_text("utf-8")
+    (line,) = [one for one in text.splitlines() if one.startswith("A 503 has `Retry-After`")]
+    assert PASSING == set(re.findall(r"`([a-z_]+)`", line))

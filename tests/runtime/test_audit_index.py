@@ -16,6 +16,8 @@ from holdfast.core.messages import user
 from holdfast.ports.store import IndexRow, PendingKind, PendingRow
 from holdfast.runtime.audit import AuditReport, verify_session, verify_store
 from holdfast.runtime.audit_chain import Finding, Kind
+from holdfast.runtime.host import letter
+from holdfast.runtime.inbox import seal_command
 from holdfast.testing.script import say
 from moving_kit import World, flips
 from sessionhelp import echo, memory, run
@@ -122,6 +124,13 @@ def test_waiting_work_must_belong_to_the_session() -> None:
             disk.pending[key] = replace(row, payload=next(flips(row.payload)))
             assert ["cannot be decrypted" in text for text in await findings()] == [True]
             disk.pending[key] = replace(row, digest=bytes(16))
+            assert ["digest" in text for text in await findings()] == [True]
+            del disk.pending[key]
+            known_by = letter(Send(message=user("x")), id=id, digest=b"r" * 16, actor=0, expects=3)
+            asked = seal_command(where.backend.journal(where.row), known_by, 0)
+            disk.pending[key] = replace(asked, seq=row.seq)
+            assert [] == await findings()
+            disk.pending[key] = replace(asked, seq=row.seq, digest=row.digest)
             assert ["digest" in text for text in await findings()] == [True]
             del disk.pending[key]
             lost = PendingRow(stream=where.stream, kind=PendingKind.QUESTION, id=bytes(16), seq=9)

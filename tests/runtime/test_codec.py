@@ -20,10 +20,12 @@ from holdfast.core.messages import Message, Role, Text, Thinking, ToolResult, To
 from holdfast.core.quantities import Usage
 from holdfast.runtime.codec import (
     COMMANDS,
+    asked_by,
     decode_command,
     decode_event,
     encode_command,
     encode_event,
+    expected_by,
     load,
 )
 
@@ -72,6 +74,24 @@ def test_an_outcome_survives() -> None:
 def test_a_command_survives(command: object) -> None:
     """Commands of other processes arrive as they were sent."""
     assert command == decode_command(encode_command(command))
+    assert expected_by(encode_command(command)) is None
+    for version in (0, 1, 10**17):
+        data = encode_command(command, version)
+        assert (command, version, b"") == (decode_command(data), expected_by(data), asked_by(data))
+        data = encode_command(command, version, b"d" * 16)
+        found = (decode_command(data), expected_by(data), asked_by(data))
+        assert (command, version, b"d" * 16) == found
+    assert b"d" == asked_by(encode_command(command, asked=b"d"))
+
+
+@pytest.mark.parametrize("version", [b"", b"-1", b"1.5", b"x", b" 1", b"9" * 19, b"1\x00"])
+def test_a_condition_that_is_none_is_unreadable(version: bytes) -> None:
+    """Nothing is carried out as if there were no condition."""
+    data = b"expects " + version + b"\n" + encode_command(Cancel())
+    with pytest.raises(Unreadable):
+        expected_by(data)
+    with pytest.raises(Unreadable):
+        asked_by(b"asked x\xff\n" + encode_command(Cancel()))
 
 
 def test_unknown_fields_are_ignored_and_defaults_left_out() -> None:

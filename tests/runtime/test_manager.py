@@ -20,7 +20,7 @@ from holdfast.core.events import Admitted
 from holdfast.core.messages import user
 from holdfast.core.settings import StorageType
 from holdfast.ports.store import PendingRow
-from holdfast.runtime.host import Handled
+from holdfast.runtime.host import Handled, letter
 from holdfast.testing.script import hang, say
 from holdfast.testing.scripted import ScriptedModel
 from moving_kit import World
@@ -78,7 +78,8 @@ def test_a_command_that_the_wipe_took_along_was_not_carried_out(
                 return seq
 
             where.backend.store.submit = submit_and_wipe  # type: ignore[method-assign]  # the race
-            sent = sessions._submit_elsewhere(where, command, None, 0)
+            mail = letter(command, id=b"i" * 16, digest=b"", actor=0, expects=None)
+            sent = sessions._submit_elsewhere(where, mail)
             if error is not None or wiped_first:
                 with pytest.raises(SessionNotFound):
                     await sent

@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.bootstrap import SessionManager
-from holdfast.core.errors import HoldfastError, InvalidInput, SessionNotFound, SessionSealed
+from holdfast.core.errors import (
+    HoldfastError,
+    InvalidInput,
+    SessionNotFound,
+    SessionSealed,
+    VersionMismatch,
+)
 from holdfast.core.lifecycle import SessionState
 from holdfast.ports.sealed import HostEnded
 from holdfast.runtime.audit import verify_store
@@ -56,8 +62,12 @@ def test_a_sealed_session_talks_is_wiped_and_its_process_is_gone(tmp_path: Path)
             assert "re: b" == events[-1].data["text"]
             prompt = bytearray(b"c")
             assert (b"re: c", b"\0") == (await session.ask(prompt), prompt)
-            await session.set_title("kanarie")
+            held = session.if_version(await session.version())
+            await held.set_title("kanarie")
             assert "kanarie" == (await session.info()).title
+            for late in (held.set_title("x"), sessions.terminate_session("one", if_version=1)):
+                with pytest.raises(VersionMismatch):
+                    await late
             assert ["a", "re: a", "b", "re: b", "c", "re: c"] == texts(await session.history())
             assert await session.pause() and SessionState.PAUSED is await session.state()
             assert await session.resume()

@@ -30,3 +30,22 @@ def test_three_ways_out() -> None:
             await session.cancel()
 
     run(work())
+
+
+def test_behind_a_turn_that_waits_for_a_person() -> None:
+    """The message is kept, and whoever sent it is told what it waits for."""
+
+    async def work() -> None:
+        model = ScriptedModel([call("look", {}), say("first"), say("second")])
+        async with memory(model, tool(look, params=["text"])) as sessions:
+            session = await sessions.create_session("a")
+            first = await converse(session, "go", id=b"a" * 16, wait_s=10)
+            for _ in range(2):
+                behind = await converse(session, "next", id=b"b" * 16, wait_s=10)
+                assert (None, first.question) == (behind.result, behind.question)
+            await session.answer_approval(first.question, "deny")
+            later = await converse(session, "next", id=b"b" * 16, wait_s=10)
+            assert later.result is not None and "second" == later.result.text
+            assert 2 == (await session.info()).message_count
+
+    run(work())

@@ -167,9 +167,9 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
     ),
     (
         "who stops waiting takes the letter along",
-        "runtime/engine.py",
-        "return await asyncio.shield(future)",
-        "return await future",
+        "runtime/manager.py",
+        "await asyncio.shield(sent.future)",
+        "await sent.future",
     ),
     (
         "a call of the program stays open when the store was busy",

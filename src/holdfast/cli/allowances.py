@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.control import NowOption, WaitOption, deliver, say
+from holdfast.cli.control import NowOption, WaitOption, by_server, deliver, say
 from holdfast.cli.output import note, print_json, table, when
-from holdfast.cli.sessions import SessionArgument
+from holdfast.cli.sessions import SessionArgument, sessions_of
 from holdfast.cli.world import Options, opened, options_of
 from holdfast.core.errors import GrantNotFound
 
 if TYPE_CHECKING:
+    from holdfast.client.values import Allowance as ToldAllowance
     from holdfast.runtime.allowances import Allowance
+
+    Granted = Allowance | ToldAllowance
 
 
 def list_allowances(
@@ -29,7 +33,7 @@ def list_allowances(
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
     found = [one for one in asyncio.run(_granted(options, session)) if every or one.active]
     if options.json:
         print_json([asdict(one) for one in found])
@@ -62,7 +66,10 @@ def revoke(
 
     from holdfast.core.commands import Revoke
 
-    options = options_of(context)
+    options = options_of(context, served=True)
+    if options.server:
+        by_server(options, session, lambda it: it.revoke_allowance(id, why), "revoked", now=now)
+        return
 
     async def work() -> dict[str, object]:
         async with opened(options, lead=now) as manager:
@@ -75,12 +82,12 @@ def revoke(
     say(options, asyncio.run(work()))
 
 
-async def _granted(options: Options, session: str) -> list[Allowance]:
-    async with opened(options) as manager:
+async def _granted(options: Options, session: str) -> Sequence[Granted]:
+    async with sessions_of(options) as manager:
         return await (await manager.get_session(session)).allowances()
 
 
-def _uses(one: Allowance) -> str:
+def _uses(one: Granted) -> str:
     if one.uses_max is None:
         return "any"
     return f"{one.uses_left} of {one.uses_max} left"

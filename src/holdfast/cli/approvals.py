@@ -216,8 +216,7 @@ def _answer_there(
     from holdfast.cli import remote
 
     remote.refuse_now(now)
-    if given["by"] != "local":
-        raise InvalidInput("--by: a server knows by the token who says so")
+    remote.refuse_by(str(given["by"]), "local")
     told = {
         "note": given["note"],
         "pattern": given.get("pattern", ""),

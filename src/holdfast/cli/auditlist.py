@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.core.auditing import Alert, AuditEvent
     from holdfast.runtime.auditbus import AuditFilter
 
+PAGE = 500
 SessionOption = Annotated[str | None, typer.Option("--session", help="Only this session's.")]
 SinceOption = Annotated[
     str | None,
@@ -43,17 +44,18 @@ def list_events(
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
     wanted = _filter(session, severity, kind, since)
-    found, cursor, end = asyncio.run(_list(options, wanted, after, limit))
+    read = _list_there if options.server else _list
+    found, cursor, goes_on = asyncio.run(read(options, wanted, after, limit))
     rows = [_as_data(one) for one in found]
     if options.json:
-        print_json({"events": rows, "cursor": cursor, "more": cursor < end})
+        print_json({"events": rows, "cursor": cursor, "more": goes_on})
         return
     headers = ["time", "severity", "session", "event", "vector", "kind", "reason", "count"]
     if rows:
         table(headers, [[str(row[name]) for name in headers] for row in rows])
-    more = f"; more with --after {cursor}" if cursor < end else ""
+    more = f"; more with --after {cursor}" if goes_on else ""
     note(f"{len(rows)} audit events{more}")
 
 
@@ -68,8 +70,9 @@ def alerts(
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
-    found = asyncio.run(_alerts(options, _filter(session, "info", None, since), after))
+    options = options_of(context, served=True)
+    read = _alerts_there if options.server else _alerts
+    found = asyncio.run(read(options, _filter(session, "info", None, since), after))
     rows: list[dict[str, object]] = [
         {**_as_data(one.event), "alert": one.kind, "count": one.count} for one in found
     ]
@@ -112,10 +115,49 @@ def _milliseconds(text: str) -> int:
 
 async def _list(
     options: Options, wanted: AuditFilter, after: int, limit: int
-) -> tuple[list[AuditEvent], int, int]:
+) -> tuple[list[AuditEvent], int, bool]:
     async with opened(options) as manager:
         found, cursor = await manager.audit_bus.page(after, wanted, limit=limit)
-        return found, cursor, await manager.distinct_backends()[0][1].store.feed_end()
+        return found, cursor, cursor < await manager.audit_bus.end()
+
+
+async def _list_there(
+    options: Options, wanted: AuditFilter, after: int, limit: int
+) -> tuple[list[AuditEvent], int, bool]:
+    # lazy: a server is rarely asked.
+    from holdfast.cli.remote import connected
+
+    found: list[AuditEvent] = []
+    async with connected(options) as client:
+        while True:
+            page = await client.audit_events(
+                session_id=wanted.session,
+                severity=wanted.min_severity.word,
+                kinds=sorted(wanted.kinds),
+                since_ms=wanted.since_ms,
+                after=after,
+                limit=min(limit - len(found), PAGE),
+            )
+            found += page.events
+            after = page.cursor
+            if not page.more or len(found) >= limit:
+                return found, after, page.more
+
+
+async def _alerts_there(options: Options, wanted: AuditFilter, after: int) -> list[Alert]:
+    # lazy: a server is rarely asked.
+    from holdfast.cli.remote import connected
+
+    found: list[Alert] = []
+    async with connected(options) as client:
+        while True:
+            page = await client.audit_alerts(
+                session_id=wanted.session, since_ms=wanted.since_ms, after=after, limit=PAGE
+            )
+            found += page.alerts
+            after = page.cursor
+            if not page.more:
+                return found
 
 
 async def _alerts(options: Options, wanted: AuditFilter, after: int) -> list[Alert]:

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.control import NowOption, WaitOption, deliver, say
+from holdfast.cli.control import NowOption, WaitOption, by_server, deliver, say
 from holdfast.cli.output import note, print_json, table
+from holdfast.cli.sessions import sessions_of
 from holdfast.cli.world import Options, opened, options_of
 from holdfast.core.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from holdfast.client.values import AccountInfo as ToldAccount
     from holdfast.runtime.budgets import AccountInfo, Budget
+
+    Accounts = AccountInfo | ToldAccount
 
 SessionOption = Annotated[str, typer.Option("--session", help="A session's id.")]
 WorkspaceOption = Annotated[str, typer.Option("--workspace", help="A directory.")]
@@ -34,8 +38,9 @@ def show(
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
     holder, who = _holder(session, workspace, user, tenant=tenant)
+    _check_there(options, holder)
     found = asyncio.run(_accounts(options, holder, who))
     if options.json:
         print_json([asdict(one) for one in found])
@@ -46,7 +51,7 @@ def show(
     # lazy: amounts are the core's.
     from holdfast.core.accounts import Unit, amount_text
 
-    def text(one: AccountInfo, amount: int | None) -> str:
+    def text(one: Accounts, amount: int | None) -> str:
         return "" if amount is None else amount_text(Unit(one.unit), amount)
 
     table(
@@ -78,11 +83,15 @@ def set_(
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
     holder, who = _holder(session, workspace, user, tenant=tenant)
+    _check_there(options, holder)
     budget, ended = _budget(limits or ()), tuple(drop or ())
     if not limits and not ended:
         raise InvalidInput("say which limit, for example usd=2.00")
+    if holder == "session" and options.server:
+        by_server(options, who, lambda it: it.set_budget(budget, drop=ended), "set", now=now)
+        return
     if holder == "session":
         say(options, asyncio.run(_set_session(options, who, budget, ended, now=now, wait=wait)))
         return
@@ -91,6 +100,16 @@ def set_(
         print_json({"holder": holder, "who": who, "status": "set"})
     else:
         note(f"{' '.join(filter(None, (holder, who)))}: set")
+
+
+def _check_there(options: Options, holder: str) -> None:
+    """Refuse what a server does not do.
+
+    Raises:
+        InvalidInput: it is asked for a directory, which may be another one there.
+    """
+    if options.server and holder == "workspace":
+        raise InvalidInput("--workspace is a directory here; a server has other ones")
 
 
 def _holder(session: str, workspace: str, user: str, *, tenant: bool) -> tuple[str, str]:
@@ -128,8 +147,8 @@ def _budget(limits: Sequence[str]) -> Budget:
     return Budget(**values)  # type: ignore[arg-type]  # names and kinds were tested above
 
 
-async def _accounts(options: Options, holder: str, who: str) -> list[AccountInfo]:
-    async with opened(options) as manager:
+async def _accounts(options: Options, holder: str, who: str) -> Sequence[Accounts]:
+    async with sessions_of(options) as manager:
         return await manager.budget(holder, who)
 
 
@@ -154,5 +173,5 @@ async def _set_session(
 async def _set_shared(
     options: Options, holder: str, who: str, budget: Budget, drop: tuple[str, ...]
 ) -> None:
-    async with opened(options) as manager:
+    async with sessions_of(options) as manager:
         await manager.set_budget(holder, who, budget, drop=drop)

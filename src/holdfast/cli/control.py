@@ -68,7 +68,7 @@ def pause(
 
     options = options_of(context, served=True)
     if options.server:
-        _by_server(options, session, lambda it: it.pause(reason), "paused", now=now)
+        by_server(options, session, lambda it: it.pause(reason), "paused", now=now)
         return
     command = Pause(why=reason)
     _control(options, session, command, "paused", now=now, wait=wait, check=check)
@@ -92,7 +92,7 @@ def resume(
 
     options = options_of(context, served=True)
     if options.server:
-        _by_server(options, session, lambda it: it.resume(), "resumed", now=now)
+        by_server(options, session, lambda it: it.resume(), "resumed", now=now)
         return
     _control(options, session, Resume(), "resumed", now=now, wait=wait, check=check)
 
@@ -110,7 +110,7 @@ def end(
 
     options = options_of(context, served=True)
     if options.server:
-        _by_server(options, session, lambda it: it.end(), "ended", now=now)
+        by_server(options, session, lambda it: it.end(), "ended", now=now)
         return
     _control(options, session, MoveTo(state="Completed"), "ended", now=now, wait=wait)
 
@@ -128,7 +128,7 @@ def reopen(
 
     options = options_of(context, served=True)
     if options.server:
-        _by_server(options, session, lambda it: it.reopen(), "reopened", now=now)
+        by_server(options, session, lambda it: it.reopen(), "reopened", now=now)
         return
     _control(options, session, MoveTo(state="Active"), "reopened", now=now, wait=wait)
 
@@ -147,7 +147,7 @@ def rewind(
 
     options = options_of(context, served=True)
     if options.server:
-        _by_server(options, session, lambda it: it.rewind(version), "rewound", now=now)
+        by_server(options, session, lambda it: it.rewind(version), "rewound", now=now)
         return
     command = SetContext(reason="rewind", to_version=version)
     _control(options, session, command, "rewound", now=now, wait=wait)
@@ -178,7 +178,7 @@ def answer(
 
     options = options_of(context, served=True)
     if options.server:
-        _by_server(
+        by_server(
             options, session, lambda it: it.answer(question, decision, remark), "answered", now=now
         )
         return
@@ -316,7 +316,8 @@ def confirm(question: str) -> None:
 # --- how a command gets there -------------------------------------------------------
 
 
-def _by_server(options: Options, id: str, act: Act, done: str, *, now: bool) -> None:
+def by_server(options: Options, id: str, act: Act, done: str, *, now: bool) -> None:
+    """Have the server that the options name change a session, and say what became of it."""
     # lazy: a server is rarely asked.
     from holdfast.cli import remote
 

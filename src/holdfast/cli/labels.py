@@ -11,22 +11,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli.control import NowOption, WaitOption, deliver, say
+from holdfast.cli.control import NowOption, WaitOption, by_server, deliver, say
 from holdfast.cli.output import facts, note, print_json, print_line, table
 from holdfast.cli.privacy import word
-from holdfast.cli.sessions import SessionArgument
+from holdfast.cli.sessions import SessionArgument, sessions_of
 from holdfast.cli.world import Options, opened, options_of
 from holdfast.core.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from holdfast.client import RemoteSession
+    from holdfast.client.values import RiskReport as ToldRisk
     from holdfast.core.commands import Relabel
     from holdfast.core.labels import Label
-    from holdfast.core.plans import PlanStep
     from holdfast.runtime.guarding import RiskReport
     from holdfast.runtime.isolation import Followed
 
 WhyOption = Annotated[str, typer.Option("--why", help="Why; it is kept in the log.")]
 ByOption = Annotated[str, typer.Option("--by", help="Who says so.")]
+BY = "local"
 
 
 def label(context: typer.Context, session: SessionArgument) -> None:
@@ -34,10 +36,10 @@ def label(context: typer.Context, session: SessionArgument) -> None:
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
 
     async def work() -> Label:
-        async with opened(options) as manager:
+        async with sessions_of(options) as manager:
             return await (await manager.get_session(session)).label()
 
     found = asyncio.run(work())
@@ -66,7 +68,7 @@ def relabel(
         bool, typer.Option("--trusted", help="Vouch for what strangers wrote so far.")
     ] = False,
     why: WhyOption = "",
-    by: ByOption = "local",
+    by: ByOption = BY,
     now: NowOption = False,
     wait: WaitOption = 3.0,
 ) -> None:
@@ -84,7 +86,7 @@ def relabel(
         why=why,
         by=by,
     )
-    _lower(options_of(context), session, command, "relabelled", now=now, wait=wait)
+    _lower(options_of(context, served=True), session, command, "relabelled", now=now, wait=wait)
 
 
 def risk(
@@ -93,7 +95,7 @@ def risk(
     *,
     reset: Annotated[bool, typer.Option("--reset", help="Begin it anew; needs --why.")] = False,
     why: WhyOption = "",
-    by: ByOption = "local",
+    by: ByOption = BY,
     now: NowOption = False,
     wait: WaitOption = 3.0,
 ) -> None:
@@ -103,7 +105,7 @@ def risk(
 
     from holdfast.core.commands import Relabel
 
-    options = options_of(context)
+    options = options_of(context, served=True)
     if reset:
         command = Relabel(risk=True, why=why, by=by)
         _lower(options, session, command, "reset", now=now, wait=wait)
@@ -111,13 +113,14 @@ def risk(
     if why:
         raise InvalidInput("--why goes with --reset")
 
-    async def work() -> RiskReport:
-        async with opened(options) as manager:
+    async def work() -> RiskReport | ToldRisk:
+        async with sessions_of(options) as manager:
             return await (await manager.get_session(session)).risk()
 
     found = asyncio.run(work())
     if options.json:
-        print_json({"points": found.points, "kinds": dict(found.kinds)})
+        told = {"points": found.points, "kinds": dict(found.kinds)}
+        print_json({**told, "decision": found.decision})
         return
     print_line(f"points  {found.points:.2f}")
     if found.kinds:
@@ -129,29 +132,35 @@ def plan(context: typer.Context, session: SessionArgument) -> None:
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
-
-    async def work() -> list[tuple[PlanStep, int]]:
-        async with opened(options) as manager:
-            return await (await manager.get_session(session)).plan()
-
-    found = asyncio.run(work())
+    options = options_of(context, served=True)
+    found = asyncio.run(_plan(options, session))
     if options.json:
-        rows = [
-            {"tool": one.tool, "arguments": one.arguments, "times": one.times, "left": left}
-            for one, left in found
-        ]
-        print_json(rows)
+        names = ("tool", "arguments", "times", "left")
+        print_json([dict(zip(names, row, strict=True)) for row in found])
         return
     if not found:
         note("no plan is fixed")
         return
     headers = ("step", "tool", "left", "fixed arguments")
     rows_shown = [
-        (place, one.tool, f"{left} of {one.times}", one.arguments)
-        for place, (one, left) in enumerate(found, start=1)
+        (place, tool, f"{left} of {times}", arguments)
+        for place, (tool, arguments, times, left) in enumerate(found, start=1)
     ]
     table(headers, rows_shown, flexible=3)
+
+
+async def _plan(options: Options, id: str) -> list[tuple[str, str, int, int]]:
+    """Each step's tool and fixed arguments, how often it may be taken, and how often still."""
+    if not options.server:
+        async with opened(options) as manager:
+            steps = await (await manager.get_session(id)).plan()
+            return [(one.tool, one.arguments, one.times, left) for one, left in steps]
+    # lazy: a server is rarely asked.
+    from holdfast.cli.remote import connected
+
+    async with connected(options) as client:
+        told = await (await client.get_session(id)).plan()
+        return [(one.tool, one.arguments, one.times, one.left) for one in told]
 
 
 def list_taints(context: typer.Context, session: SessionArgument) -> None:
@@ -189,6 +198,9 @@ def _lower(
 
     if not command.why.strip():
         raise InvalidInput("say why: --why is kept in the log")
+    if options.server:
+        _lower_there(options, id, command, done, now=now)
+        return
     refused = may_answer(command.by, requester="")
     if refused:
         raise ApproverRefused(refused)
@@ -199,3 +211,21 @@ def _lower(
             return await deliver(manager, session, command, done=done, now=now, wait=wait)
 
     say(options, asyncio.run(work()))
+
+
+def _lower_there(options: Options, id: str, command: Relabel, done: str, *, now: bool) -> None:
+    # lazy: a server is rarely asked.
+    from holdfast.cli.remote import refuse_by
+    from holdfast.core.labels import Integrity
+
+    refuse_by(command.by, BY)
+    level, why = command.sensitivity, command.why
+    trusted = command.integrity is Integrity.TRUSTED
+
+    async def act(session: RemoteSession) -> None:
+        if command.risk:
+            await session.reset_risk(why=why)
+        else:
+            await session.relabel(why=why, sensitivity=level, trusted=trusted)
+
+    by_server(options, id, act, done, now=now)

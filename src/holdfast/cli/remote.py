@@ -67,13 +67,19 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 @asynccontextmanager
-async def connected(options: Options) -> AsyncIterator[Client]:
-    """A client of the server that the options name."""
+async def connected(options: Options, workspace: str = "") -> AsyncIterator[Client]:
+    """A client of the server that the options name.
+
+    Args:
+        workspace: which one an administrator of all of them means.
+    """
     # lazy: only commands for a server need an HTTP client.
     from holdfast.client import Client, ClientSettings
 
     settings = ClientSettings(patience_s=PATIENCE_S)
-    async with Client(options.server, token=token_of(options), settings=settings) as client:
+    async with Client(
+        options.server, token=token_of(options), workspace=workspace, settings=settings
+    ) as client:
         yield client
 
 
@@ -100,6 +106,16 @@ def carry_out(options: Options, id: str, act: Act, done: str, *, now: bool) -> d
             return {"session": session.id, "status": done, "version": info.version}
 
     return asyncio.run(work())
+
+
+def refuse_by(by: str, default: str) -> None:
+    """Refuse `--by`: the person is whoever the token names.
+
+    Raises:
+        InvalidInput: it was given.
+    """
+    if by != default:
+        raise InvalidInput("--by: a server knows by the token who says so")
 
 
 def refuse_now(now: bool) -> None:

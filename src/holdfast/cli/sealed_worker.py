@@ -32,7 +32,7 @@ from holdfast.core.lifecycle import SessionState
 from holdfast.core.network import NetworkPolicy
 from holdfast.core.settings import ModelSettings
 from holdfast.runtime import sealedforms as forms
-from holdfast.runtime.codec import decode_command, dump, encode_view, load
+from holdfast.runtime.codec import decode_command, dump, encode_view, expected_by, load
 from holdfast.runtime.handle import Session
 from holdfast.runtime.stream import StreamEvent
 
@@ -175,9 +175,11 @@ class Hosted:
     # --- talking ---------------------------------------------------------------------
 
     async def _submit(self, meta: Mapping[str, object], body: bytearray) -> Said:
-        command: External = decode_command(bytes(body))
+        payload = bytes(body)
+        command: External = decode_command(payload)
         id = bytes.fromhex(_text(meta, "id"))
-        handled = await self.session.submit(command, id=id, by=_text(meta, "by"))
+        session = self.session.if_version(expected_by(payload))
+        handled = await session.submit(command, id=id, by=_text(meta, "by"))
         told: dict[str, object] = {
             "first": handled.first,
             "last": handled.last,
@@ -286,7 +288,9 @@ class Hosted:
         manager, reason = self._manager, _text(meta, "reason")
         assert manager is not None, "it hosts a session"
         how = manager.destroy_session if meta.get("tombstone") else manager.terminate_session
-        receipt = await how(self.session.id, keep=names, reason=reason)
+        version = meta.get("if_version")
+        at = version if isinstance(version, int) else None
+        receipt = await how(self.session.id, keep=names, reason=reason, if_version=at)
         await self.close()
         self.over.set()
         return {}, bytearray(dump(receipt))

@@ -79,7 +79,7 @@ def _state_of(row: Listed) -> str:
     return f"damaged: {row.damaged}" if row.damaged else row.state
 
 
-def _sessions_of(options: Options) -> AbstractAsyncContextManager[SessionManager | Client]:
+def sessions_of(options: Options) -> AbstractAsyncContextManager[SessionManager | Client]:
     """The sessions of the store that is here, or of a server."""
     # lazy: a server is rarely asked.
     from holdfast.cli.remote import connected
@@ -99,7 +99,7 @@ async def _collect(
             known = ", ".join(s.title for s in SessionState if s is not SessionState.UNKNOWN)
             raise InvalidInput(f"{name!r} is no state; the states are {known}")
     found: list[Listed] = []
-    async with _sessions_of(options) as manager:
+    async with sessions_of(options) as manager:
         cursor = ""
         while True:
             page = await manager.list_sessions(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -22,11 +23,15 @@ from holdfast.core.errors import InvalidInput
 from holdfast.core.tokens import TEXT_CHARS_MAX
 
 if TYPE_CHECKING:
+    from holdfast.client.tokens import RemoteTokens
     from holdfast.core.tokens import IssuedToken, TokenInfo
+    from holdfast.runtime.tokens import SessionTokens
 
 
+DEFAULT = "default"
 WorkspaceOption = Annotated[
-    str, typer.Option("--workspace", help="The workspace whose tokens are meant.")
+    str | None,
+    typer.Option("--workspace", help=f"The workspace whose tokens are meant; here {DEFAULT!r}."),
 ]
 
 
@@ -78,20 +83,19 @@ def create(
     all_sessions: Annotated[
         bool, typer.Option("--all-sessions", help="For all sessions of the workspace.")
     ] = False,
-    workspace: WorkspaceOption = "default",
+    workspace: WorkspaceOption = None,
 ) -> None:
     """Make a token; its text is printed once."""
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
     if all_sessions and session is not None:
         raise InvalidInput("a token is for one session or for all, not both")
 
     async def work() -> IssuedToken:
-        async with opened(options, lead=True) as manager:
-            manager.tenant = workspace
-            return await manager.tokens.create(
+        async with _tokens(options, workspace, lead=True) as tokens:
+            return await tokens.create(
                 agent,
                 role,
                 scope or None,
@@ -108,21 +112,20 @@ def list_tokens(
     *,
     agent: Annotated[str | None, typer.Option("--agent", help="Only this agent's.")] = None,
     session: Annotated[str | None, typer.Option("--session", help="Only this session's.")] = None,
-    workspace: WorkspaceOption = "default",
+    workspace: WorkspaceOption = None,
 ) -> None:
     """List the tokens that are live, without their texts."""
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
 
     async def work() -> list[TokenInfo]:
         found: list[TokenInfo] = []
-        async with opened(options) as manager:
-            manager.tenant = workspace
+        async with _tokens(options, workspace) as tokens:
             cursor = ""
             while True:
-                page = await manager.tokens.list(agent_id=agent, session=session, cursor=cursor)
+                page = await tokens.list(agent_id=agent, session=session, cursor=cursor)
                 found += page.tokens
                 cursor = page.cursor
                 if not cursor:
@@ -154,12 +157,16 @@ def refresh(
 ) -> None:
     """Put another text in a token's place; the old one is read, the new one printed.
 
-    It is read from --token-fd, else from HOLDFAST_TOKEN, else from stdin.
+    It is read from --token-fd, else from HOLDFAST_TOKEN, else from stdin. With --server it
+    is the token that the server is shown.
     """
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
+    if options.server:
+        _show(options, asyncio.run(_refresh_there(options, token_fd)))
+        return
     text = read_token(token_fd)
 
     async def work() -> IssuedToken:
@@ -176,7 +183,7 @@ def revoke(
     ],
     *,
     agent: Annotated[bool, typer.Option("--agent", help="All tokens of an agent.")] = False,
-    workspace: WorkspaceOption = "default",
+    workspace: WorkspaceOption = None,
 ) -> None:
     """Revoke a token, all of a session or all of an agent, with what was made with them.
 
@@ -185,14 +192,13 @@ def revoke(
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
 
     async def work() -> int | None:
-        async with opened(options) as manager:
-            manager.tenant = workspace
+        async with _tokens(options, workspace) as tokens:
             if agent:
-                return await manager.tokens.revoke_all_for_agent(id)
-            await manager.tokens.revoke(id)
+                return await tokens.revoke_all_for_agent(id)
+            await tokens.revoke(id)
             return None
 
     count = asyncio.run(work())
@@ -242,6 +248,36 @@ def rotate_key(
         print_json({"kid": kid})
     else:
         note(f"tokens are signed with the key {kid} from now on")
+
+
+@asynccontextmanager
+async def _tokens(
+    options: Options, workspace: str | None, *, lead: bool = False
+) -> AsyncIterator[SessionTokens | RemoteTokens]:
+    """The tokens of a workspace, of the store that is here or of a server."""
+    if not options.server:
+        async with opened(options, lead=lead) as manager:
+            manager.tenant = workspace or DEFAULT
+            yield manager.tokens
+        return
+    # lazy: a server is rarely asked.
+    from holdfast.cli.remote import connected
+
+    async with connected(options, workspace or "") as client:
+        yield client.tokens
+
+
+async def _refresh_there(options: Options, token_fd: int | None) -> IssuedToken:
+    if token_fd is not None:
+        raise InvalidInput(
+            f"--token-fd is for a store that is here; a server is shown {BEARER_VARIABLE} or "
+            "--token-file, and refreshes that"
+        )
+    # lazy: a server is rarely asked.
+    from holdfast.cli.remote import connected
+
+    async with connected(options) as client:
+        return await client.tokens.refresh()
 
 
 def read_token(fd: int | None) -> str:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli.output import note, print_json
-from holdfast.cli.sessions import SessionArgument
+from holdfast.cli.sessions import SessionArgument, sessions_of
 from holdfast.cli.world import Options, make_runner, opened, options_of
 from holdfast.core.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from holdfast.client.values import ImportedSession as ToldImport
     from holdfast.runtime.takeover import ImportedSession
 
 FORMATS = ("jsonl", "session_data", "serializable_session")
@@ -38,10 +39,28 @@ def export(
 
     if form not in FORMATS:
         raise InvalidInput(f"{form!r} is no format; the formats are {', '.join(FORMATS)}")
-    options = options_of(context)
-    asyncio.run(_export(options, session, form, output))
+    options = options_of(context, served=True)
+    export_ = _export_there if options.server else _export
+    asyncio.run(export_(options, session, form, output))
     if output is not None:
         note(f"{session}: written to {output}; it is plain text, also after a wipe here")
+
+
+async def _export_there(options: Options, id: str, form: str, output: Path | None) -> None:
+    # lazy: an event loop, and a server is rarely asked.
+    import asyncio
+
+    from holdfast.cli.remote import connected
+
+    async with connected(options) as client:
+        text = await client.export_text(id, form)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        await asyncio.to_thread(_write_private, output, text)
+    except OSError as error:
+        raise InvalidInput(f"cannot write {output}: {error.strerror}") from None
 
 
 async def _export(options: Options, id: str, form: str, output: Path | None) -> None:
@@ -68,7 +87,8 @@ async def _export(options: Options, id: str, form: str, output: Path | None) -> 
 
 def _write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
         file.write(text)
 
 
@@ -85,10 +105,10 @@ def fork(
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
 
     async def work() -> str:
-        async with opened(options) as manager:
+        async with sessions_of(options) as manager:
             return (await manager.fork_session(session, new, at_version=at)).id
 
     _made(options, asyncio.run(work()))
@@ -111,7 +131,7 @@ def import_(
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
     found = asyncio.run(_import(options, file, id))
     if options.json:
         print_json(asdict(found))
@@ -124,7 +144,10 @@ def import_(
     print(found.id)
 
 
-async def _import(options: Options, file: Path, id: str | None) -> ImportedSession:
+async def _import(options: Options, file: Path, id: str | None) -> ImportedSession | ToldImport:
+    if options.server:
+        async with sessions_of(options) as there:
+            return await there.import_file(file, id)
     # lazy: importing loads the runtime.
     from holdfast.runtime.importing import import_file
 

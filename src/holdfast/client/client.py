@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from holdfast.client.controls import API, new_key
+from holdfast.client.auditing import alerts_of, page_of, stats_of
+from holdfast.client.controls import API, condition_of, new_key
 from holdfast.client.decode import member, read, read_list, written
 from holdfast.client.session import RemoteSession
 from holdfast.client.settings import ClientSettings
@@ -30,8 +31,9 @@ from holdfast.client.values import (
 )
 from holdfast.client.wire import Ask, Query, Wire, part
 from holdfast.core.agentconfig import KEEP, AgentConfig, CallSettings, Keep
+from holdfast.core.auditpages import AlertPage, AuditPage, AuditStats
 from holdfast.core.errors import BadAnswer, InvalidInput, QuestionNotFound
-from holdfast.core.ids import generated_id, validate_id
+from holdfast.core.ids import validate_id
 from holdfast.core.labels import Sensitivity
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.messages import Message
@@ -224,24 +226,34 @@ class Client:
 
     # --- ending --------------------------------------------------------------------------
 
-    async def terminate_session(self, session_id: str, *, keep: Sequence[str] = ()) -> WipeReceipt:
+    async def terminate_session(
+        self, session_id: str, *, keep: Sequence[str] = (), if_version: int | None = None
+    ) -> WipeReceipt:
         """Wipe a session: its key is destroyed, and that is attested.
 
         Its forks and children are wiped with it, unless they are named in `keep`.
 
+        Args:
+            if_version: only if the session has this version still.
+
         Raises:
             SessionNotFound: there is no such session.
+            VersionMismatch: it has another version; nothing is wiped.
         """
-        return await self._terminate(session_id, keep, hidden=False)
+        return await self._terminate(session_id, keep, if_version, hidden=False)
 
-    async def destroy_session(self, session_id: str, *, keep: Sequence[str] = ()) -> WipeReceipt:
+    async def destroy_session(
+        self, session_id: str, *, keep: Sequence[str] = (), if_version: int | None = None
+    ) -> WipeReceipt:
         """Terminate a session and take it out of all listings."""
-        return await self._terminate(session_id, keep, hidden=True)
+        return await self._terminate(session_id, keep, if_version, hidden=True)
 
-    async def _terminate(self, id: str, keep: Sequence[str], *, hidden: bool) -> WipeReceipt:
+    async def _terminate(
+        self, id: str, keep: Sequence[str], version: int | None, *, hidden: bool
+    ) -> WipeReceipt:
         path = f"{API}/sessions/{part(id)}"
         query: Query = {"keep": list(keep), "hidden": hidden}
-        ask = Ask(method="DELETE", path=path, query=query)
+        ask = Ask(method="DELETE", path=path, query=query, headers=condition_of(version))
         return read(WipeReceipt, (await self._wire.ask(ask)).json())
 
     # --- by id; each is a method of `RemoteSession` -----------------------------------------
@@ -439,7 +451,7 @@ class Client:
         ask = Ask(
             method="POST",
             path=f"{API}/sessions/import",
-            query={"new_id": _drawn_id() if new_id is None else validate_id(new_id)},
+            query={"new_id": None if new_id is None else validate_id(new_id)},
             raw=(data, "application/octet-stream"),
             key=new_key(),
         )
@@ -449,10 +461,76 @@ class Client:
         """Prove one session, or, for administrators of all workspaces, every one."""
         return read(AuditReport, await self._get("/audit/verify", session_id=session_id or ""))
 
+    async def audit_events(
+        self,
+        *,
+        session_id: str | None = None,
+        severity: str = "info",
+        vectors: Iterable[str] = (),
+        kinds: Iterable[str] = (),
+        since_ms: int = 0,
+        after: int = 0,
+        limit: int = 100,
+    ) -> AuditPage:
+        """Audit events after a cursor, in the order of the log: of one's workspace, or of one
+        session.
 
-def _drawn_id() -> str:
-    """An id drawn here, so that an import that is sent again makes no second session."""
-    return generated_id(os.urandom(16))
+        A page looks at a stretch of the log, and may have no events although there is `more`.
+
+        Args:
+            session_id: only this session's.
+            severity: at least info, warning, high or critical.
+            vectors, kinds: only these; none is any.
+            since_ms: not before, milliseconds since 1970.
+            limit: 1 to 500.
+        """
+        found = await self._get(
+            "/audit/events",
+            session_id=session_id,
+            severity=severity,
+            vector=[str(one) for one in vectors],
+            kind=list(kinds),
+            since_ms=since_ms,
+            cursor=after,
+            limit=limit,
+        )
+        return page_of(found)
+
+    async def audit_stats(
+        self,
+        *,
+        session_id: str | None = None,
+        severity: str = "info",
+        vectors: Iterable[str] = (),
+        kinds: Iterable[str] = (),
+        since_ms: int = 0,
+        after: int = 0,
+    ) -> AuditStats:
+        """Count audit events of a stretch of the log; arguments as of `audit_events`."""
+        found = await self._get(
+            "/audit/stats",
+            session_id=session_id,
+            severity=severity,
+            vector=[str(one) for one in vectors],
+            kind=list(kinds),
+            since_ms=since_ms,
+            cursor=after,
+        )
+        return stats_of(found)
+
+    async def audit_alerts(
+        self,
+        *,
+        session_id: str | None = None,
+        since_ms: int = 0,
+        after: int = 0,
+        limit: int = 100,
+    ) -> AlertPage:
+        """The alerts that the log makes after a cursor; arguments as of `audit_events`."""
+        found = await self._get(
+            "/audit/alerts", session_id=session_id, since_ms=since_ms, cursor=after, limit=limit
+        )
+        return alerts_of(found)
 
 
 def _config(config: object) -> dict[str, object]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from holdfast.client.decode import member, read, read_list, written
 from holdfast.client.told import label_of, level_name, message_of
@@ -40,12 +42,26 @@ def new_key(command_id: bytes | None = None) -> str:
     return command_id.hex()
 
 
+def condition_of(version: int | None) -> Mapping[str, str]:
+    """The headers of a request that is only for one version of a session.
+
+    Raises:
+        InvalidInput: it is no version.
+    """
+    if version is None:
+        return {}
+    if isinstance(version, bool) or not isinstance(version, int) or version < 0:
+        raise InvalidInput("a version is a whole number")
+    return {"If-Match": f'"{version}"'}
+
+
 class Controls:
     """What a handle can read and change; see `RemoteSession`."""
 
     def __init__(self, wire: Wire, id: str) -> None:
         self._wire = wire
         self._path = f"{API}/sessions/{part(id)}"
+        self._condition: Mapping[str, str] = {}
         self.id = id
 
     def __str__(self) -> str:
@@ -53,6 +69,20 @@ class Controls:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.id!r})"
+
+    def if_version(self, version: int | None) -> Self:
+        """A handle whose changes are carried out only if the session still has a version.
+
+        Of many who hold the same version one is the first, and the others raise
+        `VersionMismatch`. It is for `change` and what else replaces something: settings,
+        policies, budgets, plans.
+
+        Args:
+            version: of the last event that was seen; None is any.
+        """
+        found = copy.copy(self)
+        found._condition = condition_of(version)
+        return found
 
     async def _get(self, path: str = "", **query: str | int | None) -> object:
         ask = Ask(method="GET", path=f"{self._path}{path}", query=query)
@@ -63,11 +93,11 @@ class Controls:
         return (await self._wire.ask(ask)).json()
 
     async def _put(self, path: str, body: object) -> object:
-        ask = Ask(method="PUT", path=f"{self._path}{path}", body=body)
+        ask = Ask(method="PUT", path=f"{self._path}{path}", body=body, headers=self._condition)
         return (await self._wire.ask(ask)).json()
 
     async def _change(self, **changes: object) -> None:
-        ask = Ask(method="PATCH", path=self._path, body=written(changes))
+        ask = Ask(method="PATCH", path=self._path, body=written(changes), headers=self._condition)
         read(SessionInfo, (await self._wire.ask(ask)).json())
 
     async def _changed(self, path: str, body: object = None) -> bool:
@@ -200,6 +230,42 @@ class Controls:
     ) -> None:
         """Change thinking, its budget in tokens, or the model; None leaves it."""
         given = {"thinking": thinking, "thinking_budget": budget, "model": model_config}
+        await self._change(**{name: one for name, one in given.items() if one is not None})
+
+    async def change(
+        self,
+        *,
+        title: str | None = None,
+        tags: Sequence[str] | None = None,
+        custom: Mapping[str, object] | None = None,
+        system_prompt: str | None = None,
+        queue_policy: QueuePolicy | str | None = None,
+        thinking: bool | None = None,
+        thinking_budget: int | None = None,
+        model: ModelSettings | None = None,
+        sensitivity_level: Sensitivity | str | None = None,
+    ) -> None:
+        """Change what is named, all of it or none; None leaves a thing as it is.
+
+        Args:
+            custom: entries of the free metadata; None as a value removes one.
+            thinking_budget: in tokens.
+            sensitivity_level: the session is at least so sensitive from now on.
+        """
+        if isinstance(tags, str):
+            raise InvalidInput("tags are a list of texts")
+        given = {
+            "title": title,
+            "tags": None if tags is None else list(tags),
+            "custom": custom,
+            "system_prompt": system_prompt,
+            "queue_policy": queue_policy,
+            "thinking": thinking,
+            "thinking_budget": thinking_budget,
+            "model": model,
+        }
+        if sensitivity_level is not None:
+            given["sensitivity_level"] = level_name(sensitivity_level)
         await self._change(**{name: one for name, one in given.items() if one is not None})
 
     async def set_queue_policy(self, policy: QueuePolicy | str) -> None:

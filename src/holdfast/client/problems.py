@@ -15,6 +15,7 @@ import re
 from holdfast.core import errors
 from holdfast.core.decide.money import EXCEEDED
 from holdfast.core.errors import HoldfastError
+from holdfast.core.faults import PASSING
 from holdfast.core.guards import sensitivity
 
 MEDIA_TYPE = "application/problem+json"
@@ -46,26 +47,12 @@ _BY_STATUS: dict[int, type[HoldfastError]] = {
     507: errors.StoreFull,
 }
 
-_LASTING = {
-    kind.reason
-    for kind in (
-        errors.KeyDestroyed,
-        errors.KeyMissing,
-        errors.MissingExtra,
-        errors.NewerProgram,
-        errors.NoModel,
-        errors.StoreNotRegistered,
-        errors.StoreReadOnly,
-        errors.TeeUnavailable,
-        errors.UnsupportedFileSystem,
-        errors.WrongKey,
-    )
-}
-
 
 def passes(error: HoldfastError) -> bool:
     """Whether what is unavailable may be there in a moment without anybody's doing."""
-    return isinstance(error, errors.Unavailable) and error.reason not in _LASTING
+    if not isinstance(error, errors.Unavailable):
+        return False
+    return error.reason in PASSING or error.reason not in _KINDS  # a newer server knows why
 
 
 def error_of(status: int, media_type: str, body: bytes) -> HoldfastError:

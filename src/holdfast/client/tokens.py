@@ -1,7 +1,7 @@
 """Tokens of a server, under the names of `SessionManager.tokens`.
 
-A text is told once, when its token is made. So what makes or replaces one is sent once:
-if its answer is lost, the caller has to look (`list`), and to revoke what nobody has.
+What makes a token is sent again if its answer is lost, and gets the same token. What
+replaces one is sent once: the text that it was asked with is over.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+from holdfast.client.controls import new_key
 from holdfast.client.decode import member, read, read_list, written
 from holdfast.client.wire import Ask, Query, Wire, part
 from holdfast.core.tokens import IssuedToken, TokenInfo, TokenPage
@@ -53,7 +54,7 @@ class RemoteTokens:
         session: str | None = None,
         metadata: Mapping[str, object] | None = None,
     ) -> IssuedToken:
-        """Make a token that gives no more than this client's own; sent once.
+        """Make a token that gives no more than this client's own.
 
         Args:
             agent_id: a name, or "user:<name>" for a person.
@@ -62,7 +63,7 @@ class RemoteTokens:
 
         Raises:
             ScopeDenied: it would give more.
-            ServerUnreachable: no answer came; a token may have been made.
+            ServerUnreachable: no answer came for long; a token may have been made.
         """
         body = {
             "agent_id": agent_id,
@@ -73,7 +74,8 @@ class RemoteTokens:
             "session": session,
             "metadata": written(metadata),
         }
-        return issued_of((await self._wire.ask(Ask(method="POST", path=PATH, body=body))).json())
+        ask = Ask(method="POST", path=PATH, body=body, key=new_key())
+        return issued_of((await self._wire.ask(ask)).json())
 
     async def refresh(self) -> IssuedToken:
         """Have this client's own token replaced; the old one ends at once.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from holdfast.client.decode import member, read, read_list
 from holdfast.core.errors import BadAnswer
 from holdfast.core.labels import Integrity, Label, Sensitivity
@@ -33,7 +35,13 @@ def label_of(value: object) -> Label:
     if level is None:
         raise BadAnswer("the server's answer has a sensitivity that is not known here")
     trusted = read(bool, member(value, "trusted"))
-    return Label(sensitivity=level, integrity=Integrity.TRUSTED if trusted else Integrity.UNTRUSTED)
+    there = isinstance(value, Mapping) and "origins" in value  # a message's has none
+    origins = read_list(str, member(value, "origins")) if there else []
+    return Label(
+        sensitivity=level,
+        integrity=Integrity.TRUSTED if trusted else Integrity.UNTRUSTED,
+        origins=tuple(origins),
+    )
 
 
 def message_of(value: object) -> Message:

@@ -221,10 +221,11 @@ class AccountInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskReport:
-    """How much about a person a session was told: kinds of data, and their weight."""
+    """How much about a person a session was told: kinds of data, their weight, what it comes to."""
 
     kinds: Mapping[str, int]
     points: float
+    decision: str = "allow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,3 +347,4 @@ class PlanStep:
     tool: str
     arguments: str
     left: int
+    times: int = 1

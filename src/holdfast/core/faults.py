@@ -5,6 +5,8 @@ See `errors` for the whole tree.
 
 from __future__ import annotations
 
+from typing import Final
+
 
 class HoldfastError(Exception):
     """Base of every domain error.
@@ -309,3 +311,21 @@ class SealRefused(Unavailable):
     def __init__(self, message: str = "", *, code: str = "altered") -> None:
         super().__init__(message)
         self.code = code
+
+
+PASSING: Final = frozenset(
+    {
+        Unavailable.reason,
+        StoreBusy.reason,
+        StoreClosed.reason,
+        ChannelBroken.reason,
+        ServerUnreachable.reason,
+        "draining",
+    }
+)
+"""Reason codes of what is unavailable now and may be there in a moment by itself.
+
+All others last until somebody does something about them: no waiting ends them, so that a
+server does not send callers back and a client does not ask again. "draining" is a
+server's own.
+"""

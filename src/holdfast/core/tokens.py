@@ -276,6 +276,8 @@ class Permitted:
         principal: "agent:<id>" or "user:<id>".
         metadata: JSON text.
         signed: how its text is signed; None for one that is not.
+        again: the first text, sealed for whoever repeats the request that made it, in
+            hex; "" for none.
     """
 
     agent: str
@@ -285,3 +287,4 @@ class Permitted:
     task_type: str = DEFAULT_TASK_TYPE
     metadata: str = "{}"
     signed: Signed | None = None
+    again: str = ""

@@ -13,7 +13,7 @@ from holdfast.core.lifecycle import SessionState
 from holdfast.core.view import SessionView
 from holdfast.ports.store import Filter, IndexRow, PendingKind, PendingRow
 from holdfast.runtime.audit_chain import Kind, Walk
-from holdfast.runtime.codec import decode_command
+from holdfast.runtime.codec import asked_by, decode_command
 from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.inbox import open_command
 from holdfast.runtime.index import Indexer, cleared, open_listed
@@ -159,8 +159,9 @@ async def _pending_problem(walk: Walk, journal: Journal, row: PendingRow) -> str
     try:
         payload = open_command(journal, row)
         decode_command(payload)
+        known_by = asked_by(payload) or journal.crypto.digest(b"command", payload)
     except HoldfastError as error:
         return error.message
-    if row.digest != journal.crypto.digest(b"command", payload):
+    if row.digest != known_by:
         return "its digest is not of its payload"
     return ""

@@ -33,8 +33,9 @@ class AuditService(Core):
     def start_watching(self) -> None:
         """Begin to watch, and to alert where a bus was handed in."""
         super().start_watching()
+        bus = self.audit_bus  # made now, so that all views of the manager have this one
         if self._audit is not None:
-            self._watchers.append(asyncio.create_task(self._watch_audit(self.audit_bus)))
+            self._watchers.append(asyncio.create_task(self._watch_audit(bus)))
 
     async def _watch_audit(self, bus: AuditBus) -> None:
         while not self._closing:

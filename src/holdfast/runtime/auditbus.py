@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from holdfast.core.auditing import (
@@ -38,7 +38,7 @@ from holdfast.core.errors import (
     Unavailable,
 )
 from holdfast.core.events import TYPE_OF
-from holdfast.ports.store import FeedEvent
+from holdfast.ports.store import FeedEvent, Store
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.journal import Journal
@@ -81,6 +81,7 @@ class AuditFilter:
 
 
 ANY = AuditFilter()
+Sees = Callable[[int], Awaitable[bool]]
 
 
 def _keep_quiet(alert: Alert) -> None:
@@ -122,6 +123,15 @@ class AuditBus:
             raise InvalidInput("an audit bus is one manager's: make another one")
         self._backend = backend
 
+    @property
+    def store(self) -> Store:
+        """The store that it reads.
+
+        Raises:
+            InvalidInput: it has none yet.
+        """
+        return self._store().store
+
     def _store(self) -> Backend:
         if self._backend is None:
             raise InvalidInput("the audit bus has no store: give it to a manager and open that")
@@ -130,26 +140,52 @@ class AuditBus:
     # --- reading -------------------------------------------------------------------
 
     async def page(
-        self, after: int = 0, wanted: AuditFilter = ANY, *, limit: int = 100
+        self,
+        after: int = 0,
+        wanted: AuditFilter = ANY,
+        *,
+        limit: int = 100,
+        until: int | None = None,
+        sees: Sees | None = None,
     ) -> tuple[list[AuditEvent], int]:
         """Read audit events of the log after a cursor, in the order of their commits.
+
+        Args:
+            until: the last cursor that is looked at; default: the log's end.
+            sees: whether events of a stream may be read; default: all.
 
         Returns:
             at most `limit` events and those of the same place as the last, and the cursor
             to go on from; the log has no more if that is where its feed ends.
         """
         found: list[AuditEvent] = []
-        end = await self._store().store.feed_end()
-        while after < end and len(found) < limit:
+        end = await self.end()
+        while after < (end if until is None else min(end, until)) and len(found) < limit:
             rows = await self._store().store.events_since(after, PAGE)
             if not rows:
                 break
             for row in rows:
-                found += [one for one in await self._opened(row) if wanted.wants(one)]
+                if until is not None and row.cursor > until:
+                    return found, until
+                if _may_matter(row) and (sees is None or await sees(row.stream)):
+                    found += [one for one in await self._opened(row) if wanted.wants(one)]
                 after = row.cursor
                 if len(found) >= limit:
                     break
         return found, after
+
+    async def end(self) -> int:
+        """The newest cursor of the log."""
+        return await self._store().store.feed_end()
+
+    @property
+    def rules(self) -> AlertRules:
+        """When it alerts."""
+        return self._rules
+
+    def incidents(self) -> tuple[AuditEvent, ...]:
+        """The latest of what was told live, which no log has, oldest first."""
+        return tuple(event for _, event in self._incidents)
 
     async def events(
         self, after: int | None = None, wanted: AuditFilter = ANY
@@ -188,9 +224,6 @@ class AuditBus:
                     yield alert
 
     async def _opened(self, row: FeedEvent) -> list[AuditEvent]:
-        known = row.event.kind in TYPE_OF
-        if known and row.event.kind not in READ:
-            return []
         try:
             marks = await self._marks(row)
         except KeyDestroyed:
@@ -286,6 +319,11 @@ class AuditBus:
             self._on_alert(alert)
         except Exception as error:  # an alert that cannot be told ends no watching
             _log.error("an audit alert was not told: %s", type(error).__name__)
+
+
+def _may_matter(row: FeedEvent) -> bool:
+    """Whether an event has to be opened to know what it means."""
+    return row.event.kind in READ or row.event.kind not in TYPE_OF
 
 
 def _told(severity: Severity, vector: Vector, kind: str, reason: str = "") -> Mark:

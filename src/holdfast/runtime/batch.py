@@ -10,7 +10,7 @@ from holdfast.core.accounts import Account
 from holdfast.core.authority import Authority
 from holdfast.core.context import Entry
 from holdfast.core.decide import Decision
-from holdfast.core.errors import HoldfastError
+from holdfast.core.errors import HoldfastError, VersionMismatch
 from holdfast.core.events import Admitted, Configured, EffectEnded, Event, Refused, WipeStarted
 from holdfast.core.messages import Message
 from holdfast.core.session import evolve
@@ -106,9 +106,11 @@ class Batch:
     def refuse(self, mail: Mail, error: HoldfastError) -> None:
         """Put on record that a queued command was refused, so that it leaves the inbox.
 
-        Once the wipe has begun nothing is recorded any more: the key may be gone.
+        Once the wipe has begun nothing is recorded any more: the key may be gone. One
+        that came too late for its version leaves no trace: that would be another version,
+        and would undo what others expect.
         """
-        if self.view.wiping:
+        if self.view.wiping or isinstance(error, VersionMismatch):
             if mail.id is not None:
                 self.settled.append((PendingKind.COMMAND, mail.id))
             return

@@ -35,6 +35,8 @@ COMMANDS: dict[str, type[commands.External]] = {
     "terminate": commands.Terminate,
     "import": commands.Import,
 }
+_BEFORE = (b"asked ", b"expects ")
+_VERSION_DIGITS_MAX = 18
 _NAME_OF = {kind: name for name, kind in COMMANDS.items()}
 
 
@@ -76,10 +78,54 @@ def decode_event(kind: int, payload: bytes) -> Event:
     return Unknown(kind)
 
 
-def encode_command(command: commands.External) -> bytes:
-    """Write a command as it waits in the inbox."""
-    name = _NAME_OF[type(command)]
-    return name.encode() + b"\n" + dump(command)
+def encode_command(
+    command: commands.External, expects: int | None = None, asked: bytes = b""
+) -> bytes:
+    """Write a command as it waits in the inbox.
+
+    Args:
+        expects: the version that the session is to have when it is decided; None is any.
+        asked: digest of the request that it is known by; b"" where that is its own.
+    """
+    before = b"asked %s\n" % asked.hex().encode() if asked else b""
+    if expects is not None:
+        before += b"expects %d\n" % expects
+    return before + _NAME_OF[type(command)].encode() + b"\n" + dump(command)
+
+
+def _parted(data: bytes) -> tuple[dict[bytes, bytes], bytes]:
+    """What stands before a command, by its first word, and the command."""
+    told: dict[bytes, bytes] = {}
+    while data.startswith(_BEFORE):
+        line, _, data = data.partition(b"\n")
+        word, _, told[word] = line.partition(b" ")
+    return told, data
+
+
+def expected_by(data: bytes) -> int | None:
+    """The version that a command in the inbox is to be decided at; None is any.
+
+    Raises:
+        Unreadable: it is no number.
+    """
+    text = _parted(data)[0].get(b"expects")
+    if text is None:
+        return None
+    if not text.isdigit() or len(text) > _VERSION_DIGITS_MAX:
+        raise Unreadable("a command in the inbox expects what is no version")
+    return int(text)
+
+
+def asked_by(data: bytes) -> bytes:
+    """The digest of the request that a command in the inbox is known by; b"" is its own.
+
+    Raises:
+        Unreadable: it is no digest.
+    """
+    try:
+        return bytes.fromhex(_parted(data)[0].get(b"asked", b"").decode("ascii"))
+    except ValueError:
+        raise Unreadable("a command in the inbox is known by what is no digest") from None
 
 
 def decode_command(data: bytes) -> commands.External:
@@ -88,7 +134,7 @@ def decode_command(data: bytes) -> commands.External:
     Raises:
         Unreadable: it is not a command of this program.
     """
-    name, _, body = data.partition(b"\n")
+    name, _, body = _parted(data)[1].partition(b"\n")
     kind = COMMANDS.get(name.decode("ascii", "replace"))
     if kind is None:
         raise Unreadable("an unknown command waits in the inbox")

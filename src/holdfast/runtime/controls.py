@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from holdfast.core.commands import (
     AddMessage,
@@ -43,6 +45,7 @@ class Controls:
     def __init__(self, core: Core, where: Located, id: str) -> None:
         self._core = core
         self._where = where
+        self._expects: int | None = None
         self.id = id
 
     def __str__(self) -> str:
@@ -55,6 +58,21 @@ class Controls:
     def where(self) -> Located:
         """Where the session is kept."""
         return self._where
+
+    def if_version(self, version: int | None) -> Self:
+        """A handle whose changes are carried out only if the session still has a version.
+
+        Whoever leads the session compares and changes in one step, so of many who hold
+        the same version, in whatever processes, one is the first and the others raise
+        `VersionMismatch`. Messages are not changes.
+
+        Args:
+            version: of the last event that was seen; None is any.
+        """
+        expect("version", version, int, NONE)
+        found = copy.copy(self)
+        found._expects = version
+        return found
 
     # --- reading -------------------------------------------------------------------
 
@@ -200,7 +218,7 @@ class Controls:
         self, command: External, *, id: bytes | None = None, by: str | None = None
     ) -> Handled:
         """Have a command carried out by whoever leads the session."""
-        return await self._core.submit(self._where, command, id=id, by=by)
+        return await self._core.submit(self._where, command, id=id, by=by, expects=self._expects)
 
     async def cancel(self, *, by: str | None = None) -> bool:
         """End the running turn; True if there was one to end (seed B11)."""
@@ -333,11 +351,7 @@ class Controls:
 
     async def set_custom(self, key: str, value: object) -> None:
         """Set one entry of the free metadata; None removes it (seeds A1, E8)."""
-        try:
-            text = "" if value is None else json.dumps(value, allow_nan=False, ensure_ascii=False)
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(f"metadata must be JSON: {error}") from None
-        await self.submit(Configure(custom=((clean(key), clean(text)),)))
+        await self.submit(Configure(custom=(custom_of(key, value),)))
 
     set_metadata = set_custom
 
@@ -349,3 +363,16 @@ class Controls:
         """
         found: dict[str, object] = json.loads((await self.facts(by=by)).details.custom)
         return found
+
+
+def custom_of(key: str, value: object) -> tuple[str, str]:
+    """An entry of the free metadata as commands have it; None is no entry.
+
+    Raises:
+        InvalidInput: it is not JSON.
+    """
+    try:
+        text = "" if value is None else json.dumps(value, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"metadata must be JSON: {error}") from None
+    return clean(key), clean(text)

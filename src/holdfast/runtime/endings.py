@@ -162,30 +162,54 @@ class Endings(Sessions):
     # --- the end -------------------------------------------------------------------------
 
     async def terminate_session(
-        self, session_id: str, *, keep: Sequence[str] = (), reason: str = ""
+        self,
+        session_id: str,
+        *,
+        keep: Sequence[str] = (),
+        reason: str = "",
+        if_version: int | None = None,
     ) -> WipeReceipt:
         """Wipe a session: its key is destroyed and that is attested in its log.
 
         It takes nothing new from then on; then its forks and children are wiped with it,
         unless they are named in `keep`; then its own key goes.
 
+        Args:
+            if_version: only if the session has this version still.
+
         Raises:
             SessionNotFound: there is no such session.
+            VersionMismatch: it has another version; nothing is wiped.
             HoldfastError: one below it cannot be wiped. The session stays Terminating;
                 end it again with that one in `keep`, or once it can be wiped.
         """
-        return await self._terminate(session_id, keep, reason, tombstone=False)
+        return await self._terminate(
+            session_id, keep, reason, tombstone=False, if_version=if_version
+        )
 
     async def destroy_session(
-        self, session_id: str, *, keep: Sequence[str] = (), reason: str = ""
+        self,
+        session_id: str,
+        *,
+        keep: Sequence[str] = (),
+        reason: str = "",
+        if_version: int | None = None,
     ) -> WipeReceipt:
         """Terminate a session and take it out of all listings (seed B6)."""
-        return await self._terminate(session_id, keep, reason, tombstone=True)
+        return await self._terminate(
+            session_id, keep, reason, tombstone=True, if_version=if_version
+        )
 
     async def _terminate(
-        self, session_id: str, keep: Sequence[str], reason: str, *, tombstone: bool
+        self,
+        session_id: str,
+        keep: Sequence[str],
+        reason: str,
+        *,
+        tombstone: bool,
+        if_version: int | None = None,
     ) -> WipeReceipt:
-        session = await self.get_session(session_id)
+        session = (await self.get_session(session_id)).if_version(if_version)
         where = session.where
         family = Family(keep=frozenset(name.casefold() for name in keep))
         family.doomed(await self._named_below(where))

@@ -276,9 +276,9 @@ class Engine:
         id = mail.id.hex() if mail.id else ""
         by, guards = str(mail.actor), self.host.guards
         first = draft.view.version + 1
-        if mail.refused is not None:
-            draft.refusals.append((mail, mail.refused))
-            draft.refuse(mail, mail.refused)
+        if (refused := mail.refusal(draft.view.version)) is not None:
+            draft.refusals.append((mail, refused))
+            draft.refuse(mail, refused)
             return
         try:
             decision = decide(draft.view, facts, mail.command, command_id=id, by=by, guards=guards)

@@ -10,14 +10,18 @@ from holdfast.core.commands import Configure, FixPlan, Relabel
 from holdfast.core.errors import InvalidInput
 from holdfast.core.events import PlanFixed, PlanStep
 from holdfast.core.flows import Reads, Sink
+from holdfast.core.guards import sensitivity as where
 from holdfast.core.labels import Integrity, Label, Sensitivity
 from holdfast.core.risk import points
+from holdfast.core.security import RoutingDecision
 from holdfast.core.tools import ToolSpec
 from holdfast.runtime.controls import Controls
 from holdfast.runtime.offer import offered
 from holdfast.runtime.perform import clean
 from holdfast.runtime.readers import Reading
 from holdfast.runtime.securing import SecurityConfig, level_of, security_of
+
+ALLOWED = "allow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +31,13 @@ class RiskReport:
     Args:
         kinds: each kind and how many different values of it were told.
         points: their weight now; 3 asks and 5 refuses by default.
+        decision: what that comes to where content leaves: allow, require_confirmation
+            or reject. Other sessions of the user may make it more.
     """
 
     kinds: Mapping[str, int]
     points: float
+    decision: str = ALLOWED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,11 +187,12 @@ class Guarding(Controls):
     async def risk(self) -> RiskReport:
         """How much about a person the session was told (seed A7)."""
         view = await self.view()
-        own = view.settings.security
-        days = self._core.trust.binding(own).half_life_days
+        security = self._core.trust.binding(view.settings.security)
         kinds = {kind: count for kind, count, _ in view.risk.kinds}
-        weight = points(view.risk, self._core.clock.now_ms(), days)
-        return RiskReport(kinds=kinds, points=weight)
+        weight = points(view.risk, self._core.clock.now_ms(), security.half_life_days)
+        found = where.cumulative(security, weight)
+        decision = ALLOWED if found is RoutingDecision.PROCESS_LOCAL else found.value
+        return RiskReport(kinds=kinds, points=weight, decision=decision)
 
     async def set_security(self, config: SecurityConfig) -> None:
         """Change how content is looked at and where it may go (seed D3).

@@ -16,6 +16,7 @@ from holdfast.core.settings import QueuePolicy
 from holdfast.core.view import FinishedTurn, SessionView
 from holdfast.runtime.approvals import Approvals
 from holdfast.runtime.budget_api import Budgets
+from holdfast.runtime.changing import Changing
 from holdfast.runtime.config import AgentResult
 from holdfast.runtime.escapes import EscapeHandler
 from holdfast.runtime.feed import Feed
@@ -31,7 +32,7 @@ from holdfast.runtime.window import Bodies
 POLL_S = 0.25
 
 
-class Session(Approvals, Allowances, Budgets, Permissions, EscapeHandler, Guarding):
+class Session(Approvals, Allowances, Budgets, Changing, Permissions, EscapeHandler, Guarding):
     """One session. Cheap to make, safe to share, valid in any number of tasks."""
 
     # --- talking -------------------------------------------------------------------

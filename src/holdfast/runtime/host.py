@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 from holdfast.core.commands import Command
-from holdfast.core.errors import HoldfastError, InvalidInput
+from holdfast.core.errors import HoldfastError, InvalidInput, VersionMismatch
 from holdfast.core.gitstate import GitState
 from holdfast.core.inspection import Inspected
 from holdfast.core.judge import GUARDS, Guard
@@ -151,6 +151,7 @@ class Mail:
         seen: the hooks before a message have seen it; refused: what they said.
         found: what detectors made of `inspected`, the command they looked at; None
             if they failed.
+        expects: the version that the session is to have when it is decided; None is any.
     """
 
     command: Command
@@ -165,6 +166,13 @@ class Mail:
     refused: HoldfastError | None = None
     found: Inspected | None = None
     inspected: Command | None = None
+    expects: int | None = None
+
+    def refusal(self, version: int) -> HoldfastError | None:
+        """Why it is not to be decided at a version, or None."""
+        if self.expects is not None and version != self.expects:
+            return VersionMismatch()
+        return self.refused
 
     def succeed(self, handled: Handled) -> None:
         """Tell whoever waits."""
@@ -176,6 +184,19 @@ class Mail:
         if not self.future.done():
             self.future.set_exception(error)
             self.future.exception()  # nobody may be waiting; that is no warning
+
+
+def letter(
+    command: Command,
+    *,
+    id: bytes | None,
+    digest: bytes,
+    actor: int,
+    expects: int | None,
+) -> Mail:
+    """A command that is to be posted; its future is of the running loop."""
+    future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
+    return Mail(command=command, future=future, id=id, digest=digest, actor=actor, expects=expects)
 
 
 class Commands:

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from holdfast.core.errors import HoldfastError, ImportRefused
+from holdfast.core.errors import HoldfastError, ImportRefused, SessionExists
 from holdfast.core.events import ContextSet, Event, Imported, Opened
 from holdfast.core.lifecycle import ENDED, SessionState
 from holdfast.core.messages import Message
@@ -24,6 +24,7 @@ from holdfast.runtime.endings import totals_of
 from holdfast.runtime.escapestate import granted_in, state_of
 from holdfast.runtime.jsonl import ExportedEvent, ExportFile, at_line, object_of, read_export
 from holdfast.runtime.manager import Core
+from holdfast.runtime.repeats import made_before, name_of
 from holdfast.runtime.seeddata import SessionData
 from holdfast.runtime.seedfiles import detect, ignored_keys
 from holdfast.runtime.seedjson import FILE_CHARS_MAX, Json, JsonObject
@@ -31,7 +32,7 @@ from holdfast.runtime.seedmessages import IMPORTED
 from holdfast.runtime.seedplans import SEED_KEYS, plan_of_data, plan_of_serializable
 from holdfast.runtime.seeds import records_of
 from holdfast.runtime.seedserial import SerializableSession
-from holdfast.runtime.takeover import ImportedSession, Plan, Run, take_over
+from holdfast.runtime.takeover import ImportedSession, Plan, Run, take_over, taken_over
 from holdfast.runtime.window import Bodies, messages_of
 
 FILE_BYTES_MAX = 1024 * 1024 * 1024
@@ -53,7 +54,7 @@ async def import_session(
     """
     await core.ready()
     data = read_file(path)
-    return await take_over(core, plan_of_export(data), new_id=new_id)
+    return await _once(core, plan_of_export(data), new_id)
 
 
 async def import_file(
@@ -66,7 +67,28 @@ async def import_file(
         SessionExists: `new_id` is taken.
     """
     await core.ready()
-    return await take_over(core, plan_of_file(read_file(path)), new_id=new_id)
+    return await _once(core, plan_of_file(read_file(path)), new_id)
+
+
+async def _once(core: Core, plan: Plan, new_id: str | None) -> ImportedSession:
+    """Take over; a request that is repeated finds the session that it made.
+
+    Raises:
+        CommandMismatch: its key was used with another file.
+    """
+    if core.commands is None:
+        return await take_over(core, plan, new_id=new_id)
+    names = (new_id or plan.session_id, name_of(core.commands))
+    before = await made_before(core, names)
+    if before is None:
+        try:
+            return await take_over(core, plan, new_id=new_id)
+        except SessionExists:  # the request may be under way twice
+            before = await made_before(core, names)
+            if before is None:
+                raise
+    renamed = new_id is None and before.row.name == name_of(core.commands)
+    return await taken_over(core, plan, before, renamed=renamed)
 
 
 async def restore_from_data(core: Core, data: SessionData) -> ImportedSession:

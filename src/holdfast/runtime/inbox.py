@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from holdfast.core.commands import AddMessage, Send, SetContext
+from holdfast.core.commands import AddMessage, External, Send, SetContext
 from holdfast.core.errors import (
     CommandMismatch,
     DuplicateCommand,
@@ -22,7 +22,7 @@ from holdfast.core.errors import (
 from holdfast.core.lifecycle import ENDED, SessionState
 from holdfast.core.view import SessionView
 from holdfast.ports.store import PendingKind, PendingRow
-from holdfast.runtime.codec import decode_command, encode_command
+from holdfast.runtime.codec import decode_command, encode_command, expected_by
 from holdfast.runtime.host import Handled, Mail
 from holdfast.runtime.journal import Journal
 
@@ -104,7 +104,8 @@ class Inbox:
     async def _take(self, row: PendingRow) -> None:
         assert self._journal.crypto is not None
         try:
-            command = decode_command(open_command(self._journal, row))
+            payload = open_command(self._journal, row)
+            command, expects = decode_command(payload), expected_by(payload)
         except Unreadable:
             await self._journal.store.drop_pending(row.stream, row.kind, row.id)
             return
@@ -116,6 +117,7 @@ class Inbox:
             digest=row.digest,
             actor=row.principal,
             seq=row.seq,
+            expects=expects,
         )
         self._note(mail)
         self.waiting.append(mail)
@@ -185,9 +187,12 @@ def seal_command(journal: Journal, mail: Mail, now_ms: int) -> PendingRow:
     """
     if journal.crypto is None or mail.id is None:
         raise Unreadable("the session's key is destroyed")
-    payload = encode_command(mail.command)  # type: ignore[arg-type]  # only external ones wait
-    digest = mail.digest or journal.crypto.digest(b"command", payload)
-    mail.digest = digest
+    command: External = mail.command  # type: ignore[assignment]  # only external ones wait
+    payload = encode_command(command, mail.expects)
+    own = journal.crypto.digest(b"command", payload)
+    digest = mail.digest = mail.digest or own
+    if digest != own:
+        payload = encode_command(command, mail.expects, digest)
     sealed = journal.crypto.seal_box("command", (journal.stream, mail.id), payload)
     return PendingRow(
         stream=journal.stream,

@@ -10,19 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
-from holdfast.core.commands import External, Send
+from holdfast.core.commands import External
 from holdfast.core.errors import (
     DuplicateCommand,
     LeaseHeld,
     NoModel,
-    NotNow,
     SessionNotFound,
     StoreNotRegistered,
     Unavailable,
 )
 from holdfast.core.gitstate import GitState
-from holdfast.core.lifecycle import SessionState
 from holdfast.core.settings import StorageType
 from holdfast.core.signedtokens import SignedForm
 from holdfast.core.tokens import TokenSettings
@@ -39,11 +38,19 @@ from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.envelope import Crypto
 from holdfast.runtime.hooks import Hooks
-from holdfast.runtime.host import Commands, Handled, Host, Mail, check_command_id, no_enclave
+from holdfast.runtime.host import (
+    Commands,
+    Handled,
+    Host,
+    Mail,
+    check_command_id,
+    letter,
+    no_enclave,
+)
 from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import seal_command
 from holdfast.runtime.located import Located, find_located
-from holdfast.runtime.outcomes import left_no_trace, outcome_of
+from holdfast.runtime.outcomes import check_timely, left_no_trace, outcome_of
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.sweep import WATCH_S, Sweeping
 from holdfast.runtime.tokensigning import no_form
@@ -270,6 +277,7 @@ class Core(Sweeping):
         id: bytes | None = None,
         by: str | None = None,
         lead: bool = True,
+        expects: int | None = None,
     ) -> Handled:
         """Have a command carried out, here or by whoever leads the session.
 
@@ -277,6 +285,7 @@ class Core(Sweeping):
             id: 16 bytes; the same id again gets the first outcome.
             by: the principal; default: the manager's.
             lead: take the lease if nobody has it.
+            expects: the version the session is to have still, else `VersionMismatch`.
 
         Raises:
             HoldfastError: it was refused.
@@ -288,20 +297,22 @@ class Core(Sweeping):
             id = self.commands.next()
         digest = b""
         if id is not None:
-            digest = self._digest(where, body or encode_command(command))
+            digest = self._digest(where, body or encode_command(command, expects))
+        mail = partial(letter, command, digest=digest, actor=actor, expects=expects)
         for _ in range(3):
             try:
                 if not lead and self.live(where.stream) is None:
                     break
                 engine = await self.engine(where)
-                handled = await engine.submit(command, id=id, digest=digest, actor=actor)
+                engine.post(sent := mail(id=id))
+                handled = await asyncio.shield(sent.future)  # who leaves takes no letter along
                 if handled.duplicate and id is not None:
                     return await outcome_of(where.backend.journal(where.row), id, handled.last)
                 return handled
             except LeaseHeld:
                 if self.live(where.stream) is None:
                     break
-        return await self._submit_elsewhere(where, command, id, actor, digest)
+        return await self._submit_elsewhere(where, mail(id=id or self.clock.random_bytes(16)))
 
     def command_id(self) -> bytes:
         """The id of a command that is to have one, 16 bytes."""
@@ -320,7 +331,8 @@ class Core(Sweeping):
         """Only submit a command; returns its id. Whoever leads carries it out."""
         check_command_id(id)
         actor = await where.backend.actor(where.row.tenant, by or self.principal)
-        mail = self._mail(command, id, actor)
+        chosen = id or self.clock.random_bytes(16)
+        mail = letter(command, id=chosen, digest=b"", actor=actor, expects=None)
         journal = where.backend.journal(where.row)
         try:
             await where.backend.store.submit(seal_command(journal, mail, self.clock.now_ms()))
@@ -331,25 +343,13 @@ class Core(Sweeping):
             engine = self.live(where.stream)
             if engine is not None:
                 engine.look_at_inbox()
-        assert mail.id is not None
-        return mail.id
+        return chosen
 
-    def _mail(self, command: External, id: bytes | None, actor: int, digest: bytes = b"") -> Mail:
-        future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
-        chosen = id or self.clock.random_bytes(16)
-        return Mail(command=command, future=future, id=chosen, actor=actor, digest=digest)
-
-    async def _submit_elsewhere(
-        self, where: Located, command: External, id: bytes | None, actor: int, digest: bytes = b""
-    ) -> Handled:
-        mail = self._mail(command, id, actor, digest)
+    async def _submit_elsewhere(self, where: Located, mail: Mail) -> Handled:
         journal = where.backend.journal(where.row)
         store = where.backend.store
         assert mail.id is not None
-        if isinstance(command, Send) and not await self._known_command(where, mail.id):
-            row = await store.stream_row(where.stream)
-            if row is not None and row.index.state == int(SessionState.PAUSED):
-                raise NotNow("the session is Paused; it takes no messages")
+        await check_timely(store, where.stream, mail)
         try:
             await store.submit(seal_command(journal, mail, self.clock.now_ms()))
         except DuplicateCommand as known:
@@ -361,17 +361,10 @@ class Core(Sweeping):
             if not await waits(store, where.stream, PendingKind.COMMAND, mail.id):
                 again = await store.command(where.stream, mail.id)
                 if again is None:
-                    return await left_no_trace(journal, command)
+                    return await left_no_trace(journal, mail.command, mail.expects)
                 continue
             await self.lead_if_free(where)
             await store.changed(WATCH_S / 4)
-
-    async def _known_command(self, where: Located, id: bytes) -> bool:
-        """Whether a command was carried out, or waits durably, whoever was told of it."""
-        store = where.backend.store
-        if await store.command(where.stream, id) is not None:
-            return True
-        return await waits(store, where.stream, PendingKind.COMMAND, id)
 
     async def check_model_for(self, where: Located) -> None:
         """Refuse early what this process leads and has no model for.

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from holdfast.core import errors
-from holdfast.core.commands import External, Terminate
-from holdfast.core.errors import Denied, HoldfastError, NotNow, SessionNotFound
+from holdfast.core.commands import Command, Send, Terminate
+from holdfast.core.errors import (
+    Denied,
+    HoldfastError,
+    NotNow,
+    SessionNotFound,
+    VersionMismatch,
+)
 from holdfast.core.events import Admitted, Refused
 from holdfast.core.lifecycle import SessionState
-from holdfast.runtime.host import Handled
+from holdfast.ports.store import PendingKind, Store
+from holdfast.runtime.host import Handled, Mail
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.waiting import waits
 
 SEARCH_EVENTS_MAX = 5000
 
@@ -40,19 +48,49 @@ async def outcome_of(journal: Journal, id: bytes, version: int) -> Handled:
     return Handled(version, version, duplicate=True)
 
 
-async def left_no_trace(journal: Journal, command: External) -> Handled:
+async def check_timely(store: Store, stream: int, mail: Mail) -> None:
+    """Refuse what whoever leads a session would refuse, or not come to for long.
+
+    What was carried out or waits already is looked at by its id and not refused.
+
+    Raises:
+        NotNow: it is a message, and the session is paused.
+        VersionMismatch: the session has not the version that it is for.
+    """
+    said = isinstance(mail.command, Send)
+    assert mail.id is not None, "what is submitted has an id"
+    if not said and mail.expects is None:
+        return
+    if await store.command(stream, mail.id) is not None:
+        return
+    if await waits(store, stream, PendingKind.COMMAND, mail.id):
+        return
+    row = await store.stream_row(stream)
+    if row is not None and said and row.index.state == int(SessionState.PAUSED):
+        raise NotNow("the session is Paused; it takes no messages")
+    if row is not None and mail.expects not in (None, row.version):
+        raise VersionMismatch
+
+
+async def left_no_trace(journal: Journal, command: Command, expects: int | None = None) -> Handled:
     """What became of a command that is neither on record nor waiting: it changed nothing.
+
+    Args:
+        expects: the version it was for, which the session had when it was submitted.
 
     Raises:
         SessionNotFound, NotNow: the wipe of the session took it along.
+        VersionMismatch: the session has another version now.
     """
     row = await journal.store.stream_row(journal.stream)
-    if isinstance(command, Terminate):
+    if isinstance(command, Terminate) and expects is None:
         return Handled(0, 0)  # somebody else was first
     if row is None or row.name is None:
         raise SessionNotFound("the session has been terminated")
     if row.index.state == int(SessionState.TERMINATING):
         raise NotNow("the session is Terminating")
+    if expects is not None and row.version != expects:
+        raise VersionMismatch
     return Handled(0, 0)
 
 

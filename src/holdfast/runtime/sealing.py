@@ -261,15 +261,17 @@ class Sealing(Endings):
         id: bytes | None = None,
         by: str | None = None,
         lead: bool = True,
+        expects: int | None = None,
     ) -> Handled:
         """Have a command carried out; a sealed session's by its host."""
         led = self.hosting is not None or self.live(where.stream) is not None
         if led or not self.is_held(where):
-            return await super().submit(where, command, id=id, by=by, lead=lead)
+            return await super().submit(where, command, id=id, by=by, lead=lead, expects=expects)
         check_command_id(id)
         chosen = id or self.clock.random_bytes(16)
         meta: dict[str, object] = {"id": chosen.hex(), "by": by or self.principal}
-        reply = await self.sealed_call(where, "submit", meta, bytearray(encode_command(command)))
+        body = bytearray(encode_command(command, expects))
+        reply = await self.sealed_call(where, "submit", meta, body)
         first, last, turn, duplicate = (reply.meta[n] for n in ("first", "last", "turn", "twice"))
         assert isinstance(first, int) and isinstance(last, int) and isinstance(turn, int)
         return Handled(first, last, turn, duplicate is True)
@@ -283,12 +285,21 @@ class Sealing(Endings):
     # --- the end ---------------------------------------------------------------------------
 
     async def _terminate(
-        self, session_id: str, keep: Sequence[str], reason: str, *, tombstone: bool
+        self,
+        session_id: str,
+        keep: Sequence[str],
+        reason: str,
+        *,
+        tombstone: bool,
+        if_version: int | None = None,
     ) -> WipeReceipt:
         where = await self.locate(session_id)
         if self.hosting is not None or not self.is_held(where):
-            return await super()._terminate(session_id, keep, reason, tombstone=tombstone)
+            return await super()._terminate(
+                session_id, keep, reason, tombstone=tombstone, if_version=if_version
+            )
         meta = {"keep": list(keep), "reason": reason, "tombstone": tombstone}
+        meta["if_version"] = if_version
         try:
             reply = await self.sealed_call(where, "terminate", meta)
             receipt = forms.read(WipeReceipt, reply.body)

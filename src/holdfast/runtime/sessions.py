@@ -36,6 +36,7 @@ from holdfast.runtime.listing import Listing, resolve_workspace
 from holdfast.runtime.manager import Located
 from holdfast.runtime.offer import offered
 from holdfast.runtime.perform import clean
+from holdfast.runtime.repeats import birth_of
 from holdfast.runtime.tainting import stored_taints
 
 ENDED_FOR_USERS = frozenset(
@@ -150,9 +151,13 @@ class Sessions(Listing, CheckpointService):
         taints: list[Taint] = []
         if parent and (row := await backend.store.stream_row(parent)) is not None:
             taints += await stored_taints(backend.journal(row))
-        birth = (self.commands.named(b"birth"), self.commands.body) if self.commands else None
         loaded = await backend.create(
-            opened, further, actor=actor, parent=parent, taints=taints, birth=birth
+            opened,
+            further,
+            actor=actor,
+            parent=parent,
+            taints=taints,
+            birth=birth_of(self.commands),
         )
         self.adopt(loaded)
         return self._handle(await self.locate(opened.session_id), opened.session_id)

@@ -48,8 +48,10 @@ from holdfast.runtime.customs import Customs, at_least
 from holdfast.runtime.heldrules import HELD_RULES, held_rules, narrowed
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.listing import resolve_workspace
+from holdfast.runtime.located import Located
 from holdfast.runtime.manager import Core
 from holdfast.runtime.perform import clean
+from holdfast.runtime.repeats import birth_of, name_of
 from holdfast.runtime.seedjson import JsonObject, write
 from holdfast.runtime.seedmessages import IMPORTED
 
@@ -160,11 +162,26 @@ async def take_over(
     actor = await backend.actor(core.tenant, core.principal)
     customs = Customs(core.detectors, core.trust.binding(settings.security))
     events = await customs.events(events_of(plan))
-    loaded = await backend.create(opened, events, actor=actor, taints=customs.taints)
+    birth = birth_of(core.commands)
+    loaded = await backend.create(opened, events, actor=actor, taints=customs.taints, birth=birth)
     try:
         notes += await _keep_spills(loaded.journal, plan)
     finally:
         await _let_go(backend, loaded.journal)
+    return _imported(plan, name, notes, renamed=renamed)
+
+
+async def taken_over(
+    core: Core, plan: Plan, where: Located, *, renamed: bool = False
+) -> ImportedSession:
+    """What became of a plan whose session was made before; what was cut off is done."""
+    _, notes = _safe(core, plan)
+    plan = replace(plan, inert=held_rules(plan.settings.permission, plan.inert))
+    notes += await _keep_spills(where.backend.journal(where.row), plan)
+    return _imported(plan, where.row.name or "", notes, renamed=renamed)
+
+
+def _imported(plan: Plan, name: str, notes: list[str], *, renamed: bool) -> ImportedSession:
     if renamed:
         notes.insert(0, f"the id {plan.session_id!r} is taken; the session is {name!r}")
     return ImportedSession(
@@ -196,6 +213,8 @@ async def _free_name(core: Core, plan: Plan, new_id: str | None, rename: bool) -
         return name, False
     if new_id is not None or not rename:
         raise SessionExists(f"there is a session {name!r} already")
+    if core.commands is not None:
+        return name_of(core.commands), True
     return generated_id(core.clock.random_bytes(16)), True
 
 

@@ -8,7 +8,7 @@ from holdfast.core.auditing import Severity, Vector
 from holdfast.core.commands import Pause
 from holdfast.core.errors import HoldfastError
 from holdfast.core.lifecycle import SessionState
-from holdfast.runtime.audit_service import AuditService
+from holdfast.runtime.auditviews import AuditViews
 from holdfast.runtime.backend import Loaded
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.host import Host
@@ -18,7 +18,7 @@ NO_TEE = TeeRuntime()
 """What a manager without an enclave has: it wants none and starts none."""
 
 
-class TeeService(AuditService):
+class TeeService(AuditViews):
     """Starts, tests and stops the enclave of an installation.
 
     Attributes:

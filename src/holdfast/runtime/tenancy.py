@@ -19,7 +19,6 @@ from typing import IO, Self
 
 from holdfast.core.agentconfig import KEEP, AgentConfig, CallSettings, Keep
 from holdfast.core.errors import (
-    CommandMismatch,
     InvalidInput,
     ScopeDenied,
     SessionExists,
@@ -30,6 +29,7 @@ from holdfast.core.lifecycle import SessionState
 from holdfast.core.principals import EVERY_WORKSPACE, Principal
 from holdfast.core.settings import ModelSettings, StorageType
 from holdfast.ports.store import PendingRow
+from holdfast.runtime.auditbus import Sees
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.config import SessionConfig, WipeReceipt
 from holdfast.runtime.handle import Session
@@ -37,6 +37,7 @@ from holdfast.runtime.host import Commands
 from holdfast.runtime.listing import SessionPage, listed_rows, passes
 from holdfast.runtime.located import Located, stands_below
 from holdfast.runtime.manager import DEFAULT_TENANT
+from holdfast.runtime.repeats import born_of, name_of
 from holdfast.runtime.seeddata import SessionData
 from holdfast.runtime.service import SessionService
 from holdfast.runtime.takeover import ImportedSession
@@ -46,6 +47,7 @@ class Tenancy(SessionService):
     """Views of a manager; see the module."""
 
     _acts: Principal | None = None
+    _everywhere: bool = True
 
     def acting_as(
         self, principal: Principal, *, workspace: str = "", commands: Commands | None = None
@@ -71,6 +73,7 @@ class Tenancy(SessionService):
         view.bearer = principal.bearer
         view.commands = commands
         view._acts = principal
+        view._everywhere = principal.workspace == EVERY_WORKSPACE and not workspace
         return view
 
     async def born(
@@ -87,17 +90,13 @@ class Tenancy(SessionService):
         """
         if self.commands is None:
             return await make(id)
-        name = id or f"sess-{self.commands.named(b'session').hex()}"
+        name = id or name_of(self.commands)
         try:
             return await make(name)
         except SessionExists:
             session = await self.get_session(name)
-            where = session.where
-            known = await where.backend.store.command(where.stream, self.commands.named(b"birth"))
-            if known is None:
+            if not await born_of(self, session.where):
                 raise
-            if known[1] != self._digest(where, self.commands.body):
-                raise CommandMismatch("this key was used before with another body") from None
             return session
 
     @property
@@ -206,6 +205,21 @@ class Tenancy(SessionService):
         seen = [await self._seen(places[one.id], one) for one in page]
         return SessionPage(tuple(seen), page[-1].id if more else "")
 
+    async def _sees(self, session_id: str | None) -> Sees | None:
+        if session_id is not None or self._everywhere:
+            return await super()._sees(session_id)
+        self.unbound("read the audit log of others: name a session")
+        store = self.audit_bus.store
+        known: dict[int, bool] = {}
+
+        async def ours(stream: int) -> bool:
+            if stream not in known:
+                row = await store.stream_row(stream)
+                known[stream] = row is not None and row.tenant == self.tenant
+            return known[stream]
+
+        return ours
+
     async def _own(self, backend: Backend, rows: list[PendingRow]) -> list[PendingRow]:
         mine = await super()._own(backend, rows)
         if not self._session_only():
@@ -301,13 +315,21 @@ class Tenancy(SessionService):
         return await super().restore_from_data(data)
 
     async def _terminate(
-        self, session_id: str, keep: Sequence[str], reason: str, *, tombstone: bool
+        self,
+        session_id: str,
+        keep: Sequence[str],
+        reason: str,
+        *,
+        tombstone: bool,
+        if_version: int | None = None,
     ) -> WipeReceipt:
         await self.locate(session_id)
         whole = copy.copy(self)  # a wipe takes along what came from the session, seen or not
         if self._acts is not None:
             whole._acts = replace(self._acts, session="")
-        return await SessionService._terminate(whole, session_id, keep, reason, tombstone=tombstone)
+        return await SessionService._terminate(
+            whole, session_id, keep, reason, tombstone=tombstone, if_version=if_version
+        )
 
     async def export_session(self, session_id: str, out: IO[bytes] | str | Path) -> int:
         """Write a session as JSONL; a view writes to streams only, never to a path.

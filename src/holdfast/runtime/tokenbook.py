@@ -232,6 +232,14 @@ class TokenBook:
                 del self._boxes[next(iter(self._boxes))]
         return box
 
+    def asked_key(self, tenant: str, request: bytes) -> bytearray:
+        """A key that only the same request has again; see `tokenasked`.
+
+        Args:
+            request: what nobody else's request has.
+        """
+        return derive(self._keys.tenant_secret(tenant), b"holdfast/token-asked/1" + request)
+
     @property
     def chain_key(self) -> bytes:
         """The key of the chain of token events."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from holdfast.core.errors import (
+    AlreadyThere,
     InvalidInput,
     ScopeDenied,
     SessionExists,
@@ -34,9 +35,11 @@ from holdfast.core.tokens import (
     token_text,
 )
 from holdfast.ports.tokens import TokenRow
+from holdfast.runtime.boxes import NONCE_BYTES
 from holdfast.runtime.configuration import Serving, of_section
 from holdfast.runtime.located import Located, find_located, stands_below
 from holdfast.runtime.sessions import Sessions
+from holdfast.runtime.tokenasked import Asked
 from holdfast.runtime.tokenbook import TokenBook
 
 DAY_S = 24 * 3600
@@ -107,17 +110,22 @@ class TokenMaking:
         given = minted(wanted, self.settings.roles, by)
         text = _metadata(metadata)
         now_ms = self._core.clock.now_ms()
+        asked = self._asked(book, tenant, by, now_ms)
+        if asked is not None and (found := await asked.before(now_ms)) is not None:
+            return await self._issued(book, *found)
         parent = await self._parent(by)
         span_ms = self._span_ms(expires_in, parent, now_ms)
         agent = await self._actor(tenant, principal)
         # Read before anything else is done: what is revoked from here on is noticed.
         epoch = await book.store.agent_epoch(tenant, agent)
+        if session is None and asked is not None:
+            session = asked.session
         stream = await self._stream(session, tenant, by)
         ends_ms = now_ms + round(self.settings.life_s * 1000)
         if parent is not None:
             ends_ms = min(ends_ms, parent.ends_ms)
         row = TokenRow(
-            id=self._core.clock.random_bytes(_ID_BYTES),
+            id=asked.id if asked is not None else self._core.clock.random_bytes(_ID_BYTES),
             tenant=tenant,
             agent=agent,
             digest=b"",
@@ -138,12 +146,38 @@ class TokenMaking:
             task_type=given.task_type,
             metadata=text,
         )
+        return await self._kept(book, row, permitted, by, asked)
+
+    async def _kept(
+        self,
+        book: TokenBook,
+        row: TokenRow,
+        permitted: Permitted,
+        by: Principal | None,
+        asked: Asked | None,
+    ) -> IssuedToken:
+        """Give a row its text and keep it."""
         row, permitted, secret = await self._written(book, row, permitted)
+        if asked is not None:
+            row = asked.kept(row, permitted, secret, self._core.clock.random_bytes(NONCE_BYTES))
         try:
             await book.store.token_add(row, book.doing(await self._by(by)))
         except Stale:
             raise TokenInvalid from None
+        except AlreadyThere:  # the request may be under way twice
+            if asked is None or (found := await asked.before(row.created_ms)) is None:
+                raise
+            return await self._issued(book, *found)
         return await self._issued(book, row, permitted, secret)
+
+    def _asked(
+        self, book: TokenBook, tenant: str, by: Principal | None, now_ms: int
+    ) -> Asked | None:
+        """The request that the token is made for, if that can come again."""
+        commands, life_s = self._core.commands, self.settings.life_s
+        if commands is None:
+            return None
+        return Asked(book, tenant, commands, by, now_ms=now_ms, life_s=life_s)
 
     def _workspace(self, by: Principal | None) -> str:
         if by is None or by.workspace == EVERY_WORKSPACE:

@@ -99,6 +99,7 @@ class SessionTokens(TokenMaking):
             generation=row.generation + 1,
             expires_ms=end_of(now_ms, row.span_ms, row.ends_ms, parent),
         )
+        permitted = replace(permitted, again="")
         after, permitted, text = await self._written(book, after, permitted)
         rotation = Rotation(
             id=row.id,

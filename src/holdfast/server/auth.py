@@ -119,7 +119,9 @@ async def commanding(
         parts = (view.tenant, who.id, request.method, request.url.path, idempotency_key)
         texts = [part.encode("utf-8", "surrogateescape") for part in parts]
         seed = sha256(b"".join(len(one).to_bytes(4) + one for one in texts)).digest()
-        commands = Commands(seed, b"http:" + await request.body())
+        query = request.scope.get("query_string", b"")
+        asked = b"http?" + query + b"\n" if query else b"http:"
+        commands = Commands(seed, asked + await request.body())
     return manager_of(request).acting_as(who, workspace=workspace, commands=commands)
 
 

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from holdfast.core.errors import HoldfastError
+from holdfast.core.faults import PASSING
 from holdfast.runtime.placing import place_of
 
 _log = logging.getLogger("holdfast.server")
@@ -24,6 +25,9 @@ _log = logging.getLogger("holdfast.server")
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:holdfast:problem:"
 FIELDS_MAX = 20
+AGAIN_S = 1
+"""When to ask again for what passes by itself, in seconds."""
+
 REASONS = {
     400: "bad_request",
     401: "token_invalid",
@@ -73,7 +77,7 @@ def problem(
     errors: Sequence[Mapping[str, str]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A response that says what went wrong."""
+    """A response that says what went wrong, and when to ask again if that passes by itself."""
     shown: dict[str, Any] = {
         "type": TYPE + reason,
         "title": title or HTTPStatus(status).phrase,
@@ -85,6 +89,8 @@ def problem(
         shown["errors"] = list(errors)
     if status == HTTPStatus.UNAUTHORIZED:
         headers = {**(headers or {}), "WWW-Authenticate": 'Bearer realm="holdfast"'}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and reason in PASSING:
+        headers = {**(headers or {}), "Retry-After": str(AGAIN_S)}
     return ProblemResponse(to_json(shown), status_code=status, headers=headers)
 
 
@@ -94,9 +100,8 @@ def problem_of(error: HoldfastError) -> Response:
     inside = error.status == HTTPStatus.INTERNAL_SERVER_ERROR
     if inside:
         _log.error("%s: %s", error.reason, place_of(error))
-    headers = {"Retry-After": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None
     detail = title if inside else error.message
-    return problem(error.status, error.reason, detail, title=title, headers=headers)
+    return problem(error.status, error.reason, detail, title=title)
 
 
 def internal(error: BaseException) -> Response:
@@ -133,13 +138,14 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def allowed(request: Request) -> list[str]:
-    """The methods of all routes of a path; each route knows only its own."""
+    """The methods of all routes of a path; each route knows only its own.
+
+    A path that is written out in the description is that one, and no other's parameter.
+    """
     path = get_route_path(request.scope)
-    found: set[str] = set()
-    for route in request.app.state.routes:
-        if route.path_regex.match(path):
-            found |= route.methods
-    return sorted(found)
+    matching = [one for one in request.app.state.routes if one.path_regex.match(path)]
+    exact = [one for one in matching if one.path == path]
+    return sorted({method for one in exact or matching for method in one.methods})
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -36,7 +36,7 @@ def test_labels_risk_and_plans() -> None:
             id = (await made.ok("POST", API, {}))["id"]
             path = f"{API}/{id}"
             await made.ok("PATCH", path, {"sensitivity_level": "Sensitive"})
-            label = {"sensitivity": "Sensitive", "trusted": True}
+            label = {"sensitivity": "Sensitive", "trusted": True, "origins": []}
             assert label == await made.ok("GET", f"{path}/label")
             lower = {"why": "a mistake", "sensitivity": "Normal"}
             assert "Normal" == (await made.ok("POST", f"{path}/label", lower))["sensitivity"]

@@ -45,6 +45,18 @@ def test_out_and_in_again() -> None:
             assert (201, "two") == (taken.status_code, taken.json()["id"])
             found = await made.ok("GET", f"{API}/two/messages")
             assert "hi" == found["messages"][0]["text"]
+            key = {**made.ann, "Idempotency-Key": "k"}
+            came = [
+                await made.http.post(f"{API}/import", content=out.content, headers=key)
+                for _ in range(2)
+            ]
+            assert [201, 201] == [one.status_code for one in came]
+            assert came[0].json() == came[1].json() and "one" != came[0].json()["id"]
+            for path, content in ((f"{API}/import", b"x" + out.content),
+                                  (f"{API}/import?new_id=three", out.content)):  # fmt: skip
+                other = await made.http.post(path, content=content, headers=key)
+                assert 422 == other.status_code
+            assert 3 == len((await made.ok("GET", API))["sessions"])
             rubbish = await made.http.post(f"{API}/import", content=b"nothing", headers=made.ann)
             assert (422, "import_refused") == (rubbish.status_code, rubbish.json()["reason"])
 

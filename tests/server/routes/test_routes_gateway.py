@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.bootstrap import tee_facts
 from holdfast.testing.script import call, say
 from holdfast.testing.scripted import ScriptedModel
 from serverkit import served
@@ -20,6 +21,14 @@ KEYS = [
     "created_at",
     "last_activity",
 ]
+MORE = [
+    "chat_id",
+    "cumulative_risk",
+    "security_level",
+    "taint_count",
+    "pending_confirmations",
+    "metadata",
+]
 
 
 def test_the_nine_keys_first() -> None:
@@ -37,7 +46,27 @@ def test_the_nine_keys_first() -> None:
             types = [str, str, str, str, str, bool, int, int, int]
             assert types == [type(found[key]) for key in KEYS]
             assert ("Active", "Normal") == (found["state"], found["sensitivity_level"])
+            assert MORE == list(found)[9:]
+            assert {"score": 0.0, "types": {}, "decision": "Allow"} == found["cumulative_risk"]
+            assert found["security_level"] == tee_facts().partition(" ")[0]
             assert [found] == await made.ok("GET", GATEWAY)
+
+    run(work())
+
+
+def test_what_was_told_of_people_comes_to_something() -> None:
+    """Three kinds of personal data ask, five refuse: the session's JSON says so."""
+
+    async def work() -> None:
+        async with served(echo()) as made:
+            id = (await made.ok("POST", GATEWAY, CHAT))["id"]
+            told = ["I am at jane@example.com.", "My phone is +1 415 555 2671, my SSN 536-90-4399."]
+            seen = []
+            for content in told:
+                await made.call("POST", f"{GATEWAY}/{id}/messages", {"content": content})
+                risk = (await made.ok("GET", f"{GATEWAY}/{id}"))["cumulative_risk"]
+                seen.append((len(risk["types"]), risk["decision"]))
+            assert [(1, "Allow"), (3, "RequireConfirmation")] == seen
 
     run(work())
 

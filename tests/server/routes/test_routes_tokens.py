@@ -75,3 +75,27 @@ def test_refresh_and_revocation() -> None:
             assert "Active" == (await made.ok("GET", f"{SESSIONS}/work"))["state"]
 
     run(work())
+
+
+def test_a_key_makes_one_token() -> None:
+    """The answer is the same, another body is 422, and what is over is not told again."""
+
+    async def work() -> None:
+        async with served() as made:
+            key = {"Idempotency-Key": "k"}
+            body = {"agent_id": "bot", "session": "work"}
+            first = await made.ok("POST", API, body, headers=key)
+            assert first == await made.ok("POST", API, body, headers=key)
+            other = await made.call("POST", API, {**body, "agent_id": "cat"}, headers=key)
+            assert (422, "command_mismatch") == (other.status_code, other.json()["reason"])
+            foreign = await made.ok("POST", API, body, headers=key, by=made.bob)
+            assert foreign["guard_token"] != first["guard_token"]
+            assert "other" == foreign["workspace_id"]
+            bare = await made.ok("POST", API, body)
+            assert first["id"] != bare["id"]
+            await made.ok("POST", f"{API}/refresh", by=_shows(first["guard_token"]))
+            late = await made.call("POST", API, body, headers=key)
+            assert (409, "not_now") == (late.status_code, late.json()["reason"])
+            assert first["guard_token"] not in late.text
+
+    run(work())

@@ -91,7 +91,15 @@ def _cumulative(
     if to.zone in STAYS:
         return RoutingDecision.PROCESS_LOCAL
     risk = united((told(view.risk, found, facts.now_ms), facts.risk))
-    weight = points(risk, facts.now_ms, security.half_life_days)
+    return cumulative(security, points(risk, facts.now_ms, security.half_life_days))
+
+
+def cumulative(security: Security, weight: float) -> RoutingDecision:
+    """What all that was told of people comes to, where content leaves.
+
+    Args:
+        weight: its points, see `risk`.
+    """
     if security.reject_kinds and weight >= security.reject_kinds:
         return RoutingDecision.REJECT
     if security.warn_kinds and weight >= security.warn_kinds:

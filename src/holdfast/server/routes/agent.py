@@ -111,7 +111,7 @@ async def set_agent_config(
         new.settings(),
         api_key=new.secret(),
         calls=CallSettings(**new.calls.model_dump()),
-        expected=expected.version,
+        expected=expected,
     )
     tagged(response, found.version)
     return found

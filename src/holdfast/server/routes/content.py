@@ -15,6 +15,7 @@ from holdfast.core.redaction import marker
 from holdfast.core.security import Security
 from holdfast.runtime.guarding import RiskReport, Trifecta
 from holdfast.server.auth import Acting, Commanded, Shown, require
+from holdfast.server.conditions import Expected
 from holdfast.server.forms import Body, Done, Form, Level, Name, level_name
 
 router = APIRouter(prefix="/api/v1", tags=["content"])
@@ -192,6 +193,7 @@ class LabelForm(Form):
 
     sensitivity: Level
     trusted: bool
+    origins: list[str] = Field(description="Who had a hand in it, the first few.")
 
 
 @router.get(
@@ -204,7 +206,9 @@ async def label(session: Shown) -> LabelForm:
     """How the session is labelled."""
     found = await session.label()
     return LabelForm(
-        sensitivity=level_name(found.sensitivity), trusted=found.integrity.name == "TRUSTED"
+        sensitivity=level_name(found.sensitivity),
+        trusted=found.integrity.name == "TRUSTED",
+        origins=list(found.origins),
     )
 
 
@@ -274,6 +278,7 @@ class Step(Form):
     tool: str
     arguments: str
     left: int
+    times: int
 
 
 @router.get(
@@ -285,7 +290,7 @@ class Step(Form):
 async def plan(session: Shown) -> list[Step]:
     """The plan that is fixed."""
     return [
-        Step(tool=one.tool, arguments=one.arguments, left=left)
+        Step(tool=one.tool, arguments=one.arguments, left=left, times=one.times)
         for one, left in await session.plan()
     ]
 
@@ -309,9 +314,10 @@ class PlanForm(Form):
     response_model=list[Step],
     dependencies=[require("policy:write")],
 )
-async def fix_plan(session: Shown, wanted: PlanForm) -> list[Step]:
+async def fix_plan(session: Shown, expected: Expected, wanted: PlanForm) -> list[Step]:
     """Fix which consequential calls the next turns are to make."""
-    await session.fix_plan([(one.tool, one.arguments) for one in wanted.steps])
+    steps = [(one.tool, one.arguments) for one in wanted.steps]
+    await session.if_version(expected).fix_plan(steps)
     return await plan(session)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from holdfast.bootstrap import SessionManager
+from holdfast.bootstrap import SessionManager, tee_facts
 from holdfast.core.errors import HoldfastError
 from holdfast.runtime.config import SessionInfo, WipeReceipt
 from holdfast.runtime.handle import Session
@@ -21,10 +22,11 @@ WAIT_S = 300.0
 
 
 class Risk(Form):
-    """How much about a person the session was told."""
+    """How much about a person the session was told, and what that comes to."""
 
     score: float
     types: dict[str, int]
+    decision: Literal["Allow", "RequireConfirmation", "Reject"]
 
 
 class GatewaySession(Form):
@@ -41,9 +43,18 @@ class GatewaySession(Form):
     last_activity: int = Field(description="Epoch seconds.")
     chat_id: str
     cumulative_risk: Risk
+    security_level: Literal["tee_hardware", "vm_isolation", "process_only"] = Field(
+        description="What keeps others out of the server's memory, as it sees it; not attested."
+    )
     taint_count: int
     pending_confirmations: list[str]
     metadata: dict[str, Any]
+
+
+@cache
+def security_level() -> str:
+    """What keeps others on this machine out of this process, as it sees it."""
+    return tee_facts().partition(" ")[0]
 
 
 async def shape(sessions: SessionManager, session: Session) -> GatewaySession:
@@ -62,7 +73,12 @@ async def shape(sessions: SessionManager, session: Session) -> GatewaySession:
             "created_at": info.created_at,
             "last_activity": info.last_activity,
             "chat_id": info.chat_id,
-            "cumulative_risk": {"score": risk.points, "types": dict(risk.kinds)},
+            "cumulative_risk": {
+                "score": risk.points,
+                "types": dict(risk.kinds),
+                "decision": risk.decision.title().replace("_", ""),
+            },
+            "security_level": security_level(),
             "taint_count": len(await sessions.isolation.registry(session.id)),
             "pending_confirmations": [one.id for one in await session.approvals()],
             "metadata": dict(info.metadata),

@@ -96,9 +96,8 @@ class NewLimits(Form):
 )
 async def set_budget(session: Shown, expected: Expected, new: NewLimits) -> list[AccountInfo]:
     """Change the limits of the session; what is spent stays spent."""
-    async with expected.held(session):
-        await session.set_budget(new.limits.budget(), drop=new.drop)
-        return await session.budget()
+    await session.if_version(expected).set_budget(new.limits.budget(), drop=new.drop)
+    return await session.budget()
 
 
 @router.get(

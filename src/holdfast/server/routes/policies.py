@@ -50,9 +50,8 @@ async def permissions(session: Shown) -> ShownPolicy:
 )
 async def set_permissions(session: Shown, expected: Expected, new: PolicyForm) -> ShownPolicy:
     """Replace the session's own policy."""
-    async with expected.held(session):
-        await session.set_permission_policy(new.policy)
-        return await permissions(session)
+    await session.if_version(expected).set_permission_policy(new.policy)
+    return await permissions(session)
 
 
 class RuleForm(Form):
@@ -168,8 +167,8 @@ async def set_confirmation(
     session: Shown, expected: Expected, new: ConfirmationForm
 ) -> ShownConfirmation:
     """Say how people are asked from now on."""
-    async with expected.held(session):
-        return confirmation_shown(await session.set_confirmation_policy(new.policy))
+    held = session.if_version(expected)
+    return confirmation_shown(await held.set_confirmation_policy(new.policy))
 
 
 # --- approvals ------------------------------------------------------------------------

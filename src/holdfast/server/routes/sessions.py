@@ -137,24 +137,19 @@ class Changes(Form):
 async def change_session(
     sessions: Acting, session: Shown, response: Response, expected: Expected, changes: Changes
 ) -> SessionInfo:
-    """Change a session, if it still is as `If-Match` says."""
-    async with expected.held(session):
-        model = changes.model.settings(sessions) if changes.model else None
-        if changes.title is not None:
-            await session.set_title(changes.title)
-        if changes.tags is not None:
-            await session.set_tags(changes.tags)
-        for key, value in (changes.custom or {}).items():
-            await session.set_custom(key, value)
-        if changes.system_prompt is not None:
-            await session.set_system_prompt(changes.system_prompt)
-        if changes.queue_policy is not None:
-            await session.set_queue_policy(changes.queue_policy)
-        if changes.sensitivity_level is not None:
-            await session.update_sensitivity(changes.sensitivity_level)
-        if not (changes.thinking is None and changes.thinking_budget is None and model is None):
-            await session.configure(changes.thinking, changes.thinking_budget, model)
-        return await told(session, response)
+    """Change a session, all that is named or nothing, if it still is as `If-Match` says."""
+    await session.if_version(expected).change(
+        title=changes.title,
+        tags=changes.tags,
+        custom=changes.custom,
+        system_prompt=changes.system_prompt,
+        queue_policy=changes.queue_policy,
+        thinking=changes.thinking,
+        thinking_budget=changes.thinking_budget,
+        model=changes.model.settings(sessions) if changes.model else None,
+        sensitivity_level=changes.sensitivity_level,
+    )
+    return await told(session, response)
 
 
 @router.delete(
@@ -174,10 +169,8 @@ async def terminate_session(
 
     With `hidden` it is taken out of all listings.
     """
-    async with expected.held(session):
-        if hidden:
-            return await sessions.destroy_session(session.id, keep=keep or ())
-        return await sessions.terminate_session(session.id, keep=keep or ())
+    end = sessions.destroy_session if hidden else sessions.terminate_session
+    return await end(session.id, keep=keep or (), if_version=expected)
 
 
 class Why(Form):

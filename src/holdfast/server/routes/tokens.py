@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from holdfast.core.tokens import IssuedToken, TokenInfo, TokenPage
-from holdfast.server.auth import Acting, bearer_of, require
+from holdfast.server.auth import Acting, Commanding, bearer_of, require
 from holdfast.server.forms import Count, Done, Form, Name
 
 router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"])
@@ -30,7 +30,7 @@ class NewToken(Form):
 
 
 class Issued(Form):
-    """A token that was just made. Its text is told here and never again."""
+    """A token that was just made. Its text is told here, and to whoever repeats the request."""
 
     id: str
     session_id: str
@@ -70,7 +70,7 @@ def _issued(one: IssuedToken) -> Issued:
     response_model=Issued,
     dependencies=[require("tokens:create")],
 )
-async def create(sessions: Acting, wanted: NewToken) -> Issued:
+async def create(sessions: Commanding, wanted: NewToken) -> Issued:
     """Make a token, and the session it is for if there is none with that id."""
     made = await sessions.tokens.create(
         wanted.agent_id,
