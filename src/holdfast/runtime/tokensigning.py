@@ -98,7 +98,7 @@ class TokenSigning:
 
         Args:
             session: the id of the session it is for, "" for none, None if it was wiped.
-            epoch: the store's token epoch, read before the row.
+            epoch: the store's token epoch.
 
         Raises:
             TokenInvalid: signature, key or any claim is not as the row says.
