@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from core_talk import ASKING, ENGINE, Talk, answer, kept, opened
 from golden_asides import asides
+
+from core_talk import ASKING, ENGINE, Talk, answer, kept, opened
 from holdfast.core.accounts import BudgetSettings, Holder, Limit, Unit
 from holdfast.core.commands import (
     AddMessage,
