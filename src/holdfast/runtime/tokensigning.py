@@ -59,6 +59,14 @@ class TokenSigning:
         self._epoch = -1
         self._ring: dict[str, bytes] = {}
 
+    def check_form(self) -> None:
+        """Check that texts can be signed here.
+
+        Raises:
+            MissingExtra: the optional part is not installed.
+        """
+        self._form()
+
     def signed(
         self, row: TokenRow, permitted: Permitted, session: str, settings: TokenSettings
     ) -> tuple[Permitted, str]:
