@@ -175,7 +175,6 @@ class SessionManager(Retaining):
                 detectors=default_detectors() if detectors is None else detectors,
                 enclave_client=lambda view: enclave_llm or enclave.client_for(view.session_id),
                 tokens=tokens,
-                signed_form=signed_form,
             )
         )
         self._checkpoints = checkpoints
@@ -368,11 +367,11 @@ class SessionManager(Retaining):
     async def _open_all(self) -> None:
         try:
             await self._load_policy()
-            self._check_tokens()
             self._set_checkpoints()
             await self.init_tee()
             for opener in self._openers[:1]:
                 await opener(self)
+            self._check_tokens()
             await self._share_limits()
             if self._models.pending is not None:
                 await self.set_default_llm(self._models.pending)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from golden_asides import asides
+
 from core_talk import ASKING, ENGINE, Talk, answer, kept, opened
 from holdfast.core.accounts import BudgetSettings, Holder, Limit, Unit
 from holdfast.core.commands import (
@@ -577,15 +579,6 @@ def enclaves() -> list[tuple[int, Event]]:
     return [(recorded.time_ms, recorded.event) for recorded in talk.log]
 
 
-def asides() -> list[tuple[int, Event]]:
-    """Calls of the program beside a turn, one of them for a token."""
-    started = replace(_started(2, 1, "host_tool"), bearer=ANN)
-    first = [recorded.event for recorded in Talk(replace(SETTINGS, name="asides")).log]
-    model = replace(_started(3, 1, "host_model"), cause=3)
-    ended = [_ended(2, 1, "host_tool", None), _ended(3, 1, "host_model", None)]
-    return [(1_000 + at, event) for at, event in enumerate([*first, started, model, *ended])]
-
-
 LOGS: dict[str, Callable[[], list[tuple[int, Event]]]] = {
     "v1_every_field": every_field,
     "v1_life": life,
@@ -595,5 +588,5 @@ LOGS: dict[str, Callable[[], list[tuple[int, Event]]]] = {
     "v4_bearers": bearers,
     "v5_exports": exports,
     "v6_enclaves": enclaves,
-    "v6_asides": asides,
+    "v6_asides": lambda: asides(opened(SETTINGS)),
 }

@@ -23,7 +23,6 @@ from holdfast.core.errors import (
 )
 from holdfast.core.gitstate import GitState
 from holdfast.core.settings import StorageType
-from holdfast.core.signedtokens import SignedForm
 from holdfast.core.tokens import TokenSettings
 from holdfast.core.view import SessionView
 from holdfast.ports.clock import Clock
@@ -53,7 +52,6 @@ from holdfast.runtime.located import Located, find_located
 from holdfast.runtime.outcomes import check_timely, left_no_trace, outcome_of
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.sweep import WATCH_S, Sweeping
-from holdfast.runtime.tokensigning import no_form
 from holdfast.runtime.waiting import waits
 
 __all__ = ["Core", "Located", "Surroundings"]
@@ -80,7 +78,6 @@ class Surroundings:
     detectors: Detectors = field(default_factory=Detectors)
     enclave_client: Callable[[SessionView], ModelClient | None] = no_enclave
     tokens: TokenSettings | None = None
-    signed_form: Callable[[], SignedForm] = no_form
 
 
 class Core(Sweeping):

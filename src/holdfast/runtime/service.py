@@ -59,7 +59,7 @@ class SessionService(
             InvalidInput: what the environment says of them is none.
         """
         if self._token_settings().format == TokenFormat.JWT:
-            self._around.signed_form()
+            self.distinct_backends()[0][1].book.signing.check_form()
 
     def _token_settings(self) -> TokenSettings:
         """What the manager was given, else what environment and policy file say."""

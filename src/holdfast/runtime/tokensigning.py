@@ -59,6 +59,14 @@ class TokenSigning:
         self._epoch = -1
         self._ring: dict[str, bytes] = {}
 
+    def check_form(self) -> None:
+        """Check that texts can be signed here.
+
+        Raises:
+            MissingExtra: the optional part is not installed.
+        """
+        self._form()
+
     def signed(
         self, row: TokenRow, permitted: Permitted, session: str, settings: TokenSettings
     ) -> tuple[Permitted, str]:
@@ -98,7 +106,7 @@ class TokenSigning:
 
         Args:
             session: the id of the session it is for, "" for none, None if it was wiped.
-            epoch: the store's token epoch, read before the row.
+            epoch: the store's token epoch.
 
         Raises:
             TokenInvalid: signature, key or any claim is not as the row says.
