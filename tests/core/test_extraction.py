@@ -30,8 +30,11 @@ WHOLE = {"type": "number", "what": "how many", "min": -3, "max": 12, "whole": Tr
 DATE = {"type": "date", "what": "due", "first": "2026-01-01", "last": "2026-12-31"}
 ANY_DATE = {"type": "date", "what": "due"}
 TIMED = {
-    "type": "date", "what": "start", "time": True,
-    "first": "2026-01-01 08:00", "last": "2026-12-31 18:30",
+    "type": "date",
+    "what": "start",
+    "time": True,
+    "first": "2026-01-01 08:00",
+    "last": "2026-12-31 18:30",
 }
 ANY_TIME = {"type": "date", "what": "start", "time": True}
 BOOLEAN = {"type": "boolean", "what": "is it paid"}
