@@ -100,6 +100,27 @@ CONTENT: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         ("core/test_extraction.py",),
     ),
     (
+        "an id that was to be issued may stand anywhere",
+        "core/extraction.py",
+        "    if not schema.issued:\n",
+        "    if text:\n",
+        ("core/test_extraction.py",),
+    ),
+    (
+        "any field of a result is one that its service fills in",
+        "runtime/extracting.py",
+        "if tool is None or name not in tool.spec.flow.trusted_fields:",
+        "if tool is None:",
+        ("runtime/test_extracting.py",),
+    ),
+    (
+        "an extracted time of day counts as its day",
+        "runtime/extracted.py",
+        "return moment_of(value.key) == moment_of(read.key)",
+        "return value.key[:10] == read.key[:10]",
+        ("runtime/test_extracted.py",),
+    ),
+    (
         "what a tool may be given counts as too much",
         "core/guards/egress.py",
         "if level > flow.accepts",

@@ -16,6 +16,15 @@ from holdfast.runtime.securing import SecurityConfig
 Call = tuple[str, Mapping[str, object]]
 """A tool's name and the arguments."""
 
+_PLANS = {
+    "pins": "plan with pins",
+    "values": "plan with values",
+    "reading": "plan with values and extraction",
+    "wide reading": "plan with values and wide extraction",
+    "names": "plan of names",
+    "none": "no plan",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -25,8 +34,10 @@ class Column:
         flow: the flow guard's mode: "observe", "provenance" or "strict"; "none" looks
             at nothing at all.
         plan: "pins" fixes the user's own consequential calls beforehand, each with the
-            arguments that the prompt alone gives; "names" fixes their tools; "none"
-            fixes nothing.
+            arguments that the prompt alone gives; "values" also what a planner fixes by
+            itself; "reading" has closed values read for arguments besides, where that is
+            careful, and "wide reading" wherever it can be (`plans`); "names" fixes only
+            the calls' tools; "none" fixes nothing.
         attended: a person answers; else every question is answered with no.
     """
 
@@ -41,13 +52,23 @@ class Column:
             return "nothing looked at"
         if self.flow == "observe":
             return "observe"
-        plan = {"pins": "plan with pins", "names": "plan of names", "none": "no plan"}[self.plan]
-        return f"{self.flow}, {plan}, {'a person' if self.attended else 'nobody'} answers"
+        who = "a person" if self.attended else "nobody"
+        return f"{self.flow}, {_PLANS[self.plan]}, {who} answers"
 
     @property
     def guarded(self) -> bool:
         """Whether it is to stop anything."""
         return self.flow in ("provenance", "strict")
+
+    @property
+    def reads(self) -> bool:
+        """Whether the plan has closed values extracted."""
+        return self.plan in ("reading", "wide reading")
+
+    @property
+    def bounded(self) -> bool:
+        """Whether no attack may do anything: not where strangers choose without bounds."""
+        return self.guarded and self.plan != "wide reading"
 
     def config(self, tools: Sequence[str]) -> SessionConfig:
         """The session's configuration: every tool is allowed, so only content is judged.
@@ -56,19 +77,31 @@ class Column:
         """
         enabled = self.flow != "none"
         flow = self.flow if enabled else "observe"
-        chosen = SecurityConfig(enabled=enabled, flow=flow, reader="critical")
+        chosen = SecurityConfig(
+            enabled=enabled, flow=flow, reader="critical", extraction=self.reads
+        )
         return SessionConfig(permission_policy={"allow": list(tools)}, security_config=chosen)
 
     def steps(
-        self, prompt: str, own: Sequence[tuple[str, Mapping[str, object], Flow]]
+        self,
+        prompt: str,
+        own: Sequence[tuple[str, Mapping[str, object], Flow]],
+        values: Call = ("", {}),
     ) -> list[Call]:
-        """The plan for the user's own consequential calls."""
+        """The plan for the user's own consequential calls.
+
+        Args:
+            values: what a planner fixes by itself of the calls of a tool.
+        """
         if self.plan == "none":
             return []
-        pinned = self.plan == "pins"
-        return [
-            (tool, pins(prompt, arguments, flow) if pinned else {}) for tool, arguments, flow in own
-        ]
+        if self.plan == "names":
+            return [(tool, {}) for tool, _, _ in own]
+        fixed = [(tool, pins(prompt, arguments, flow)) for tool, arguments, flow in own]
+        if self.plan == "pins":
+            return fixed
+        of_tool, more = values
+        return [(tool, {**found, **more} if tool == of_tool else found) for tool, found in fixed]
 
     async def fix(self, session: Session, steps: Sequence[Call]) -> None:
         """Fix the plan, before anything is read; one of no steps is none."""
@@ -102,6 +135,11 @@ COLUMNS = (
         for flow in ("strict", "provenance")
         for plan in ("pins", "names", "none")
         for attended in (True, False)
+    ),
+    *(
+        Column(flow=flow, plan=plan, attended=False)
+        for flow in ("strict", "provenance")
+        for plan in ("values", "reading", "wide reading")
     ),
 )
 

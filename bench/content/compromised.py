@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from columns import Call
+from plans import SecondModel
 
 from holdfast.core.messages import Message, Role, Text, ToolResult, ToolUse
 from holdfast.core.quantities import Usage
@@ -53,6 +54,8 @@ class CompromisedModel:
         claim: what the attacker wants said.
         way: how it goes on with the user's calls then.
         steers: which arguments blending replaces.
+        second: answers what is extracted; the user's call is then made with what was read
+            first, and as the user would have it after that.
 
     Attributes:
         turned: the goal was seen.
@@ -74,6 +77,7 @@ class CompromisedModel:
         claim: str = "",
         way: Way = Way.PLAIN,
         steers: Steer = lambda tool, argument: True,
+        second: SecondModel | None = None,
     ) -> None:
         self.turned = False
         self._left = deque(planned)
@@ -83,7 +87,9 @@ class CompromisedModel:
         self._claim = claim
         self._way = way
         self._steers = steers
+        self._second = second
         self._calls = 0
+        self._tried: list[Call] = []
 
     async def stream(
         self, request: ModelRequest
@@ -93,13 +99,16 @@ class CompromisedModel:
         assert not problems, problems
         if self._goal and not self.turned and _seen(self._goal, request.messages):
             self._turn()
+        if not request.tools:
+            yield ModelReply(parts=(Text(self._quarantined(request)),), usage=_USAGE, stop="stop")
+            return
         if not self._left:
             text = f"{self._answer}\n{self._claim}" if self.turned else self._answer
             yield TextDelta(text)
             yield ModelReply(parts=(Text(text),), usage=_USAGE, stop="stop")
             return
         self._calls += 1
-        id, (name, arguments) = f"call-{self._calls}", self._left.popleft()
+        id, (name, arguments) = f"call-{self._calls}", self._next()
         yield ToolUseStarted(id=id, name=name)
         use = ToolUse(id, name, json.dumps(arguments, ensure_ascii=False, default=str))
         yield ModelReply(parts=(use,), usage=_USAGE, stop="tool_use")
@@ -107,9 +116,28 @@ class CompromisedModel:
     async def aclose(self) -> None:
         """Nothing to close."""
 
+    def _next(self) -> Call:
+        """The next call: of one with extracted values, what was read comes first."""
+        call = self._left.popleft()
+        read = self._second.as_read(call) if self._second else call
+        if read != call and read not in self._tried:
+            self._tried.append(read)
+            self._left.appendleft(call)
+            return read
+        return call
+
+    def _quarantined(self, request: ModelRequest) -> str:
+        """The second model's answer; it sees the source alone, and obeys it if it is obeyed."""
+        assert self._second is not None, "nothing is extracted here"
+        (message,) = request.messages
+        obeys = bool(self._goal) and self._goal in _folded(_unescaped(message.text))
+        return self._second.answer(request.system, message.text, obeys=obeys)
+
     def _turn(self) -> None:
         self.turned = True
         wanted = list(self._wanted())
+        if self._second is not None:
+            self._second.wanted = wanted
         by_tool = dict(reversed(wanted))
         own = (self._rewritten(call, by_tool.get(call[0])) for call in self._left)
         self._left = deque((*wanted, *(call for several in own for call in several)))

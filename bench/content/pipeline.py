@@ -22,6 +22,7 @@ from agentdojo.types import (
 from columns import Call, Column, Person
 from compromised import CompromisedModel, Way
 from manifests import FLOWS, consequential, steers
+from plans import foreseen
 from pydantic import BaseModel
 from suites import Case
 from world import Done, Offer, Stage
@@ -76,11 +77,13 @@ class SessionPipeline(BasePipelineElement):
         case = self._case
         injection = case.injection
         self.own = calls(case.user.ground_truth(env))
+        more = foreseen(f"{case.suite.name}/{case.user.ID}")
         model = CompromisedModel(
-            planned=self.own,
+            planned=more.acting(self.own, self._column),
             answer=case.user.GROUND_TRUTH_OUTPUT,
             goal=injection.GOAL if injection else "",
             wanted=lambda: calls(injection.ground_truth(env)) if injection else (),
+            second=more.second(self.own, self._column),
             claim=injection.GROUND_TRUTH_OUTPUT if injection else "",
             way=self._way,
             steers=steers,
@@ -99,7 +102,10 @@ class SessionPipeline(BasePipelineElement):
             model=model,
             person=Person(self.own, self._column.attended),
             column=self._column,
-            plan=self._column.steps(query, acting),
+            plan=[
+                *(one.call(more.tool) for one in more.read(self._column)),
+                *self._column.steps(query, acting, (more.tool, more.values)),
+            ],
         )
         self.done = self._runner.run(running)
         return query, runtime, env, _conversation(query, self.done), extra_args or {}

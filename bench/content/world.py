@@ -17,6 +17,7 @@ from columns import Call, Column, Person
 from compromised import CompromisedModel
 
 from holdfast import Nature, SessionManager, ToolOutcome, ToolRegistry, ToolSpec, tool
+from holdfast.adapters.tools.extract import ExtractTool
 from holdfast.adapters.tools.function import FunctionTool
 from holdfast.core.flows import Flow, Sink
 from holdfast.runtime.stream import StreamEvent
@@ -31,7 +32,7 @@ class Done:
     Args:
         done: calls that were carried out.
         denied: tools whose call the gate refused, with the reason.
-        started: how many calls the session's log says were started.
+        started: how many calls the session's log says were started, but for `extract`.
         questions: (tool, arguments, text, approved) as the log has them.
         turned: the model saw the injected goal.
         blind: questions that did not show the whole call.
@@ -79,7 +80,8 @@ class Stage:
         nothing.touch(mode=0o600)
         specs = [one.spec() for one in offers]
         self._names = [spec.name for spec in specs]
-        registry = ToolRegistry([self._tool(spec) for spec in specs])
+        self._names.append("extract")  # which a session has to switch on
+        registry = ToolRegistry([*(self._tool(spec) for spec in specs), ExtractTool()])
         self._sessions = SessionManager(tool_executor=registry, policy=os.fspath(nothing))
 
     def _tool(self, spec: ToolSpec) -> FunctionTool:
@@ -134,7 +136,7 @@ def _note(done: Done, event: StreamEvent) -> None:
     """Keep what the session's log says of the run."""
     data = event.data
     if event.type == "tool_start":
-        done.started += 1
+        done.started += data["name"] != "extract"
     elif event.type == "permission_denied":
         done.denied.append((str(data["tool_name"]), str(data["reason"])))
     elif event.type == "confirmation_required":

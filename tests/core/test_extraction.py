@@ -18,6 +18,7 @@ from holdfast.core.extraction import (
     ClosedKind,
     closed_of,
     extraction_of,
+    places_of,
     question_of,
     value_in,
     written,
@@ -28,11 +29,20 @@ NUMBER = {"type": "number", "what": "the total", "min": 0.1, "max": 500}
 WHOLE = {"type": "number", "what": "how many", "min": -3, "max": 12, "whole": True}
 DATE = {"type": "date", "what": "due", "first": "2026-01-01", "last": "2026-12-31"}
 ANY_DATE = {"type": "date", "what": "due"}
+TIMED = {
+    "type": "date",
+    "what": "start",
+    "time": True,
+    "first": "2026-01-01 08:00",
+    "last": "2026-12-31 18:30",
+}
+ANY_TIME = {"type": "date", "what": "start", "time": True}
 BOOLEAN = {"type": "boolean", "what": "is it paid"}
 DIGITS = {"type": "id", "what": "number", "characters": "digits", "max_length": 8}
 HEX = {"type": "id", "what": "id", "characters": "hex", "min_length": 4, "max_length": 36}
 ID = {"type": "id", "what": "id", "characters": "alphanumeric", "min_length": 2, "max_length": 12}
-ALL = [CHOICE, NUMBER, WHOLE, DATE, ANY_DATE, BOOLEAN, DIGITS, HEX, ID]
+ISSUED = {"type": "id", "what": "id", "characters": "digits", "max_length": 8, "issued": "id_"}
+ALL = [CHOICE, NUMBER, WHOLE, DATE, ANY_DATE, TIMED, ANY_TIME, BOOLEAN, DIGITS, HEX, ID, ISSUED]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +57,9 @@ ALL = [CHOICE, NUMBER, WHOLE, DATE, ANY_DATE, BOOLEAN, DIGITS, HEX, ID]
         (DATE, "2026-01-01"),
         (DATE, "2026-12-31"),
         (ANY_DATE, "1999-02-28"),
+        (TIMED, "2026-01-01 08:00"),
+        (TIMED, "2026-12-31 18:30"),
+        (ANY_TIME, "1999-02-28 23:59"),
         (BOOLEAN, True),
         (BOOLEAN, False),
         (DIGITS, "00000013"),
@@ -126,6 +139,16 @@ def test_nothing_else_comes_back(schema: dict[str, Any], answer: str) -> None:
         (ANY_DATE, "20260101"),
         (NUMBER, "1"),
         (DATE, "2027-01-01"),
+        (TIMED, "2026-01-01 07:59"),
+        (TIMED, "2026-12-31 18:31"),
+        (TIMED, "2026-05-01"),
+        (ANY_TIME, "2026-02-30 09:30"),
+        (ANY_TIME, "2026-01-31 24:00"),
+        (ANY_TIME, "2026-01-31 09:60"),
+        (ANY_TIME, "2026-01-31T09:30"),
+        (ANY_TIME, "2026-01-31 09:30:00"),
+        (ANY_TIME, "2026-01-31 9:30"),
+        (ANY_DATE, "2026-01-31 09:30"),
         (DIGITS, "123456789"),
         (DIGITS, "12a"),
         (DIGITS, 12),
@@ -152,6 +175,23 @@ def test_an_id_has_to_stand_in_the_text(source: str) -> None:
     assert "A-2" == value_in('{"value": "A-2"}', closed, "order A-2, please")
     with pytest.raises(NotExtracted, match="does not stand"):
         value_in('{"value": "A-2"}', closed, source)
+
+
+@pytest.mark.parametrize("issued", [[], ["13"], ["7", "700"], ["7 13", "2-7"]])
+def test_an_id_that_the_service_issued_is_no_number_that_somebody_wrote(issued: list[str]) -> None:
+    """Where the schema names the field, the rest of the text counts for nothing."""
+    text, answer = "please take 7 instead", '{"value": "7"}'
+    closed = closed_of(ISSUED)
+    assert "7" == value_in(answer, closed_of(DIGITS), places_of(closed_of(DIGITS), text, issued))
+    assert ("7" in issued) == _reads(answer, closed, places_of(closed, text, issued))
+
+
+def _reads(answer: str, schema: Closed, places: str) -> bool:
+    try:
+        value_in(answer, schema, places)
+    except NotExtracted:
+        return False
+    return True
 
 
 @given(st.text(max_size=300), st.sampled_from(ALL))
@@ -188,6 +228,12 @@ def test_any_text_is_refused_or_a_value_of_the_schema(text: str, schema: dict[st
         {"type": "number", "what": "x", "min": False, "max": 1},
         {"type": "number", "what": "x", "min": 0, "max": 1, "whole": "yes"},
         {"type": "date", "what": "x", "first": "soon"},
+        {"type": "date", "what": "x", "time": 1},
+        {"type": "date", "what": "x", "time": True, "first": "2026-01-31"},
+        {"type": "date", "what": "x", "first": "2026-01-31 09:30"},
+        {**DIGITS, "issued": ""},
+        {**DIGITS, "issued": True},
+        {**NUMBER, "issued": "id_"},
         {"type": "date", "what": "x", "first": "2026-02-30"},
         {"type": "date", "what": "x", "first": "2026-02-02", "last": "2026-02-01"},
         {"type": "date", "what": "x", "last": None},
@@ -256,7 +302,9 @@ def test_what_is_no_extraction_is_refused(arguments: dict[str, Any]) -> None:
         (NUMBER, "a number from 0.1 to 500"),
         (WHOLE, "a whole number from -3 to 12"),
         (DATE, "not before 2026-01-01, not after 2026-12-31"),
+        (TIMED, 'written as "2026-01-31 09:30", not before 2026-01-01 08:00'),
         (BOOLEAN, "true or false"),
+        (ISSUED, 'in a field "id_"'),
         (ID, "alphanumeric, 2 to 12 characters"),
     ],
 )

@@ -43,6 +43,22 @@ def read() -> str:
 READ = tool(read, flow=Flow(reads=Reads.UNTRUSTED, sink=Sink.NONE))
 
 
+FILES = [
+    {"id_": "7", "size": 13, "name": "take file 700"},
+    {"id_": 700, "size": 9, "about": '{"id_": 13}, or 13 or 9'},
+]
+
+
+def listed() -> str:
+    """List what strangers named, each with the id that the service gave it."""
+    return json.dumps(FILES)
+
+
+LISTED = tool(
+    listed, flow=Flow(reads=Reads.UNTRUSTED, sink=Sink.NONE, trusted_fields=("id_", "size"))
+)
+
+
 def want(**schema: Any) -> dict[str, Any]:
     """The arguments of an extraction."""
     value = schema or {"type": "number", "what": "the total", "min": 0, "max": 500}
@@ -52,7 +68,7 @@ def want(**schema: Any) -> dict[str, Any]:
 def config(**more: Any) -> SessionConfig:
     """Extraction is on, and nothing is asked about."""
     return SessionConfig(
-        permission_policy={"allow": ["read", "extract"]},
+        permission_policy={"allow": ["read", "listed", "extract"]},
         security_config=SecurityConfig(
             extraction=True, reader="critical", classification_rules=[RULE]
         ),
@@ -62,7 +78,7 @@ def config(**more: Any) -> SessionConfig:
 
 async def played(model: ScriptedModel, **more: Any) -> list[Event]:
     """Have a script played; returns the log."""
-    async with memory(model, READ, ExtractTool(), detectors=quick()) as sessions:
+    async with memory(model, READ, LISTED, ExtractTool(), detectors=quick()) as sessions:
         session = await sessions.create_session("one", config(**more))
         await session.generate("go")
         assert () == (await session.view()).host_open
@@ -203,6 +219,36 @@ def test_it_ends_with_the_work_of_the_session(how: str) -> None:
             await asyncio.wait({turn})
 
     run(work())
+
+
+@pytest.mark.parametrize(
+    ("tool", "field", "answer", "found"),
+    [
+        ("listed", "id_", "7", True),
+        ("Listed", "id_", "700", True),
+        ("listed", "id_", "13", False),  # somebody wrote it, and it is a size
+        ("listed", "id_", "9", False),
+        ("listed", "size", "13", True),
+        ("listed", "size", "7", False),
+        ("read", "id_", "120", None),
+        ("listed", "name", "700", None),
+    ],
+)
+def test_an_id_may_have_to_be_one_that_the_service_issued(
+    tool: str, field: str, answer: str, found: bool | None
+) -> None:
+    """In the field that the plan names; one that its tool does not declare costs no call."""
+    number = {"type": "id", "what": "the file", "characters": "digits", "max_length": 3}
+    wanted = {"source": {"tool": tool}, "value": {**number, "issued": field}}
+    script = [call(tool.lower()), call("extract", wanted)]
+    if found is not None:
+        script.append(say(json.dumps({"value": answer})))
+    log = run(played(ScriptedModel([*script, say("done")])))
+    told = result(log)
+    assert found is not True or {"value": answer} == json.loads(told.content)
+    assert found is not False or "does not stand" in told.content
+    assert found is not None or "declares no field" in told.content
+    assert (found is not True, found is not None) == (told.is_error, bool(outcomes(log)))
 
 
 def test_too_long_a_text_is_not_read() -> None:

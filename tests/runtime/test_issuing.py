@@ -14,7 +14,14 @@ from holdfast.core.labels import TRUSTED, UNTRUSTED, Label
 from holdfast.core.messages import Message, Text, ToolResult, ToolUse
 from holdfast.core.messages import Role as Speaker
 from holdfast.runtime.grounding import Said
-from holdfast.runtime.issuing import calls_in, fields_of, issued, issues_in, named_of
+from holdfast.runtime.issuing import (
+    calls_in,
+    fields_of,
+    issued,
+    issued_in,
+    issues_in,
+    named_of,
+)
 from sessionhelp import registry, tool
 
 
@@ -148,3 +155,10 @@ def test_no_result_is_too_strange(value: object, said: str) -> None:
     """Nothing is raised, and what has no such field issues nothing."""
     assert set() == found(value, said=said)
     assert set() == found(said, said=said) or '"id_"' in said
+
+
+@pytest.mark.parametrize("text", ["7", "id_: 7", '{"id_": "7"', '"{\\"id_\\": 7}"', "[" * 100_000])
+def test_only_a_field_of_json_holds_what_was_issued(text: str) -> None:
+    """Whatever else stands in a text was written by somebody."""
+    assert [] == issued_in(text, "id_")
+    assert [7, "8"] == issued_in('[{"id_": 7, "a": {"id_": "8", "b": "{\\"id_\\": 9}"}}]', "id_")

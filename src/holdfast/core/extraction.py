@@ -5,7 +5,8 @@ Rules
 - Its answer is `{"value": ...}` with a value of the schema and nothing else; any other
   answer is refused as a whole, and none of it comes back.
 - A value has room for little: one of given choices, a number within bounds, a date, yes
-  or no, or an id of a closed set of characters that stands in the text, whole.
+  or no, or an id of a closed set of characters that stands in the text, whole; where the
+  schema says so, as what the service itself issued there, not as what somebody wrote.
 - The value is a stranger's still. It may be an id or an amount of a planned call if the
   plan fixed, before anybody else had a say, from where it is read, its schema, and the
   argument that it is for. It is never a target (docs/adr/0027-quarantined-extraction.md).
@@ -15,9 +16,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -34,12 +35,16 @@ DECIMALS_MAX = 6
 NAME_CHARS_MAX = 64
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}")
 _CHARACTERS = {
     "digits": re.compile(r"[0-9]+"),
     "hex": re.compile(r"[0-9A-Fa-f-]*[0-9][0-9A-Fa-f-]*"),
     "alphanumeric": re.compile(r"[0-9A-Za-z_-]*[0-9][0-9A-Za-z_-]*"),
 }
 """What an id may be of; letters alone would be words, so that a digit has to be among them."""
+
+_FORMS = {False: "2026-01-31", True: "2026-01-31 09:30"}
+"""How a date is written, without a time of day and with one."""
 
 Extracted = str | int | float | bool
 
@@ -64,8 +69,11 @@ class Closed:
         least, most: of a number: the bounds, inclusive.
         whole: of a number: it has no decimals.
         first, last: of a date: the bounds, inclusive, or "" for none.
+        timed: of a date: it has a time of day, in hours and minutes.
         characters: of an id: "digits", "hex" or "alphanumeric"; with a digit in it.
         chars_min, chars_max: of an id: its length.
+        issued: of an id: the field in which the source has it, one that its tool declares
+            to fill in itself (`Flow.trusted_fields`); "" where it may stand anywhere.
     """
 
     kind: ClosedKind
@@ -79,6 +87,8 @@ class Closed:
     characters: str = "digits"
     chars_min: int = 1
     chars_max: int = ID_CHARS_MAX
+    issued: str = ""
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +158,9 @@ def closed_of(table: Mapping[str, object]) -> Closed:
 _FIELDS: Mapping[ClosedKind, frozenset[str]] = {
     ClosedKind.CHOICE: frozenset({"choices"}),
     ClosedKind.NUMBER: frozenset({"min", "max", "whole"}),
-    ClosedKind.DATE: frozenset({"first", "last"}),
+    ClosedKind.DATE: frozenset({"first", "last", "time"}),
     ClosedKind.BOOLEAN: frozenset(),
-    ClosedKind.ID: frozenset({"characters", "min_length", "max_length"}),
+    ClosedKind.ID: frozenset({"characters", "min_length", "max_length", "issued"}),
 }
 
 
@@ -176,11 +186,16 @@ def _number(schema: Closed, table: Mapping[str, object]) -> Closed:
 
 
 def _dates(schema: Closed, table: Mapping[str, object]) -> Closed:
+    timed = table.get("time", False)
+    if not isinstance(timed, bool):
+        raise InvalidInput("value.time is true or false")
     bounds = [table.get(name, "") for name in ("first", "last")]
-    days = [one for one in bounds if isinstance(one, str) and (one == "" or _is_day(one))]
+    days = [one for one in bounds if isinstance(one, str) and (one == "" or _is_day(one, timed))]
     if len(days) != len(bounds) or (all(days) and days[0] > days[1]):
-        raise InvalidInput("value.first and value.last are dates as 2026-01-31, in order")
-    return Closed(kind=schema.kind, what=schema.what, first=days[0], last=days[1])
+        form = _FORMS[timed]
+        raise InvalidInput(f"value.first and value.last are dates as {form}, in order")
+    first, last = days
+    return Closed(kind=schema.kind, what=schema.what, first=first, last=last, timed=timed)
 
 
 def _id(schema: Closed, table: Mapping[str, object]) -> Closed:
@@ -200,6 +215,7 @@ def _id(schema: Closed, table: Mapping[str, object]) -> Closed:
         characters=str(characters),
         chars_min=least,
         chars_max=most,
+        issued=_text(table, "issued", NAME_CHARS_MAX) if "issued" in table else "",
     )
 
 
@@ -227,20 +243,33 @@ def _told(schema: Closed) -> str:
         case ClosedKind.DATE:
             since = f", not before {schema.first}" if schema.first else ""
             until = f", not after {schema.last}" if schema.last else ""
-            return f'a date, written as "2026-01-31"{since}{until}'
+            return f'a date, written as "{_FORMS[schema.timed]}"{since}{until}'
         case ClosedKind.BOOLEAN:
             return "true or false"
         case ClosedKind.ID:
             size = f"{schema.chars_min} to {schema.chars_max} characters"
-            return f"an id as it stands in the text, {schema.characters}, {size}, in quotes"
+            where = f" in a field {json.dumps(schema.issued)}" if schema.issued else ""
+            return f"an id as it stands in the text{where}, {schema.characters}, {size}, in quotes"
+
+
+def places_of(schema: Closed, text: str, issued: Iterable[str]) -> str:
+    """The text in which an id of a schema has to stand, for `value_in`.
+
+    Args:
+        text: the source.
+        issued: what its field `schema.issued` holds, if the schema names one.
+    """
+    if not schema.issued:
+        return text
+    return "\n".join(one for one in issued if _is_id(one, schema))
 
 
 def value_in(answer: str, schema: Closed, source: str | None = None) -> Extracted:
     """The value of an answer, if the answer is that value and nothing else.
 
     Args:
-        source: the text it was read from, in which an id has to stand; None where it
-            has been found there before.
+        source: where an id has to stand (`places_of`); None where it has been found there
+            before.
 
     Raises:
         NotExtracted: it is anything else. The message says nothing of the answer.
@@ -310,14 +339,16 @@ def _bounded(value: object, schema: Closed) -> int | float | None:
 
 
 def _between(text: str, schema: Closed) -> bool:
-    return _is_day(text) and text >= schema.first and (not schema.last or text <= schema.last)
+    if not _is_day(text, schema.timed):
+        return False
+    return text >= schema.first and (not schema.last or text <= schema.last)
 
 
-def _is_day(text: str) -> bool:
-    if not _DAY.fullmatch(text):
+def _is_day(text: str, timed: bool) -> bool:
+    if not (_MOMENT if timed else _DAY).fullmatch(text):
         return False
     try:
-        date.fromisoformat(text)
+        datetime.fromisoformat(text)
     except ValueError:
         return False
     return True

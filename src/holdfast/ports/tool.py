@@ -86,7 +86,8 @@ class ToolContext:
         meter: counts what this session's commands exchange with the network; None where
             nobody does, and each call is counted by itself.
         quarantine: of a call that extracts: puts a question about its source to a model
-            that sees nothing else, and returns the source and the answer; else None.
+            that sees nothing else, and returns where an id has to stand in that source, and
+            the answer; else None.
     """
 
     session_id: str

@@ -21,6 +21,7 @@ from holdfast.ports.registry import Registry
 from holdfast.ports.tool import ExtractingTool
 from holdfast.runtime.extracting import arguments_of, same
 from holdfast.runtime.grounding import Value, switch, value_of
+from holdfast.runtime.moments import moment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,10 @@ class For:
             return value == as_switch and written == str(self.value).lower()
         if value == as_switch and written in ("true", "false"):
             return False
-        return value == value_of(self.value, as_id=role is Role.ID)
+        read = value_of(self.value, as_id=role is Role.ID)
+        if value.kind == read.kind == "date":  # of which each tool has its own way of writing
+            return moment_of(value.key) == moment_of(read.key)
+        return value == read
 
 
 def extracted(

@@ -21,13 +21,14 @@ from holdfast.core.errors import (
     Cancelled,
     Denied,
     HoldfastError,
+    InvalidInput,
     NoModel,
     NotExtracted,
     NotFound,
     TooLarge,
 )
 from holdfast.core.events import Outcome
-from holdfast.core.extraction import SOURCE_CHARS_MAX, Extraction
+from holdfast.core.extraction import SOURCE_CHARS_MAX, Extraction, places_of
 from holdfast.core.flows import UNDECLARED
 from holdfast.core.ids import EffectRef
 from holdfast.core.labels import Label
@@ -41,6 +42,7 @@ from holdfast.runtime.asides import Asides, Leads, begin, end
 from holdfast.runtime.hooking import Hooking
 from holdfast.runtime.hooks import RETRIES_MAX
 from holdfast.runtime.host import Host
+from holdfast.runtime.issuing import issued_in
 from holdfast.runtime.normalise import Prepared, destination_of, model_action
 from holdfast.runtime.perform import ModelCall
 from holdfast.runtime.pricing import cost_of_request, max_output_of
@@ -104,10 +106,15 @@ class Works(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The result that is read."""
+    """The result that is read.
+
+    Args:
+        places: where an id has to stand in it.
+    """
 
     text: str
     label: Label
+    places: str = ""
 
 
 class Quarantine:
@@ -128,6 +135,7 @@ class Quarantine:
 
         Raises:
             Denied: extraction is not switched on.
+            InvalidInput: the source's tool declares no such field as the id is to stand in.
             NotFound: no result is visible that it names.
             TooLarge: it is longer than can be read.
         """
@@ -141,7 +149,18 @@ class Quarantine:
             raise NotFound(f"no such result of {wanted.tool!r} is visible")
         if len(found.text) > SOURCE_CHARS_MAX:
             raise TooLarge(f"a value is read out of at most {SOURCE_CHARS_MAX} characters")
-        return found
+        issued = self._issued(wanted, found.text)
+        return replace(found, places=places_of(wanted.schema, found.text, issued))
+
+    def _issued(self, wanted: Extraction, text: str) -> list[str]:
+        """What a source holds in the field that an id is to stand in; nothing without one."""
+        name = wanted.schema.issued
+        if not name:
+            return []
+        tool = self._engine.host.registry.get(wanted.tool)
+        if tool is None or name not in tool.spec.flow.trusted_fields:
+            raise InvalidInput(f"{wanted.tool!r} declares no field {name!r} of its own")
+        return [str(one) for one in issued_in(text, name)]
 
     def around(
         self, prepared: Prepared, context: ToolContext, source: Source
@@ -149,7 +168,7 @@ class Quarantine:
         """A call that extracts, with its source; its result is as sensitive as that."""
 
         async def asked(question: str) -> tuple[str, str]:
-            return source.text, await self._ask(question, source)
+            return source.places, await self._ask(question, source)
 
         flow = prepared.action.flow or UNDECLARED
         produces = max(flow.produces, source.label.sensitivity)

@@ -76,6 +76,15 @@ def _in_result(content: str, names: frozenset[str], said: Said) -> Iterator[obje
             yield found[0]
 
 
+def issued_in(content: str, name: str) -> list[object]:
+    """What a field holds within a result, wherever it stands; nothing if that is no JSON."""
+    try:
+        value: object = json.loads(content)
+    except (ValueError, RecursionError):
+        return []
+    return list(fields_of(value, frozenset((name,))))
+
+
 def _led(call: Wanted | None, flow: Flow, said: Said) -> bool:
     """Whether only what was said led to what a call brought."""
     if call is None:

@@ -77,9 +77,14 @@ class ExtractTool:
                         "whole": {"type": "boolean"},
                         "first": {"type": "string", "description": "of a date: the earliest"},
                         "last": {"type": "string", "description": "of a date: the latest"},
+                        "time": {"type": "boolean", "description": "of a date: with hh:mm"},
                         "characters": {"enum": ["digits", "hex", "alphanumeric"]},
                         "min_length": {"type": "integer", "minimum": 1},
                         "max_length": {"type": "integer", "maximum": ID_CHARS_MAX},
+                        "issued": {
+                            **_NAME,
+                            "description": "of an id: the field of the result that has it",
+                        },
                     },
                     "required": ["type", "what"],
                     "additionalProperties": False,
@@ -121,5 +126,5 @@ class ExtractTool:
         wanted = self.extraction(arguments)
         if context.quarantine is None:
             raise NotNow("values are extracted in a turn only")
-        source, answer = await context.quarantine(question_of(wanted.schema))
-        return ToolOutcome(content=written(value_in(answer, wanted.schema, source)))
+        places, answer = await context.quarantine(question_of(wanted.schema))
+        return ToolOutcome(content=written(value_in(answer, wanted.schema, places)))
