@@ -339,6 +339,8 @@ SERVED = {
     "sessions import": ["file"],
     "sessions export": ["one"],
     "sessions fork": ["one"],
+    "agent-config show": [],
+    "agent-config set": ["openai:m"],
 }
 ARGUMENTS = {
     "run": ["hi"],
@@ -349,6 +351,7 @@ ARGUMENTS = {
     "privacy injection": ["text"],
     "taint list": ["one"],
     "enclave verify": ["file", "--measurement", "00", "--binding", "00"],
+    "enclave provision": ["env:KEY"],
     "enclave serve": ["--config", "file", "--stdio"],
     "audit checkpoint": ["--to", "dir"],
     "tokens show": ["x"],
