@@ -322,6 +322,8 @@ SERVED = {
     "approvals show": ["one:3"],
     "approvals approve": ["one:3"],
     "approvals deny": ["one:3"],
+    "agent-config show": [],
+    "agent-config set": ["--clear"],
     "audit alerts": [],
     "audit list": [],
     "tokens list": [],
@@ -350,6 +352,7 @@ ARGUMENTS = {
     "taint list": ["one"],
     "enclave verify": ["file", "--measurement", "00", "--binding", "00"],
     "enclave serve": ["--config", "file", "--stdio"],
+    "enclave provision": ["env:NAME"],
     "audit checkpoint": ["--to", "dir"],
     "tokens show": ["x"],
 }
