@@ -322,6 +322,8 @@ SERVED = {
     "approvals show": ["one:3"],
     "approvals approve": ["one:3"],
     "approvals deny": ["one:3"],
+    "agent-config show": [],
+    "agent-config set": ["--clear"],
     "audit alerts": [],
     "audit list": [],
     "tokens list": [],
@@ -339,8 +341,6 @@ SERVED = {
     "sessions import": ["file"],
     "sessions export": ["one"],
     "sessions fork": ["one"],
-    "agent-config show": [],
-    "agent-config set": ["openai:m"],
 }
 ARGUMENTS = {
     "run": ["hi"],
@@ -351,8 +351,8 @@ ARGUMENTS = {
     "privacy injection": ["text"],
     "taint list": ["one"],
     "enclave verify": ["file", "--measurement", "00", "--binding", "00"],
-    "enclave provision": ["env:KEY"],
     "enclave serve": ["--config", "file", "--stdio"],
+    "enclave provision": ["env:NAME"],
     "audit checkpoint": ["--to", "dir"],
     "tokens show": ["x"],
 }

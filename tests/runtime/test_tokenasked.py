@@ -11,7 +11,7 @@ import pytest
 from holdfast.bootstrap import SessionManager
 from holdfast.core.errors import CommandMismatch, HoldfastError, NotNow, TokenInvalid
 from holdfast.core.principals import Principal
-from holdfast.core.tokens import IssuedToken
+from holdfast.core.tokens import IssuedToken, TokenFormat, TokenSettings
 from holdfast.ports.clock import SystemClock
 from holdfast.runtime.boxes import BoxCipher
 from holdfast.runtime.host import Commands
@@ -44,11 +44,12 @@ async def _ask(
     return await view.tokens.create("bot", by=view.acts)
 
 
-def test_the_same_again() -> None:
+@pytest.mark.parametrize("form", list(TokenFormat))
+def test_the_same_again(form: TokenFormat) -> None:
     """Text, row and session; other keys make others; another body is refused."""
 
     async def work() -> None:
-        async with memory(echo()) as sessions:
+        async with memory(echo(), tokens=TokenSettings(format=form)) as sessions:
             by = await _maker(sessions)
             first = await _ask(sessions, by)
             assert first == await _ask(sessions, by)
