@@ -16,7 +16,7 @@ from holdfast.ports.clock import SystemClock
 from holdfast.runtime import retaining
 from holdfast.runtime.audit import verify_store
 from holdfast.runtime.config import SessionConfig
-from holdfast.runtime.retaining import Retention
+from holdfast.runtime.retaining import Retaining, Retention
 from holdfast.testing.script import call
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import echo, memory, on_file, run, tool, until, until_async
@@ -139,6 +139,33 @@ def test_what_is_not_idle_stays() -> None:
 
     async def asking_is_open(session: Any) -> bool:
         return bool(await session.approvals())
+
+    run(work())
+
+
+@pytest.mark.usefixtures("days")
+def test_who_comes_back_at_the_last_moment_keeps_the_session() -> None:
+    """What was looked at and what is wiped is the same version, or nothing is wiped."""
+
+    async def work() -> None:
+        clock = Later()
+        async with memory(echo(), clock=clock) as sessions:
+            session = await sessions.create_session("one")
+            clock.days = 31
+            look = Retaining._rests
+
+            async def and_then_used(self: Any, *rest: Any) -> bool:
+                rests = await look(self, *rest)
+                await session.generate("I am back")
+                return rests
+
+            Retaining._rests = and_then_used  # type: ignore[method-assign]  # put back below
+            try:
+                report = await sessions.apply_retention()
+            finally:
+                Retaining._rests = look  # type: ignore[method-assign]  # as it was
+            assert (1, (), ()) == (len(report.due), report.wiped, report.failed)
+            assert ["one"] == await names(sessions)
 
     run(work())
 

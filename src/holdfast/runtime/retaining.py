@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from holdfast.core.auditing import Severity, Vector
-from holdfast.core.errors import HoldfastError, ScopeDenied, SessionNotFound
+from holdfast.core.errors import HoldfastError, ScopeDenied, SessionNotFound, VersionMismatch
 from holdfast.core.labels import Sensitivity
 from holdfast.core.lifecycle import ENDED, SessionState
 from holdfast.core.principals import Principal
@@ -81,10 +81,12 @@ class DueSession:
     Args:
         idle_ms: for how long nothing has happened in it.
         days: what the rule says.
+        version: of the session; it is wiped only as it was looked at.
     """
 
     workspace: str
     session_id: str
+    version: int
     idle_ms: int
     days: int
 
@@ -160,9 +162,12 @@ class Retaining(Tenancy):
                     continue
                 view = self.acting_as(Principal(id=REASON, workspace=one.workspace))
                 try:
-                    wiped.append(await view.terminate_session(one.session_id, reason=REASON))
-                except SessionNotFound:
-                    continue  # somebody else was first
+                    receipt = await view.terminate_session(
+                        one.session_id, reason=REASON, if_version=one.version
+                    )
+                    wiped.append(receipt)
+                except (SessionNotFound, VersionMismatch):
+                    continue  # somebody else was first: wiped it, or used it
                 except HoldfastError as error:
                     failed.append((one.session_id, error.reason))
                     self._not_wiped(error.reason, one.session_id)
@@ -187,7 +192,11 @@ class Retaining(Tenancy):
             if await self._rests(backend, row, rule):
                 days = rule.limit_ms(row.index.sensitivity) // (DAY_S * 1000)
                 yield DueSession(
-                    workspace=row.tenant, session_id=row.name, idle_ms=idle_ms, days=days
+                    workspace=row.tenant,
+                    session_id=row.name,
+                    version=row.version,
+                    idle_ms=idle_ms,
+                    days=days,
                 )
 
     async def _rests(self, backend: Backend, row: StreamRow, rule: Retention) -> bool:
