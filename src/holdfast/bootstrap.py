@@ -32,6 +32,7 @@ from holdfast.adapters.shell.parser import BashParser
 from holdfast.adapters.store.memory import MemoryStore
 from holdfast.adapters.store.sqlite import SqliteStore
 from holdfast.adapters.taints.host import WorkerTaintMatcher
+from holdfast.adapters.telemetry.factory import build_telemetry
 from holdfast.adapters.tools.function import FunctionTool, tool
 from holdfast.adapters.tools.gitstate import capture
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
@@ -367,6 +368,7 @@ class SessionManager(Retaining):
     async def _open_all(self) -> None:
         try:
             await self._load_policy()
+            self._set_telemetry(build_telemetry)
             self._set_checkpoints()
             await self.init_tee()
             for opener in self._openers[:1]:
