@@ -166,3 +166,50 @@ def test_a_run_that_nobody_leads_goes_on_while_somebody_reads() -> None:
                 assert "restarted" in kept(channel)
 
     run(work())
+
+
+def test_what_comes_next_is_joined_once_for_all_who_stand_there() -> None:
+    """Up to a size, with the places before and behind it; new frames make it anew."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                await session.generate("q")
+                await until(lambda: "agent_end" in kept(channel))
+                frames = channel.since(channel.first, 10**9)
+                whole = channel.batch(channel.first, 10**9)
+                assert b"".join(one.text for one in frames) == whole.text
+                assert (channel.floor, channel.place) == (whole.before, whole.place)
+                assert (channel.end, "agent_end") == (whole.end, whole.last)
+                assert whole is channel.batch(channel.first, 10**9)
+                second = channel.batch(channel.first + 1, 1)
+                assert (frames[1].text, frames[0].place) == (second.text, second.before)
+                assert second is channel.batch(channel.first + 1, 1)
+                both = len(frames[0].text) + len(frames[1].text)
+                assert channel.first + 2 == channel.batch(channel.first, both).end
+                before = channel.batch(channel.first + 1, 10**9)
+                sessions.emit(session.where, "one", "noise", {})
+                await until(lambda: "host.noise" in kept(channel))
+                assert channel.batch(channel.first + 1, 10**9).text.startswith(before.text)
+                await sessions.terminate_session("one")
+                await until(lambda: channel.ended)
+                assert b"session_created" not in channel.batch(channel.first, 10**9).text
+
+    run(work())
+
+
+def test_readers_wait_for_news_each_for_themselves() -> None:
+    """One that leaves takes none of the others along."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                one, other = channel.news(), channel.news()
+                one.cancel()
+                channel.wake()
+                await other
+                assert not channel.news().done()
+
+    run(work())

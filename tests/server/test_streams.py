@@ -13,6 +13,7 @@ import pytest
 from contenthelp import CARD, leaked, names_in, quick
 from holdfast.core.principals import Principal
 from holdfast.server import streams as limits
+from holdfast.server.channels import Channel
 from holdfast.server.settings import ServerSettings
 from serverkit import Served, listening, served
 from sessionhelp import echo, memory, on_file, run, until
@@ -98,6 +99,59 @@ def test_a_revoked_token_ends_its_streams_within_a_second() -> None:
                 assert took_s < 1.0
                 await made.ok("POST", MESSAGES, {"content": "more"})
                 assert "agent_start" == (await other.rest("agent_end"))[0].type
+
+    run(work())
+
+
+def test_what_happens_after_a_revocation_is_given_to_nobody_it_concerns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though tokens are asked about by themselves once an hour only: who is behind as well."""
+    monkeypatch.setattr("holdfast.server.streams.CHECK_S", 3600.0)
+    monkeypatch.setattr("holdfast.server.channels.AT_START", 1)
+    monkeypatch.setattr("holdfast.server.reading.CATCH_UP_EVENTS", 1)
+
+    async def work() -> None:
+        async with served() as made, listening(made.app) as url:
+            await opened(made)
+            for behind in (False, True):
+                eve = await made.token("user:eve")
+                id = (await made.sessions.tokens.validate(secret(eve))).token
+                async with reading(url, eve) as stream, reading(url, made.ann) as other:
+                    if not behind:
+                        await stream.rest("agent_end")
+                    await other.rest("agent_end")
+                    await made.sessions.tokens.revoke(id)
+                    said = f"said-{behind}"
+                    await made.ok("POST", MESSAGES, {"content": said})
+                    heard = await stream.rest()
+                    assert "problem" == heard[-1].type
+                    assert said not in str([one.data for one in heard])
+                    while said not in str([one.data for one in await other.rest("agent_end")]):
+                        pass
+
+    run(work())
+
+
+def test_a_token_that_died_before_its_stream_counted_opens_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It let the request in, and was revoked before the session was followed."""
+
+    async def work() -> None:
+        async with served() as made:
+            await opened(made)
+            eve = await made.token("user:eve")
+            id = (await made.sessions.tokens.validate(secret(eve))).token
+            ready = Channel.ready
+
+            async def late(channel: Channel) -> None:
+                await ready(channel)
+                await made.sessions.tokens.revoke(id)
+
+            monkeypatch.setattr(Channel, "ready", late)
+            assert 401 == (await made.call("GET", EVENTS, by=eve)).status_code
+            assert not len(made.app.api.state.streams)
 
     run(work())
 
