@@ -532,9 +532,7 @@ def detector_facts() -> str:
     # lazy: only `doctor` asks, and the patterns take their time
     from holdfast.adapters.detectors.fast import WEAK_WITHOUT_EXTRA, extra_installed
 
-    if extra_installed():
-        return "fast, with the extra pii"
-    return f"fast ({WEAK_WITHOUT_EXTRA})"
+    return "fast, with the extra pii" if extra_installed() else f"fast ({WEAK_WITHOUT_EXTRA})"
 
 
 def sandbox_facts() -> dict[str, str]:
