@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +15,13 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from holdfast.bootstrap import SessionManager
 from holdfast.core.errors import Cancelled, HoldfastError, ProviderFailed
+from holdfast.core.hooks import HookCall, HookEvent
 from holdfast.core.quantities import Usage
 from holdfast.ports.model import ModelReply
+from holdfast.ports.telemetry import NoTelemetry, Span
 from holdfast.ports.tool import Tool
 from holdfast.runtime.config import SessionConfig
+from holdfast.runtime.hooks import Hook, HookEngine
 from holdfast.runtime.observing import CONTENT_CHARS_MAX, DURATION, TOKENS, TOO_LONG
 from holdfast.runtime.securing import SecurityConfig
 from holdfast.testing.script import Failure, Turn, call, hang, say
@@ -368,3 +372,51 @@ def test_a_run_that_another_process_began_goes_on_in_a_trace_of_its_own(tmp_path
         (agent.attributes or {})["holdfast.outcome"],
     )
     assert 2 == (chat.attributes or {})["holdfast.attempt"]
+
+
+class Broken(NoTelemetry):
+    """Does what the port forbids."""
+
+    def start(self, *args: object, **more: object) -> Span:
+        """Fail."""
+        raise RuntimeError("canary")
+
+
+def test_a_telemetry_that_fails_fails_no_session(caplog: pytest.LogCaptureFixture) -> None:
+    """The log says where, and not what."""
+
+    async def work() -> None:
+        sessions = memory(ScriptedModel([call("look", {}), say("done")]), look_tool())
+        sessions.telemetry = Broken()
+        async with sessions:
+            session = await sessions.create_session("one", UNSAFE)
+            assert "done" == (await session.generate("go")).text
+
+    with caplog.at_level(logging.ERROR, "holdfast"):
+        run(work())
+    assert "could not be told" in caplog.text
+    assert "canary" not in caplog.text
+
+
+def test_what_an_engine_does_by_itself_is_no_part_of_who_began_it() -> None:
+    """A hook that is asked in a later run sees nothing of the trace that the first was in."""
+    kept = Kept()
+    seen: list[object] = []
+
+    async def work() -> None:
+        engine = HookEngine("own")
+
+        async def asked(given: HookCall) -> None:
+            seen.append(kept.telemetry.current())
+
+        engine.register(Hook(id="h", event=HookEvent.PRE_TOOL_USE, handler=asked))
+        turns = [call("look", {}), say("done")]
+        async with traced(kept, ScriptedModel(turns), look_tool()) as sessions:
+            tracer = kept.tracers.get_tracer("program")
+            with tracer.start_as_current_span("the program"):
+                config = SessionConfig(unsafe_auto_approve=True, hook_engine=engine)
+                session = await sessions.create_session("one", config)
+            await session.generate("go")
+
+    run(work())
+    assert [None] == seen

@@ -213,3 +213,17 @@ def test_readers_wait_for_news_each_for_themselves() -> None:
                 assert not channel.news().done()
 
     run(work())
+
+
+def test_readers_that_left_are_not_kept() -> None:
+    """However many of a silent session come and go."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                for _ in range(10_000):
+                    channel.news().cancel()
+                assert len(channel._waiting) <= channels.WAITING_MIN + 1
+
+    run(work())

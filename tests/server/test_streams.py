@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -339,5 +340,47 @@ def test_a_viewer_is_shown_of_the_authors_words_what_the_level_permits(before: i
                 found = await made.call("GET", path, by=eve)
                 assert (200, []) == (found.status_code, leaked(found.text, (CARD,))), path
                 assert CARD in (await made.call("GET", path)).text, path
+
+    run(work())
+
+
+def test_tokens_are_asked_about_once_for_all_sessions() -> None:
+    """However many sessions have an event at once after a token died."""
+
+    async def work() -> None:
+        async with served() as made, listening(made.app) as url:
+            streams = made.app.api.state.streams
+            paths = []
+            for number in range(10):
+                await made.ok("POST", "/api/v1/sessions", {"id": f"s{number}"})
+                paths.append(f"/api/v1/sessions/s{number}/events")
+            async with AsyncExitStack() as stack:
+                opened = [
+                    await stack.enter_async_context(reading(url, made.ann, path=path))
+                    for path in paths
+                ]
+                for stream in opened:
+                    await stream.next()
+                asked, ask = [], streams._passes.check
+
+                async def counted() -> None:
+                    asked.append(1)
+                    await asyncio.sleep(0.05)
+                    await ask()
+
+                streams._ticking.cancel()
+                streams._passes.check = counted
+                eve = await made.token("user:eve")
+                await made.sessions.tokens.refresh(secret(eve))
+                for number in range(10):
+                    session = await made.sessions.acting_as(
+                        await made.sessions.tokens.validate(secret(made.ann))
+                    ).get_session(f"s{number}")
+                    made.sessions.emit(session.where, session.id, "noise", {})
+                for stream in opened:
+                    found = await stream.next()
+                    assert found is not None
+                    assert "host.noise" == found.type
+                assert 1 == len(asked)
 
     run(work())

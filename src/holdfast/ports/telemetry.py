@@ -89,7 +89,7 @@ class Telemetry(Protocol):
         ...
 
     def within(self, trace: object | None) -> AbstractContextManager[None]:
-        """Have what happens here, and in tasks that begin here, belong to a trace."""
+        """Have what happens here, and in tasks that begin here, belong to a trace, or to none."""
         ...
 
 

@@ -233,7 +233,8 @@ class Core(Sweeping):
             hub=self.hub(stream),
         )
         self._engines[stream] = engine
-        engine.start()
+        with self.telemetry.within(None):  # whose request it was that began it
+            engine.start()
         return engine
 
     def _host(self, loaded: Loaded) -> Host:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
@@ -28,8 +29,10 @@ from holdfast.core.security import Security
 from holdfast.core.view import FinishedTurn, Recorded, SessionView
 from holdfast.ports.telemetry import NO_TELEMETRY, Attribute, Kind, Span, Telemetry
 from holdfast.runtime.hookviews import Words
+from holdfast.runtime.placing import place_of
 from holdfast.runtime.tainting import Taints
 
+_log = logging.getLogger("holdfast")
 OTHER = "_OTHER"
 CONTENT_CHARS_MAX = 10_000
 TOO_LONG = "[CUT]"
@@ -124,6 +127,14 @@ class Observing:
         """
         if self._idle:
             return
+        try:
+            self._folded(before, after, recorded, trace)
+        except Exception as error:  # what is on record is so, whatever becomes of its telling
+            _log.error("what happened in a session could not be told: %s", place_of(error))
+
+    def _folded(
+        self, before: SessionView, after: SessionView, recorded: Recorded, trace: object | None
+    ) -> None:
         event = recorded.event
         if after.turn is not None and before.turn is None:
             self._run_begins(after, recorded, trace)

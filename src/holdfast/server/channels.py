@@ -28,6 +28,7 @@ from holdfast.server.sse import ALL, START, Frame, Place, frame_of
 FRAMES_MAX = 1024
 BYTES_MAX = 1024 * 1024
 AT_START = 64
+WAITING_MIN = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +241,8 @@ class Channel:
 
     def news(self) -> asyncio.Future[None]:
         """What is done once there may be something new."""
+        if len(self._waiting) > WAITING_MIN + 2 * self.readers:  # of many that left since
+            self._waiting = [one for one in self._waiting if not one.done()]
         found = self._loop.create_future()
         self._waiting.append(found)
         return found

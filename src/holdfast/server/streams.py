@@ -51,6 +51,7 @@ class Streams:
         self._channels: dict[tuple[int, bool], Channel] = {}
         self._passes = Passes(validate, self._wake)
         self._epoch = -1
+        self._asking: asyncio.Task[None] | None = None
         self._count = 0
         self._counts: dict[str, int] = {}
         self._wiped: OrderedDict[bytes, None] = OrderedDict()
@@ -251,9 +252,14 @@ class Streams:
     async def _guard(self) -> None:
         """Ask about the tokens at once if one died, here or in another process."""
         epoch = await self._sessions.tokens.epoch()
-        if epoch != self._epoch:
-            await self._passes.check()
-            self._epoch = epoch
+        while epoch != self._epoch:  # once for all sessions, however many are streamed
+            if self._asking is None or self._asking.done():
+                self._asking = asyncio.create_task(self._ask_all(epoch))
+            await asyncio.shield(self._asking)
+
+    async def _ask_all(self, epoch: int) -> None:
+        await self._passes.check()
+        self._epoch = epoch
 
     async def _tick(self) -> None:
         """Ask about tokens, tend channels, have silent streams say that they are alive."""

@@ -180,10 +180,7 @@ class OpenTelemetry:
     @contextmanager
     def within(self, trace: object | None) -> Iterator[None]:
         """Have a context be the current one."""
-        if not isinstance(trace, Context):
-            yield
-            return
-        token = contexts.attach(trace)
+        token = contexts.attach(trace if isinstance(trace, Context) else Context())
         try:
             yield
         finally:
