@@ -14,14 +14,16 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from holdfast.bootstrap import SessionManager
-from holdfast.core.errors import Cancelled, HoldfastError, ProviderFailed
+from holdfast.core.errors import Cancelled, HoldfastError, ProviderFailed, Unavailable
 from holdfast.core.hooks import HookCall, HookEvent
+from holdfast.core.labels import Sensitivity
 from holdfast.core.quantities import Usage
 from holdfast.ports.model import ModelReply
 from holdfast.ports.telemetry import NoTelemetry, Span
 from holdfast.ports.tool import Tool
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.hooks import Hook, HookEngine
+from holdfast.runtime.hookviews import SessionWords
 from holdfast.runtime.observing import CONTENT_CHARS_MAX, DURATION, TOKENS, TOO_LONG
 from holdfast.runtime.securing import SecurityConfig
 from holdfast.testing.script import Failure, Turn, call, hang, say
@@ -333,6 +335,30 @@ def test_what_a_wiped_session_said_is_not_told_any_more() -> None:
     run(work())
     assert {"invoke_agent", "chat scripted"} == {one.name for one in kept.spans}
     assert CARD not in kept.text()
+
+
+def test_content_of_a_session_that_was_wiped_meanwhile_is_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What its values were was not known any more while it was looked through."""
+    kept = Kept(content=True)
+
+    async def hide(words: SessionWords, text: str, level: Sensitivity) -> str:
+        words._taints.forgotten = True
+        return text
+
+    async def refuse(words: SessionWords, text: str, level: Sensitivity) -> str:
+        raise Unavailable("canary")
+
+    async def work(id: str) -> None:
+        async with traced(kept, ScriptedModel([say("canary")])) as sessions:
+            await (await sessions.create_session(id, UNSAFE)).generate("go")
+
+    for number, way in enumerate((hide, refuse)):
+        monkeypatch.setattr(SessionWords, "hide", way)
+        run(work(f"s{number}"))
+    assert ([], 4) == (list(contents(kept)), len(kept.spans))
+    assert "canary" not in kept.text()
 
 
 def test_an_unknown_usage_and_no_telemetry_are_fine() -> None:

@@ -191,9 +191,11 @@ def test_what_comes_next_is_joined_once_for_all_who_stand_there() -> None:
                 before = channel.batch(channel.first + 1, 10**9)
                 sessions.emit(session.where, "one", "noise", {})
                 await until(lambda: "host.noise" in kept(channel))
-                assert channel.batch(channel.first + 1, 10**9).text.startswith(before.text)
+                after = channel.batch(channel.first + 1, 10**9)
+                assert after.text == before.text + channel.since(channel.end - 1, 1)[0].text
                 await sessions.terminate_session("one")
                 await until(lambda: channel.ended)
+                assert channel._batch is None  # of before nothing is left
                 assert b"session_created" not in channel.batch(channel.first, 10**9).text
 
     run(work())

@@ -13,6 +13,8 @@ import pytest
 
 from contenthelp import CARD, leaked, names_in, quick
 from holdfast.core.principals import Principal
+from holdfast.runtime.reel import Reel
+from holdfast.runtime.stream import StreamEvent
 from holdfast.server import streams as limits
 from holdfast.server.channels import Channel
 from holdfast.server.settings import ServerSettings
@@ -130,6 +132,33 @@ def test_what_happens_after_a_revocation_is_given_to_nobody_it_concerns(
                     assert said not in str([one.data for one in heard])
                     while said not in str([one.data for one in await other.rest("agent_end")]):
                         pass
+
+    run(work())
+
+
+def test_what_was_read_of_the_log_when_a_token_died_is_not_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reader that is behind is asked about as well, after the log was read for it."""
+    monkeypatch.setattr("holdfast.server.streams.CHECK_S", 3600.0)
+    monkeypatch.setattr("holdfast.server.channels.AT_START", 1)
+    read = Reel.read
+
+    async def work() -> None:
+        async with served() as made, listening(made.app) as url:
+            await opened(made)
+            eve = await made.token("user:eve")
+            id = (await made.sessions.tokens.validate(secret(eve))).token
+
+            async def meanwhile(reel: Reel, last: int, **more: int) -> list[StreamEvent]:
+                found = await read(reel, last, **more)
+                if more:  # a reader's, not the channel's own
+                    await made.sessions.tokens.revoke(id)
+                return found
+
+            monkeypatch.setattr(Reel, "read", meanwhile)
+            async with reading(url, eve) as stream:
+                assert ["problem"] == [one.type for one in await stream.rest()]
 
     run(work())
 

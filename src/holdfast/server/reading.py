@@ -62,6 +62,8 @@ class Reader:
                 await self._channel.news()
             else:
                 pieces, over = await self._round(wanted, last)
+                if self._allowed.refusal() is not None:
+                    continue  # it died meanwhile: of this nothing is given
                 for piece in pieces:
                     if self._allowed.refusal() is not None:
                         return  # in the middle of an event, which is void without its end
