@@ -28,7 +28,7 @@ from sessionhelp import last_user, on_file
 from streamkit import Follower, Heard, Stream, reading, spoken
 
 CLIENTS, SESSIONS = 200, 20
-REVOKED = 8
+REVOKED = 4
 SAID = 3
 PIECES = [f"piece-{number} of an answer " for number in range(6)]
 LIMIT_S = 120.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 
 import pytest
 from opentelemetry.context import Context
@@ -115,3 +116,62 @@ def test_without_an_sdk_it_is_nothing() -> None:
     telemetry.measure("gen_ai.client.token.usage", 1, {})
     span.end()
     assert ({}, False) == (headers, telemetry.content)
+
+
+STATES = [
+    "canary",
+    "canary=",
+    "canary=a\x00b",
+    "Canary=1",
+    "a=canary=b",
+    "a=1,,canary=2",
+    "a@b@canary=1",
+    ",".join(f"canary{number}=1" for number in range(33)),
+    "canary=1," * 9_000,
+    "canary=" + "b" * 257,
+    "canary=1,canary=2",
+]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_state_that_is_none_is_dropped_and_in_no_log(
+    state: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The trace itself is believed all the same; what a caller wrote is not logged."""
+    telemetry = Kept().telemetry
+    headers: dict[str, str] = {}
+    given = {"traceparent": PARENT, "tracestate": state}
+    with caplog.at_level(logging.DEBUG), telemetry.within(telemetry.incoming(given)):
+        carry(headers)
+    assert {"traceparent": PARENT} == headers
+    assert "canary" not in caplog.text
+
+
+@pytest.mark.parametrize("state", ["a=1", "a=1, b@c=x y z", "0a@b=!~", "a/b*c_d-e=" + "v" * 256])
+def test_a_state_goes_on_as_it_came(state: str) -> None:
+    """Member by member."""
+    telemetry = Kept().telemetry
+    headers: dict[str, str] = {}
+    with telemetry.within(telemetry.incoming({"traceparent": PARENT, "tracestate": state})):
+        carry(headers)
+    assert state.replace(", ", ",") == headers["tracestate"]
+
+
+def test_ten_thousand_hostile_headers_raise_nothing_and_are_in_no_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What goes on is always a header."""
+    telemetry, chosen = Kept().telemetry, random.Random(7)
+    signs = "ab=,1\t @*/-_\x00\n\xff\u0660"
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(10_000):
+            parent = list(PARENT)
+            for _ in range(chosen.choice([0, 1, 3])):
+                parent[chosen.randrange(len(parent))] = chosen.choice(signs)
+            state = "".join(chosen.choices(signs, k=chosen.choice([0, 3, 30])))
+            given = {"traceparent": "".join(parent), "tracestate": state}
+            headers: dict[str, str] = {}
+            with telemetry.within(telemetry.incoming(given)):
+                carry(headers)
+            assert all(one.isascii() and one.isprintable() for one in headers.values())
+    assert "" == caplog.text

@@ -3,13 +3,15 @@
 - Only the interface is used: without an SDK that the program sets up, all of it is nothing.
 - Whatever an SDK or an exporter raises stays here, and the log says once that it did.
 - Only the W3C trace context is read from requests and written to them, never baggage,
-  which may say anything of anybody.
+  which may say anything of anybody. What is no `tracestate` by the letter is dropped
+  before the library sees it, which would log it.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
@@ -46,6 +48,12 @@ _KINDS = {
     Kind.INTERNAL: trace.SpanKind.INTERNAL,
 }
 _W3C = TraceContextTextMapPropagator()
+STATE_CHARS_MAX, STATE_MEMBERS_MAX = 2048, 32
+_MEMBER = re.compile(
+    r"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+    r"=[ -+\--<>-~]{0,255}[!-+\--<>-~]",
+    re.ASCII,
+)
 _told: set[str] = set()
 NOWHERE: object | None = None
 
@@ -70,9 +78,21 @@ def _quiet(other: T) -> Callable[[Callable[P, T]], Callable[P, T]]:
     return wrapped
 
 
+def _is_state(text: str) -> bool:
+    """Whether a text is a `tracestate` by the letter of the W3C's recommendation, section 3.3."""
+    if len(text) > STATE_CHARS_MAX:
+        return False
+    members = [one.strip(" \t") for one in text.split(",")]
+    return len(members) <= STATE_MEMBERS_MAX and all(map(_MEMBER.fullmatch, members))
+
+
 @_quiet(NOWHERE)
 def _extract(headers: Mapping[str, str]) -> object | None:
-    found = _W3C.extract(headers, Context())
+    given = {"traceparent": headers.get("traceparent", "")}
+    state = headers.get("tracestate", "")
+    if _is_state(state):  # the library would log what is none
+        given["tracestate"] = state
+    found = _W3C.extract(given, Context())
     return found if trace.get_current_span(found).get_span_context().is_valid else None
 
 
