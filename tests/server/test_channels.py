@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -227,5 +228,34 @@ def test_readers_that_left_are_not_kept() -> None:
                 for _ in range(10_000):
                     channel.news().cancel()
                 assert len(channel._waiting) <= channels.WAITING_MIN + 1
+
+    run(work())
+
+
+def test_what_happens_within_a_moment_wakes_readers_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of it at once, all the rest of it together, and the last is not left out."""
+    woken: list[int] = []
+    wake = Channel.wake
+
+    def counted(channel: Channel) -> None:
+        woken.append(channel.end)
+        wake(channel)
+
+    monkeypatch.setattr(Channel, "wake", counted)
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                await asyncio.sleep(2 * channels.TOGETHER_S)
+                first, started = channel.end, time.monotonic()
+                woken.clear()
+                for number in range(1000):
+                    sessions.emit(session.where, "one", "noise", {"number": number})
+                    await asyncio.sleep(0)
+                await until(lambda: bool(woken) and woken[-1] == first + 1000)
+                took_s = time.monotonic() - started
+                assert len(woken) <= took_s / channels.TOGETHER_S + 2
+                assert first + 1 == woken[0]
 
     run(work())

@@ -29,6 +29,8 @@ FRAMES_MAX = 1024
 BYTES_MAX = 1024 * 1024
 AT_START = 64
 WAITING_MIN = 64
+TOGETHER_S = 0.005
+"""Readers are woken once for all that happens within so many seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,8 @@ class Channel:
         self._tended = -1
         self._tending: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
+        self._later: asyncio.TimerHandle | None = None
+        self._told_s = 0.0
         self._task = asyncio.create_task(self._pump())
 
     # --- following ---------------------------------------------------------------------
@@ -135,6 +139,8 @@ class Channel:
         finally:
             self.ended = True
             self._ready.set()
+            if self._later is not None:
+                self._later.cancel()
             self.wake()
 
     async def _follow(self) -> bool:
@@ -202,6 +208,19 @@ class Channel:
         self.version = max(self.version, event.version)
         self._said = None
         self._keep(frame_of(event, self.place))
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake readers at once, but for what follows within a moment, which goes together."""
+        if self._later is None:
+            wait_s = self._told_s + TOGETHER_S - self._loop.time()
+            if wait_s > 0:
+                self._later = self._loop.call_later(wait_s, self._tell_all)
+            else:
+                self._tell_all()
+
+    def _tell_all(self) -> None:
+        self._later, self._told_s = None, self._loop.time()
         self.wake()
 
     def _forget(self) -> None:
