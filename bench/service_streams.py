@@ -6,8 +6,12 @@ write bytes that were made before, from a queue each.
 
 - At full speed every session has a number of events at once; counted is how soon all
   subscribers have all of them. Ours and the bare ones take turns.
-- At ten events a second and session, what a subscriber waits for an event is taken
-  from the time in it, and each subscriber's durable events are compared with the log.
+- At ten events a second and session, each piece of an answer says when it is due,
+  whether or not the server comes to say it then; what a subscriber waits for a piece is
+  counted from there, for any other event from the time in it. Sessions begin their
+  answers one after the other. The bare application has the same events to write, in the
+  same way. Each subscriber's durable events are compared with the log.
+- What comes is looked at when it is over, so that to receive costs next to nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +33,13 @@ from common import median, pick, report
 
 SUBSCRIBERS, SESSIONS = pick(1000, 200), pick(100, 20)
 BURST, ROUNDS = pick(50, 25), pick(5, 3)
-PACED_S = pick(10, 4)
+ANSWERS = pick(5, 2)
 PIECES, PIECE_S = 20, 0.1
+ANSWER_S = 2.4
+"""Of an answer 20 pieces and four durable events: ten events a second."""
 TESTS = Path(__file__).parents[1] / "tests"
-_TIME = re.compile(rb'"time_ms":(\d+)')
+_TIME = re.compile(rb'"time_ms":(\d+),"run":\d+(?:,"text":"due=(\d{13}))?')
+"""When an event was made, and of a piece (not of the whole answer) when it was due."""
 _ID = re.compile(rb"^id: (\S+)$", re.MULTILINE)
 
 
@@ -69,6 +76,26 @@ class Bare:
                     queue.put_nowait(self.payload)
             await asyncio.sleep(0)
 
+    async def paced(self) -> None:
+        """Ten events a second for each number, each due as it says."""
+        start_ms = time.time() * 1000 + 500
+
+        async def write(number: int) -> None:
+            first_ms = start_ms + number * ANSWER_S * 1000 / SESSIONS
+            for step in range(round(ANSWERS * ANSWER_S / PIECE_S)):
+                due_ms = round(first_ms + step * PIECE_S * 1000)
+                await due(due_ms)
+                made = self.payload.replace(b'"text":"', b'"text":"due=%013d ' % due_ms)
+                for queue in self.queues[number]:
+                    queue.put_nowait(made)
+
+        await asyncio.gather(*(write(number) for number in range(SESSIONS)))
+
+
+async def due(due_ms: int) -> None:
+    """Wait until a time, in milliseconds since 1970."""
+    await asyncio.sleep(max(0.0, due_ms / 1000 - time.time()))
+
 
 def noise(number: int) -> dict[str, object]:
     """What an event of the burst says."""
@@ -82,23 +109,27 @@ async def serve() -> None:
     from holdfast.server.app import create_app
     from holdfast.server.settings import ServerSettings
     from holdfast.server.sse import START, frame_of
-    from holdfast.testing.script import say
+    from holdfast.testing.script import Turn, say
     from holdfast.testing.scripted import ScriptedModel
     from serverkit import Uvicorn, uvicorn_config
-    from sessionhelp import memory
+    from sessionhelp import last_user, memory
 
     class Model(ScriptedModel):
-        """Says a piece every tenth of a second."""
+        """Says each piece when it is due."""
 
         async def stream(self, request: ModelRequest) -> AsyncIterator[ModelEvent]:
             """Play the next turn."""
             async for event in super().stream(request):
                 if isinstance(event, TextDelta):
-                    await asyncio.sleep(PIECE_S)
+                    await due(int(event.text[4:17]))
                 yield event
 
-    pieces = [f"{number:02} a few words more " for number in range(PIECES)]
-    model = Model(itertools.repeat(say(*pieces)))
+    def answer(request: ModelRequest) -> Turn:
+        first_ms = int(last_user(request.messages).split()[-1])
+        dues = [round(first_ms + number * PIECE_S * 1000) for number in range(1, PIECES + 1)]
+        return say(*(f"due={one:013d} a few words more " for one in dues))
+
+    model = Model(itertools.repeat(answer))
     async with memory(model) as sessions:
         opened = [await sessions.create_session(f"s{n}") for n in range(SESSIONS)]
         issued = await sessions.tokens.create(
@@ -127,19 +158,30 @@ async def serve() -> None:
                 await asyncio.sleep(0)
 
         async def paced() -> None:
-            end = time.monotonic() + PACED_S
+            start_ms = time.time() * 1000 + 500
 
             async def talk(number: int) -> None:
-                await asyncio.sleep(number * PIECE_S / SESSIONS)
-                while time.monotonic() < end:
-                    await opened[number].generate("go on")
+                first_ms = start_ms + number * ANSWER_S * 1000 / SESSIONS
+                for turn in range(ANSWERS):
+                    at_ms = round(first_ms + turn * ANSWER_S * 1000)
+                    await due(at_ms)
+                    await opened[number].generate(f"go on from {at_ms}")
 
             await asyncio.gather(*(talk(number) for number in range(SESSIONS)))
 
         async def look() -> None:
             """Nothing but the answer, which says what was spent."""
 
-        orders = {"bare": bare.burst, "ours": burst, "paced": paced, "look": look}
+        # What is built when it is first used is built before anything is measured.
+        await (await sessions.create_session("first")).generate("go on from 0")
+
+        orders = {
+            "bare": bare.burst,
+            "ours": burst,
+            "paced": paced,
+            "bare_paced": bare.paced,
+            "look": look,
+        }
         with socket.create_server(("127.0.0.1", 0), backlog=2048) as sock:
             serving = asyncio.create_task(Uvicorn(uvicorn_config(both)).serve(sockets=[sock]))
             print(sock.getsockname()[1], issued.guard_token, flush=True)
@@ -158,12 +200,11 @@ async def serve() -> None:
 class Subscriber(asyncio.Protocol):
     """One connection; counts events as they come."""
 
-    def __init__(self, request: bytes, waited: list[float] | None) -> None:
+    def __init__(self, request: bytes, *, keeps: bool) -> None:
         self._request = request
-        self._waited = waited
         self.started = False
         self.events = 0
-        self.kept: list[bytes] | None = None if waited is None else []
+        self.kept: list[tuple[float, bytes]] | None = [] if keeps else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask."""
@@ -173,14 +214,18 @@ class Subscriber(asyncio.Protocol):
         """Count."""
         self.started = True
         self.events += data.count(b"\ndata: ") + data.startswith(b"data: ")
-        if self.kept is not None and self._waited is not None:
-            now = time.time() * 1000
-            self._waited.extend(now - int(found) for found in _TIME.findall(data))
-            self.kept.append(data)
+        if self.kept is not None:
+            self.kept.append((time.time() * 1000, data))
+
+    def waits(self) -> Iterator[float]:
+        """How long it waited for each event, in ms."""
+        for now_ms, data in self.kept or ():
+            for made, due in _TIME.findall(data):
+                yield now_ms - int(due or made)
 
 
 async def subscribe(
-    server: Server, path: str, waited: list[float] | None = None
+    server: Server, path: str, *, keeps: bool = False
 ) -> list[tuple[asyncio.Transport, Subscriber]]:
     """Open all connections, and wait until each has begun."""
     loop = asyncio.get_running_loop()
@@ -190,7 +235,7 @@ async def subscribe(
             f"GET {path.format(number % SESSIONS)} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             f"Authorization: Bearer {server.token}\r\n\r\n"
         ).encode()
-        made = Subscriber(request, waited)
+        made = Subscriber(request, keeps=keeps)
         transport, _ = await loop.create_connection(
             lambda made=made: made, "127.0.0.1", server.port
         )
@@ -256,37 +301,45 @@ async def burst(server: Server, word: str, path: str) -> tuple[float, float, int
     return (got - before) / took_s, (now_s - spent_s) / (got - before) * 1e6, wanted - got
 
 
-async def paced(server: Server) -> tuple[list[float], int, float, float]:
+async def paced(
+    server: Server, word: str, path: str
+) -> tuple[list[float], list[Subscriber], list[int], float, float]:
     """Ten events a second and session.
 
     Returns:
-        waits in ms, how many readers' events are not the log's, deliveries a second, and
-        the server's processor time for each in us, with all that makes the events.
+        waits in ms, the subscribers, where sessions stand, deliveries a second, and the
+        server's processor time for each in us, with all that makes the events.
     """
-    waited: list[float] = []
-    subscribed = await subscribe(server, "/api/v1/sessions/s{}/events?after=latest", waited)
-    waited.clear()
+    subscribed = await subscribe(server, path, keeps=True)
+    begun = sum(one.events for _, one in subscribed)
     spent_s, _ = await server.order("look")
     started = time.perf_counter()
-    now_s, versions = await server.order("paced")
+    now_s, versions = await server.order(word)
     took_s = time.perf_counter() - started
     before = -1
-    while (got := sum(one.events for _, one in subscribed)) > before:
+    while (got := sum(one.events for _, one in subscribed) - begun) > before:
         before = got
         await asyncio.sleep(2)
-    wrong, rate = 0, sum(one.events for _, one in subscribed) / took_s
+    for transport, _ in subscribed:
+        transport.abort()
+    readers = [one for _, one in subscribed]
+    waited = [wait for one in readers for wait in one.waits()]
+    return waited, readers, versions, got / took_s, (now_s - spent_s) / got * 1e6
+
+
+def not_the_log(readers: list[Subscriber], versions: list[int]) -> int:
+    """How many readers' durable events are not the log's, each once and in order."""
+    wrong = 0
     by_session: dict[int, Counter[tuple[bytes, ...]]] = {}
-    for number, (transport, one) in enumerate(subscribed):
-        ids = tuple(_ID.findall(b"".join(one.kept or ())))[1:]
+    for number, one in enumerate(readers):
+        ids = tuple(_ID.findall(b"".join(data for _, data in one.kept or ())))[1:]
         by_session.setdefault(number % SESSIONS, Counter())[ids] += 1
         numbers = [tuple(map(int, (id + b".1").split(b".")[:2])) for id in ids]
         whole = [a for a, _ in numbers]
         ordered = numbers == sorted(set(numbers))
         gapless = sorted(set(whole)) == list(range(whole[0], versions[number % SESSIONS] + 1))
         wrong += not (ordered and gapless)
-        transport.abort()
-    wrong += sum(len(different) - 1 for different in by_session.values())
-    return waited, wrong, rate, (now_s - spent_s) / got * 1e6
+    return wrong + sum(len(different) - 1 for different in by_session.values())
 
 
 def at(values: list[float], share: float) -> float:
@@ -307,7 +360,10 @@ async def measure() -> None:
             rates[word].append(rate)
             spent[word].append(spent_us)
             missing += lost
-    waited, wrong, paced_rate, paced_us = await paced(server)
+    bare_waited, *_, bare_us = await paced(server, "bare_paced", "/bare/{}")
+    path = "/api/v1/sessions/s{}/events?after=latest"
+    waited, readers, versions, paced_rate, paced_us = await paced(server, "paced", path)
+    wrong = not_the_log(readers, versions)
     await server.stop()
     bare, ours = median(rates["bare"]), median(rates["ours"])
     many = f"{SUBSCRIBERS} subscribers of {SESSIONS} sessions"
@@ -319,9 +375,14 @@ async def measure() -> None:
     report("streams.missing", missing, "events", at_most=0, against="every event, every subscriber")
     report("streams.paced", paced_rate, "deliveries/s", against="10 events/s each session")
     report("streams.paced_cpu", paced_us, "us/delivery", against="with what makes the events")
+    report("streams.bare_paced_cpu", bare_us, "us/delivery", against="bytes made before")
     report("streams.durable_wrong", wrong, "subscribers", at_most=0, against="the log, once")
     report("streams.wait_p50", at(waited, 0.5), "ms", against=many)
     report("streams.wait_p99", at(waited, 0.99), "ms", at_most=150, against=many)
+    bare_p99 = at(bare_waited, 0.99)
+    report("streams.bare_wait_p99", bare_p99, "ms", against="a bare StreamingResponse")
+    against = "the p99 of a bare StreamingResponse in the same run"
+    report("streams.wait_ratio", at(waited, 0.99) / bare_p99, "x", against=against)
 
 
 if __name__ == "__main__":

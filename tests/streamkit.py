@@ -143,6 +143,61 @@ class Stepwise(ScriptedModel):
             yield event
 
 
+class Follower:
+    """A cheap reader over a socket of its own, which comes again wherever it was cut off.
+
+    Args:
+        path: of the stream; at: the server's port, on loopback.
+        headers: what shows its token.
+    """
+
+    def __init__(self, at: int, path: str, headers: Mapping[str, str]) -> None:
+        self.heard: list[Heard] = []
+        self.cuts = 0
+        self.last_id = ""
+        self._at, self._path = at, path
+        self._headers = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+
+    async def follow(self, last: str) -> None:
+        """Read to the first event of a type, coming again as often as need be."""
+        while True:
+            try:
+                async for event in self._read():
+                    self.heard.append(event)
+                    if event.type == last:
+                        return
+            except (OSError, EOFError):
+                pass
+            self.cuts += 1
+            await asyncio.sleep(0.05)
+
+    async def _read(self) -> AsyncIterator[Heard]:
+        """The events of one connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._at)
+        told = f"Last-Event-ID: {self.last_id}\r\n" if self.last_id else ""
+        asked = f"GET {self._path} HTTP/1.1\r\nHost: 127.0.0.1:{self._at}\r\n"
+        try:
+            writer.write(f"{asked}{self._headers}{told}\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 "), head
+            text = b""
+            while size := int(await reader.readline() or b"0", 16):
+                text += (await reader.readexactly(size + 2))[:-2]
+                *whole, text = text.split(b"\n\n")
+                for block in whole:
+                    if (event := self._event(block.decode())) is not None:
+                        yield event
+        finally:
+            writer.close()
+
+    def _event(self, block: str) -> Heard | None:
+        found = dict(line.split(": ", 1) for line in block.split("\n") if line[:1] != ":")
+        self.last_id = found.get("id", self.last_id)
+        if "data" not in found:
+            return None
+        return Heard(found.get("id", ""), found.get("event", ""), from_json(found["data"]))
+
+
 # --- a server in a process of its own ---------------------------------------------------
 
 

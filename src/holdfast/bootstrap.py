@@ -32,6 +32,7 @@ from holdfast.adapters.shell.parser import BashParser
 from holdfast.adapters.store.memory import MemoryStore
 from holdfast.adapters.store.sqlite import SqliteStore
 from holdfast.adapters.taints.host import WorkerTaintMatcher
+from holdfast.adapters.telemetry.factory import build_telemetry
 from holdfast.adapters.tools.function import FunctionTool, tool
 from holdfast.adapters.tools.gitstate import capture
 from holdfast.adapters.tools.registry import ToolRegistry, builtin_tools
@@ -367,6 +368,7 @@ class SessionManager(Retaining):
     async def _open_all(self) -> None:
         try:
             await self._load_policy()
+            self._set_telemetry(build_telemetry)
             self._set_checkpoints()
             await self.init_tee()
             for opener in self._openers[:1]:
@@ -530,9 +532,7 @@ def detector_facts() -> str:
     # lazy: only `doctor` asks, and the patterns take their time
     from holdfast.adapters.detectors.fast import WEAK_WITHOUT_EXTRA, extra_installed
 
-    if extra_installed():
-        return "fast, with the extra pii"
-    return f"fast ({WEAK_WITHOUT_EXTRA})"
+    return "fast, with the extra pii" if extra_installed() else f"fast ({WEAK_WITHOUT_EXTRA})"
 
 
 def sandbox_facts() -> dict[str, str]:

@@ -14,6 +14,7 @@ from holdfast.adapters.sealed.frames import Frame, FrameLine, What
 from holdfast.cli.sealed_worker import Hosted, open_manager, serve
 from holdfast.core.errors import HoldfastError, InvalidInput, NotNow
 from holdfast.core.settings import ModelSettings
+from holdfast.ports.telemetry import NoTelemetry
 from holdfast.runtime.codec import dump
 from sessionhelp import run
 
@@ -33,6 +34,7 @@ def test_it_opens_what_it_is_told(tmp_path: Path) -> None:
         model = dump(ModelSettings(provider="local", model="m", base_url="http://x/v1")).decode()
         async with open_manager(facts(tmp_path, model=model)) as manager:
             assert 1.5 == manager.idle_s
+            assert type(manager.telemetry) is NoTelemetry
             assert (tmp_path / "s.db").exists() and (tmp_path / "k" / "i.key").exists()
         for wrong in ({"store": 1}, {"installation_key": None}, {"policy": 3}, {"model": "{"}):
             with pytest.raises(HoldfastError):

@@ -126,3 +126,19 @@ def test_closing_ends_subscriptions_behind_what_is_queued() -> None:
         assert not hub.watched
 
     asyncio.run(work())
+
+
+def test_who_waits_for_news_is_told_of_events_ends_and_nudges() -> None:
+    """A wait that was given up loses nothing."""
+
+    async def work() -> None:
+        subscription = Hub().subscribe()
+        for tell in (subscription.nudge, lambda: subscription.put(event(1)), subscription.close):
+            subscription.news().cancel()
+            waiting = subscription.news()
+            assert not waiting.done()
+            tell()
+            await waiting
+        assert subscription.queued
+
+    asyncio.run(work())

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from holdfast.bootstrap import SessionManager
-from holdfast.core.errors import ApprovalStale, PolicyFileRefused
+from holdfast.core.errors import ApprovalStale, InvalidInput, PolicyFileRefused
 from holdfast.core.guards import lifecycle
 from holdfast.core.judge import GUARDS, judge
 from holdfast.core.messages import ToolUse
 from holdfast.core.rules import Policy, PolicyMode
 from holdfast.core.settings import ConfirmationPolicy, TimeoutAction
 from holdfast.core.tools import Nature
+from holdfast.ports.telemetry import NO_TELEMETRY, NoTelemetry
 from holdfast.runtime.budgets import Budget
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.explaining import word_of
@@ -483,5 +484,41 @@ def test_a_store_opens_without_a_file(tmp_path: Path) -> None:
         async with on_file(tmp_path, echo()) as sessions:
             assert sessions.policy is None
             assert await sessions.reload_policy() is None
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("variables", "told", "content"),
+    [
+        ({}, True, True),
+        ({"HOLDFAST_TELEMETRY_CONTENT": "no"}, True, False),
+        ({"HOLDFAST_TELEMETRY_ENABLED": "off"}, False, False),
+    ],
+)
+def test_the_file_and_the_environment_say_what_telemetry_is_told(
+    variables: dict[str, str],
+    told: bool,
+    content: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A variable stands above the file; what the program gave stands above both."""
+    file = write(tmp_path / "policy.toml", "[telemetry]\ncontent = true\n")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    async def work() -> None:
+        async with on_file(tmp_path, echo(), policy=file) as sessions:
+            found = sessions.telemetry
+            assert (told, content) == (found is not NO_TELEMETRY, found.content)
+        own = NoTelemetry()
+        again = on_file(tmp_path, echo(), policy=file)
+        again.telemetry = own
+        async with again:
+            assert again.telemetry is own
+        monkeypatch.setenv("HOLDFAST_TELEMETRY_ENABLED", "perhaps")
+        with pytest.raises(InvalidInput):
+            await on_file(tmp_path, echo(), policy=file)
 
     run(work())

@@ -73,13 +73,17 @@ def test_a_token_is_made_validated_refreshed_and_revoked(tmp_path: Path) -> None
             assert who.token == first.id and who.workspace == "default"
             assert await sessions.get_session(first.session_id)
             assert await tokens.from_context(first.as_context()) == first
+            epochs = [await tokens.epoch()]
             second = await tokens.refresh(first.guard_token)
+            epochs.append(await tokens.epoch())
             assert (second.id, second.generation) == (first.id, 2)
             assert (await tokens.validate(second.guard_token)).generation == 2
             assert await tokens.active_count() == 1
             context = await tokens.get_session(first.session_id)
             assert (context.agent_id, context.token) == ("ann", "")
             await tokens.revoke(first.session_id)
+            epochs.append(await tokens.epoch())
+            assert epochs == sorted(set(epochs))
             assert await dead(sessions, second.guard_token)
             with pytest.raises(TokenInvalid):
                 await tokens.refresh(second.guard_token)

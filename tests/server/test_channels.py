@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -164,5 +165,97 @@ def test_a_run_that_nobody_leads_goes_on_while_somebody_reads() -> None:
             async with followed(sessions, session) as channel:
                 await until(lambda: "agent_end" in kept(channel))
                 assert "restarted" in kept(channel)
+
+    run(work())
+
+
+def test_what_comes_next_is_joined_once_for_all_who_stand_there() -> None:
+    """Up to a size, with the places before and behind it; new frames make it anew."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                await session.generate("q")
+                await until(lambda: "agent_end" in kept(channel))
+                frames = channel.since(channel.first, 10**9)
+                whole = channel.batch(channel.first, 10**9)
+                assert b"".join(one.text for one in frames) == whole.text
+                assert (channel.floor, channel.place) == (whole.before, whole.place)
+                assert (channel.end, "agent_end") == (whole.end, whole.last)
+                assert whole is channel.batch(channel.first, 10**9)
+                second = channel.batch(channel.first + 1, 1)
+                assert (frames[1].text, frames[0].place) == (second.text, second.before)
+                assert second is channel.batch(channel.first + 1, 1)
+                both = len(frames[0].text) + len(frames[1].text)
+                assert channel.first + 2 == channel.batch(channel.first, both).end
+                before = channel.batch(channel.first + 1, 10**9)
+                sessions.emit(session.where, "one", "noise", {})
+                await until(lambda: "host.noise" in kept(channel))
+                after = channel.batch(channel.first + 1, 10**9)
+                assert after.text == before.text + channel.since(channel.end - 1, 1)[0].text
+                await sessions.terminate_session("one")
+                await until(lambda: channel.ended)
+                assert channel._batch is None  # of before nothing is left
+                assert b"session_created" not in channel.batch(channel.first, 10**9).text
+
+    run(work())
+
+
+def test_readers_wait_for_news_each_for_themselves() -> None:
+    """One that leaves takes none of the others along."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                one, other = channel.news(), channel.news()
+                one.cancel()
+                channel.wake()
+                await other
+                assert not channel.news().done()
+
+    run(work())
+
+
+def test_readers_that_left_are_not_kept() -> None:
+    """However many of a silent session come and go."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                for _ in range(10_000):
+                    channel.news().cancel()
+                assert len(channel._waiting) <= channels.WAITING_MIN + 1
+
+    run(work())
+
+
+def test_what_happens_within_a_moment_wakes_readers_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of it at once, all the rest of it together, and the last is not left out."""
+    woken: list[int] = []
+    wake = Channel.wake
+
+    def counted(channel: Channel) -> None:
+        woken.append(channel.end)
+        wake(channel)
+
+    monkeypatch.setattr(Channel, "wake", counted)
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                await asyncio.sleep(2 * channels.TOGETHER_S)
+                first, started = channel.end, time.monotonic()
+                woken.clear()
+                for number in range(1000):
+                    sessions.emit(session.where, "one", "noise", {"number": number})
+                    await asyncio.sleep(0)
+                await until(lambda: bool(woken) and woken[-1] == first + 1000)
+                took_s = time.monotonic() - started
+                assert len(woken) <= took_s / channels.TOGETHER_S + 2
+                assert first + 1 == woken[0]
 
     run(work())

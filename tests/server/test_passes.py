@@ -126,3 +126,20 @@ def test_more_tokens_than_are_asked_about_at_once() -> None:
         assert "t1" not in repr(many[1])
 
     run(work())
+
+
+def test_one_token_is_asked_about_at_once() -> None:
+    """If it died all streams of it are told, and whoever asked has the reason."""
+
+    async def work() -> None:
+        door = Door()
+        held = door.passes()
+        one, other = held.take("t1", WHO, SCOPE), held.take("t2", WHO, SCOPE)
+        await held.ask(one)
+        assert (["t1"], 0) == (door.asked, door.died)
+        door.answer = TokenInvalid()
+        with pytest.raises(TokenInvalid):
+            await held.ask(one)
+        assert (1, True) == (door.died, other.error is None)
+
+    run(work())

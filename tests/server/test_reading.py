@@ -135,6 +135,7 @@ def test_a_reader_that_saw_more_than_the_channel_gets_nothing_twice() -> None:
             assert [] == ahead._due()
             channel._frames.append(end)
             channel.place = end.place
+            assert ahead._shared() is None  # what the others get next it has a part of
             assert [] == ahead._due()
             await session.generate("more")
             await until(lambda: channel.place[0] == head + 3)
@@ -192,6 +193,12 @@ def test_a_large_event_is_cut_into_pieces() -> None:
                     break
             assert max(sizes) <= reading.CHUNK_BYTES < len(got)
             assert 2 == got.count(b"\xc3\xa9" * 150_000)
+            sessions.emit(session.where, session.id, "noise", {"text": "é" * 150_000})
+            sizes, got = [], b""
+            while not got.endswith(b"\n\n"):  # as it happens, too
+                got += (piece := await anext(stream.pieces))
+                sizes.append(len(piece))
+            assert max(sizes) <= reading.CHUNK_BYTES < len(got)
             stream.close()
             await stream.pieces.aclose()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import pytest
 
 from contenthelp import CARD, leaked, names_in, quick
 from holdfast.core.principals import Principal
+from holdfast.runtime.reel import Reel
+from holdfast.runtime.stream import StreamEvent
 from holdfast.server import streams as limits
+from holdfast.server.channels import Channel
 from holdfast.server.settings import ServerSettings
 from serverkit import Served, listening, served
 from sessionhelp import echo, memory, on_file, run, until
@@ -98,6 +102,86 @@ def test_a_revoked_token_ends_its_streams_within_a_second() -> None:
                 assert took_s < 1.0
                 await made.ok("POST", MESSAGES, {"content": "more"})
                 assert "agent_start" == (await other.rest("agent_end"))[0].type
+
+    run(work())
+
+
+def test_what_happens_after_a_revocation_is_given_to_nobody_it_concerns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though tokens are asked about by themselves once an hour only: who is behind as well."""
+    monkeypatch.setattr("holdfast.server.streams.CHECK_S", 3600.0)
+    monkeypatch.setattr("holdfast.server.channels.AT_START", 1)
+    monkeypatch.setattr("holdfast.server.reading.CATCH_UP_EVENTS", 1)
+
+    async def work() -> None:
+        async with served() as made, listening(made.app) as url:
+            await opened(made)
+            for behind in (False, True):
+                eve = await made.token("user:eve")
+                id = (await made.sessions.tokens.validate(secret(eve))).token
+                async with reading(url, eve) as stream, reading(url, made.ann) as other:
+                    if not behind:
+                        await stream.rest("agent_end")
+                    await other.rest("agent_end")
+                    await made.sessions.tokens.revoke(id)
+                    said = f"said-{behind}"
+                    await made.ok("POST", MESSAGES, {"content": said})
+                    heard = await stream.rest()
+                    assert "problem" == heard[-1].type
+                    assert said not in str([one.data for one in heard])
+                    while said not in str([one.data for one in await other.rest("agent_end")]):
+                        pass
+
+    run(work())
+
+
+def test_what_was_read_of_the_log_when_a_token_died_is_not_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reader that is behind is asked about as well, after the log was read for it."""
+    monkeypatch.setattr("holdfast.server.streams.CHECK_S", 3600.0)
+    monkeypatch.setattr("holdfast.server.channels.AT_START", 1)
+    read = Reel.read
+
+    async def work() -> None:
+        async with served() as made, listening(made.app) as url:
+            await opened(made)
+            eve = await made.token("user:eve")
+            id = (await made.sessions.tokens.validate(secret(eve))).token
+
+            async def meanwhile(reel: Reel, last: int, **more: int) -> list[StreamEvent]:
+                found = await read(reel, last, **more)
+                if more:  # a reader's, not the channel's own
+                    await made.sessions.tokens.revoke(id)
+                return found
+
+            monkeypatch.setattr(Reel, "read", meanwhile)
+            async with reading(url, eve) as stream:
+                assert ["problem"] == [one.type for one in await stream.rest()]
+
+    run(work())
+
+
+def test_a_token_that_died_before_its_stream_counted_opens_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It let the request in, and was revoked before the session was followed."""
+
+    async def work() -> None:
+        async with served() as made:
+            await opened(made)
+            eve = await made.token("user:eve")
+            id = (await made.sessions.tokens.validate(secret(eve))).token
+            ready = Channel.ready
+
+            async def late(channel: Channel) -> None:
+                await ready(channel)
+                await made.sessions.tokens.revoke(id)
+
+            monkeypatch.setattr(Channel, "ready", late)
+            assert 401 == (await made.call("GET", EVENTS, by=eve)).status_code
+            assert not len(made.app.api.state.streams)
 
     run(work())
 
@@ -285,5 +369,47 @@ def test_a_viewer_is_shown_of_the_authors_words_what_the_level_permits(before: i
                 found = await made.call("GET", path, by=eve)
                 assert (200, []) == (found.status_code, leaked(found.text, (CARD,))), path
                 assert CARD in (await made.call("GET", path)).text, path
+
+    run(work())
+
+
+def test_tokens_are_asked_about_once_for_all_sessions() -> None:
+    """However many sessions have an event at once after a token died."""
+
+    async def work() -> None:
+        async with served() as made, listening(made.app) as url:
+            streams = made.app.api.state.streams
+            paths = []
+            for number in range(10):
+                await made.ok("POST", "/api/v1/sessions", {"id": f"s{number}"})
+                paths.append(f"/api/v1/sessions/s{number}/events")
+            async with AsyncExitStack() as stack:
+                opened = [
+                    await stack.enter_async_context(reading(url, made.ann, path=path))
+                    for path in paths
+                ]
+                for stream in opened:
+                    await stream.next()
+                asked, ask = [], streams._passes.check
+
+                async def counted() -> None:
+                    asked.append(1)
+                    await asyncio.sleep(0.05)
+                    await ask()
+
+                streams._ticking.cancel()
+                streams._passes.check = counted
+                eve = await made.token("user:eve")
+                await made.sessions.tokens.refresh(secret(eve))
+                for number in range(10):
+                    session = await made.sessions.acting_as(
+                        await made.sessions.tokens.validate(secret(made.ann))
+                    ).get_session(f"s{number}")
+                    made.sessions.emit(session.where, session.id, "noise", {})
+                for stream in opened:
+                    found = await stream.next()
+                    assert found is not None
+                    assert "host.noise" == found.type
+                assert 1 == len(asked)
 
     run(work())

@@ -31,6 +31,7 @@ from holdfast.core.events import Opened
 from holdfast.core.lifecycle import SessionState
 from holdfast.core.network import NetworkPolicy
 from holdfast.core.settings import ModelSettings
+from holdfast.ports.telemetry import NoTelemetry
 from holdfast.runtime import sealedforms as forms
 from holdfast.runtime.codec import decode_command, dump, encode_view, expected_by, load
 from holdfast.runtime.handle import Session
@@ -81,6 +82,7 @@ def open_manager(meta: Mapping[str, object]) -> SessionManager:
         network=load(NetworkPolicy, network) if network else None,
         model_network=load(NetworkPolicy, outgoing) if outgoing else None,
     )
+    manager.telemetry = NoTelemetry()  # nobody else is told what is only ever here
     if model:
         manager.use_default_model(load(ModelSettings, model))
     return manager

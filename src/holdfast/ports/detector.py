@@ -15,7 +15,7 @@ Contract
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 from holdfast.core.findings import CLEAN, NOTHING, Classification, Signal
 
@@ -45,6 +45,11 @@ class SlowClassifier(Protocol):
     async def classify_slowly(self, text: str) -> Classification:
         """Say what stands in a text; cancelled when its time is over."""
         ...
+
+
+def is_slow(classifier: object) -> TypeGuard[SlowClassifier]:
+    """Whether a classifier may take long; `isinstance` looks at its every member anew."""
+    return hasattr(classifier, "classify_slowly")
 
 
 class InjectionDetector(Protocol):

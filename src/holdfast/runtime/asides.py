@@ -7,9 +7,9 @@ calls of extractions (`extracting`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol, TypeVar
 
 from holdfast.core.commands import Command, HostCall, HostEnded
 from holdfast.core.events import Outcome
@@ -17,6 +17,8 @@ from holdfast.core.ids import EffectRef
 from holdfast.core.principals import Bearer
 from holdfast.core.view import OpenEffect, SessionView
 from holdfast.runtime.host import Handled, Mail
+
+T = TypeVar("T")
 
 
 class Leads(Protocol):
@@ -59,15 +61,20 @@ def _never(engine: Leads, submitted: asyncio.Future[Handled]) -> None:
 
 async def end(engine: Leads, ended: HostEnded) -> None:
     """Record the outcome even while the caller is being cancelled or the store is busy."""
-    future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
-    engine.post(Mail(command=ended, future=future, internal=True))
-    await asyncio.shield(future)
+    mail = Mail(command=ended, internal=True)
+    engine.post(mail)
+    await asyncio.shield(mail.future)
 
 
 class Asides:
-    """The calls beside the turn that run in one session now."""
+    """The calls beside the turn that run in one session now.
 
-    def __init__(self) -> None:
+    Args:
+        within: has what happens within it belong to a call, for telemetry.
+    """
+
+    def __init__(self, within: Callable[[EffectRef], AbstractContextManager[None]]) -> None:
+        self._within = within
         self._running: dict[EffectRef, tuple[asyncio.Future[Any], Bearer | None]] = {}
 
     def __bool__(self) -> bool:
@@ -86,12 +93,14 @@ class Asides:
 
     @contextmanager
     def running(
-        self, ref: EffectRef, task: asyncio.Future[Any], bearer: Bearer | None = None
-    ) -> Iterator[None]:
-        """A call runs; it is cancelled with the session, and when its token is revoked."""
+        self, ref: EffectRef, work: Coroutine[Any, Any, T], bearer: Bearer | None = None
+    ) -> Iterator[asyncio.Task[T]]:
+        """Run a call; it is cancelled with the session, and when its token is revoked."""
+        with self._within(ref):
+            task = asyncio.create_task(work)
         self._running[ref] = task, bearer
         try:
-            yield
+            yield task
         finally:
             self._running.pop(ref, None)
 

@@ -49,6 +49,7 @@ class Batch:
         edits: changed arguments decided in this batch, by version.
         accounts: as they are after what was charged so far, or None.
         turn_model: tells under which model a turn begins.
+        traces: where events belong, by version, for telemetry.
     """
 
     view: SessionView
@@ -64,6 +65,7 @@ class Batch:
     views: list[SessionView] = field(default_factory=list)
     accounts: tuple[Account, ...] | None = None
     turn_model: HoldsModel = NEVER_CHANGES
+    traces: dict[int, object] = field(default_factory=dict)
     _before: SessionView = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +77,7 @@ class Batch:
         now_ms = max(host.clock.now_ms(), view.updated_ms)
         return cls(view, now_ms, turn_model=host.turn_model)
 
-    def take(self, decision: Decision, actor: int) -> None:
+    def take(self, decision: Decision, actor: int, trace: object | None = None) -> None:
         """Take in what a command came to."""
         version = self.view.version
         for event in decision.events:
@@ -84,6 +86,8 @@ class Batch:
                 self.fresh[version] = event.message
             if edit := edit_of(event):
                 self.edits[version] = edit
+            if trace is not None:
+                self.traces[version] = trace
             self.events.append((event, actor))
         self.views.extend(decision.views)
         self.view = decision.view

@@ -107,6 +107,10 @@ def _texts(section: str, key: str) -> Option:
     return Option(section=section, key=key, kind="texts", default=())
 
 
+def _flag(section: str, key: str, default: bool) -> Option:
+    return Option(section=section, key=key, kind="true or false", default=default)
+
+
 DAY_S: Final = 24 * 3600
 
 OPTIONS: Final[tuple[Option, ...]] = (
@@ -140,6 +144,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
     _number("audit", "every_s", 3_600, 1, 30 * DAY_S),
     _number("retention", "idle_days", 0, 0, 36_500),
     _number("retention", "sensitive_idle_days", 0, 0, 36_500),
+    _flag("telemetry", "enabled", True),
+    _flag("telemetry", "content", False),
     _text("", "store"),
     _text("", "installation_key"),
     _text("", "policy"),

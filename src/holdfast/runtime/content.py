@@ -23,6 +23,7 @@ from holdfast.runtime.host import Host, Mail
 from holdfast.runtime.inspecting import Inspecting
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.normalise import Prepared, destination_of
+from holdfast.runtime.observing import Observing
 from holdfast.runtime.tainting import Taints
 from holdfast.runtime.userrisk import UserRisk
 from holdfast.runtime.veil import LiveOutput, Publish, Shown, Veil
@@ -36,6 +37,7 @@ class _Led(Protocol):
     journal: Journal
     view: SessionView
     bodies: Bodies
+    observing: Observing
 
     def report(self, command: Command) -> None:
         """Take a report."""
@@ -86,6 +88,7 @@ class Content:
         self.words = SessionWords(
             host.detectors, self.taints, self.veil, lambda: self.security(engine.view)
         )
+        engine.observing.look_through(self, spawn)
         self._remarked: tuple[Message, ...] = ()
         self._looked: tuple[str, Security] | None = None
         self._joined: tuple[Security, Security | None, Security] | None = None

@@ -44,6 +44,7 @@ from holdfast.runtime.hub import Hub
 from holdfast.runtime.inbox import Inbox
 from holdfast.runtime.index import Indexer, cleared
 from holdfast.runtime.journal import Journal
+from holdfast.runtime.observing import Observing
 from holdfast.runtime.placing import place_of
 from holdfast.runtime.snapshot import Snapshots
 from holdfast.runtime.stream import translate
@@ -93,6 +94,7 @@ class Engine:
         self._failed: HoldfastError | None = None
         self._turns = TurnWaiters()
         self._inbox = Inbox(journal, self._wake.set)
+        self.observing = Observing(host.telemetry)
         self.workers = Workers(self)
         self._snapshots = Snapshots(journal, view.version)
         self._task: asyncio.Task[None] | None = None
@@ -115,9 +117,10 @@ class Engine:
             HoldfastError: it was refused.
             LeaseHeld: this engine does not lead the session any more.
         """
-        future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
-        self.post(Mail(command=command, future=future, id=id, digest=digest, actor=actor))
-        return await asyncio.shield(future)  # who leaves does not take the letter along
+        mail = Mail(command=command, id=id, digest=digest, actor=actor)
+        mail.trace = self.observing.current()
+        self.post(mail)
+        return await asyncio.shield(mail.future)  # who leaves does not take the letter along
 
     def post(self, mail: Mail) -> None:
         """Take a letter."""
@@ -131,8 +134,7 @@ class Engine:
 
     def report(self, command: Command) -> None:
         """Take a report of the engine's own workers."""
-        future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
-        self.post(Mail(command=command, future=future, internal=True))
+        self.post(Mail(command=command, internal=True))
 
     def look_at_inbox(self) -> None:
         """Something may wait in the inbox, or hold above the session now."""
@@ -287,7 +289,7 @@ class Engine:
             if mail.seq:
                 draft.refuse(mail, error)
             return
-        draft.take(decision, mail.actor)
+        draft.take(decision, mail.actor, mail.trace)
         if decision.later:
             draft.waiting.append(mail)
             return
@@ -315,8 +317,7 @@ class Engine:
     def _facts(self, draft: Batch, mail: Mail) -> Facts:
         kept = (0, 0)
         if isinstance(mail.command, SetContext) and mail.command.to_version is not None:
-            to = mail.command.to_version
-            kept = self.bodies.kept_by(to, draft.entries(), draft.view.window)
+            kept = self.bodies.kept_by(mail.command.to_version, draft.entries(), draft.view.window)
         behind = bool(draft.waiting or self._inbox.waiting) and mail.seq == 0
         return self.workers.facts(draft, mail, kept=kept, behind=behind)
 
@@ -338,7 +339,9 @@ class Engine:
         if self.view.wiped:
             await self._forget()
         elif turn_ended:
-            await self._after_turn()
+            self.workers.look_at_git()
+            if self.view.turn is None:
+                await self._snapshots.keep(self.view, self.bodies)
 
     def _fold(self, draft: Batch) -> bool:
         """Fold what is durable now; tells whether a turn has ended."""
@@ -347,6 +350,7 @@ class Engine:
             at = after.version
             recorded = Recorded(version=at, time_ms=draft.now_ms, event=event, actor=actor)
             self.bodies.take(recorded, after.window)
+            self.observing.folded(before, after, recorded, draft.traces.get(at))
             if self.hub.watched:
                 for public in translate(before, after, recorded):
                     self.hub.publish(public)
@@ -358,11 +362,6 @@ class Engine:
             before = after
         self.view = before
         return turn_ended
-
-    async def _after_turn(self) -> None:
-        self.workers.look_at_git()
-        if self.view.turn is None:
-            await self._snapshots.keep(self.view, self.bodies)
 
     async def _forget(self) -> None:
         """After the wipe: no key, no text, nothing of it in the store's cache tables."""
@@ -398,3 +397,4 @@ class Engine:
         for mail in self._inbox.drop():
             mail.fail(error)
         self._turns.close(error.message)
+        self.observing.close()

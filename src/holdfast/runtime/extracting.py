@@ -203,8 +203,8 @@ class Quarantine:
         )
         effect = await begin(engine, HostCall(action=action, extracts=True), 0)
         used = enclave if effect.enclave else client
-        task = asyncio.ensure_future(self._made(effect, used, request))
-        with self._works.asides.running(effect.ref, task):
+        work = self._made(effect, used, request)
+        with self._works.asides.running(effect.ref, work) as task:
             try:
                 await asyncio.wait({task})
             except asyncio.CancelledError:

@@ -41,9 +41,12 @@ class Feed:
         self._follower: Follower | None = None
         self._from_hub = 0
         self._ended: dict[object, int] = {}
+        self._timer: asyncio.Task[None] | None = None
 
     def close(self) -> None:
         """Leave."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._hub.unsubscribe(self._subscription)
 
     @property
@@ -102,7 +105,7 @@ class Feed:
         """Yield what happens from the start on."""
         while True:
             if self._core.live(self._where.stream) is not None:
-                event = await self._next(self._subscription, LOOK_S)
+                event = await self._next(self._subscription)
                 batch = [] if event is None else [event]
             else:
                 batch = await self._grown()
@@ -113,13 +116,14 @@ class Feed:
             if self._subscription.closed and not batch:
                 return
 
-    async def _next(self, subscription: Subscription, limit_s: float) -> StreamEvent | None:
-        """The next event of the hub that the log has not already given."""
+    async def _next(self, subscription: Subscription) -> StreamEvent | None:
+        """The next event of the hub that the log has not already given; None to look again."""
         assert self._follower is not None, "a feed is started first"
-        if subscription.queued:  # at once: what is queued is taken in one go
-            event = await subscription.get()
-        else:
-            event = await self._waited(subscription, limit_s)
+        if not subscription.queued and not subscription.closed:
+            await self._news(subscription)
+        if not subscription.queued:
+            return None
+        event = await subscription.get()
         if event is not None and event.type == "gap":
             self._from_hub = max(self._from_hub, event.version)
         if event is None or event.live:
@@ -129,15 +133,12 @@ class Feed:
         self._from_hub = event.version
         return event
 
-    async def _waited(self, subscription: Subscription, limit_s: float) -> StreamEvent | None:
-        getting = asyncio.ensure_future(subscription.get())
-        timer = asyncio.ensure_future(self._core.clock.sleep(limit_s))
-        try:
-            await asyncio.wait({getting, timer}, return_when=asyncio.FIRST_COMPLETED)
-            return getting.result() if getting.done() else None
-        finally:
-            getting.cancel()
-            timer.cancel()
+    async def _news(self, subscription: Subscription) -> None:
+        """Wait until there may be something new, or it is time to look who leads."""
+        if self._timer is None or self._timer.done():
+            self._timer = asyncio.ensure_future(self._core.clock.sleep(LOOK_S))
+            self._timer.add_done_callback(lambda _: subscription.nudge())
+        await subscription.news()
 
     async def _grown(self) -> list[StreamEvent]:
         """What the log has grown by, when the session is led elsewhere."""

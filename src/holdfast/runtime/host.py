@@ -20,6 +20,7 @@ from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.shell import NoShell, ShellParser
 from holdfast.ports.store import Assert, Store
+from holdfast.ports.telemetry import NO_TELEMETRY, Telemetry
 from holdfast.runtime.authority import Trust
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.hooks import Hooks
@@ -93,6 +94,7 @@ class Host:
             0 for none; None where no checkpoints are made.
         end_below: wipes what stands below a stream's session that is to be wiped, but
             for what its view, as it is then, says is kept.
+        telemetry: is told of runs and calls.
     """
 
     store: Store
@@ -115,6 +117,7 @@ class Host:
     finalise: Callable[[], Awaitable[int]] | None = None
     end_below: Callable[[int, Callable[[], SessionView]], Awaitable[None]] | None = None
     turn_model: HoldsModel = NEVER_CHANGES
+    telemetry: Telemetry = NO_TELEMETRY
 
     @property
     def finalises(self) -> bool:
@@ -137,6 +140,10 @@ class Handled:
     duplicate: bool = False
 
 
+def _promise() -> asyncio.Future[Handled]:
+    return asyncio.get_running_loop().create_future()
+
+
 @dataclass(slots=True, kw_only=True)
 class Mail:
     """A command on its way through the engine.
@@ -152,10 +159,11 @@ class Mail:
         found: what detectors made of `inspected`, the command they looked at; None
             if they failed.
         expects: the version that the session is to have when it is decided; None is any.
+        trace: where what it leads to belongs, for telemetry.
     """
 
     command: Command
-    future: asyncio.Future[Handled]
+    future: asyncio.Future[Handled] = field(default_factory=_promise)
     id: bytes | None = None
     digest: bytes = b""
     actor: int = 0
@@ -167,6 +175,7 @@ class Mail:
     found: Inspected | None = None
     inspected: Command | None = None
     expects: int | None = None
+    trace: object | None = None
 
     def refusal(self, version: int) -> HoldfastError | None:
         """Why it is not to be decided at a version, or None."""
@@ -193,10 +202,10 @@ def letter(
     digest: bytes,
     actor: int,
     expects: int | None,
+    trace: object | None = None,
 ) -> Mail:
     """A command that is to be posted; its future is of the running loop."""
-    future: asyncio.Future[Handled] = asyncio.get_running_loop().create_future()
-    return Mail(command=command, future=future, id=id, digest=digest, actor=actor, expects=expects)
+    return Mail(command=command, id=id, digest=digest, actor=actor, expects=expects, trace=trace)
 
 
 class Commands:

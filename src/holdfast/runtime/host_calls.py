@@ -50,8 +50,8 @@ async def run_tool(engine: Engine, use: ToolUse, actor: int, bearer: Bearer | No
         clock=engine.host.clock,
         may_start=lambda: engine.workers.may_start(effect),
     )
-    task = asyncio.ensure_future(hooking.calls.tool(call, engine.host.clock.sleep))
-    with engine.workers.asides.running(effect.ref, task, bearer):
+    work = hooking.calls.tool(call, engine.host.clock.sleep)
+    with engine.workers.asides.running(effect.ref, work, bearer) as task:
         try:
             ended = await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -163,9 +163,8 @@ async def _made(
         if done.cancelled():  # its outcome is on record even if nobody reads on
             engine.report(HostEnded(ref=effect.ref, outcome=Outcome.CANCELLED, reason="cancelled"))
 
-    task = asyncio.create_task(pump())
-    task.add_done_callback(stopped)
-    with engine.workers.asides.running(effect.ref, task, bearer):
+    with engine.workers.asides.running(effect.ref, pump(), bearer) as task:
+        task.add_done_callback(stopped)
         try:
             yield _read(queue, task)
         finally:

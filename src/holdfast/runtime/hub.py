@@ -26,7 +26,7 @@ class Subscription:
         self.answers = answers
         self._queue: deque[StreamEvent] = deque()
         self._size = size
-        self._ready = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
         self._lost: tuple[int, int] | None = None
         self.closed = False
 
@@ -41,12 +41,12 @@ class Subscription:
             self._lost = None
             self._queue.append(_gap(event, first, last))
         self._queue.append(event)
-        self._ready.set()
+        self.nudge()
 
     def close(self) -> None:
         """End the subscription after what is queued."""
         self.closed = True
-        self._ready.set()
+        self.nudge()
 
     def drain(self) -> list[StreamEvent]:
         """Take all that is queued, without waiting."""
@@ -62,13 +62,24 @@ class Subscription:
         """Whether `get` has an event at once."""
         return bool(self._queue)
 
+    def nudge(self) -> None:
+        """Have whoever waits look again."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def news(self) -> asyncio.Future[None]:
+        """What is done once there may be something new; one reader waits for it."""
+        if self._waiter is None or self._waiter.done():
+            self._waiter = asyncio.get_running_loop().create_future()
+        return self._waiter
+
     async def get(self) -> StreamEvent | None:
         """The next event; None when the subscription has ended."""
         while not self._queue:
             if self.closed:
                 return None
-            self._ready.clear()
-            await self._ready.wait()
+            await self.news()
         event = self._queue.popleft()
         if not self._queue and self._lost is not None:
             first, last = self._lost

@@ -28,7 +28,7 @@ from holdfast.core.inspection import (
 from holdfast.core.labels import Integrity, Label, Sensitivity
 from holdfast.core.messages import Message, Part, Text, Thinking, ToolResult, ToolUse
 from holdfast.core.security import InjectionDefense, Security
-from holdfast.ports.detector import SlowClassifier
+from holdfast.ports.detector import is_slow
 from holdfast.runtime.detectors import Detectors
 from holdfast.runtime.grounding import leaves
 from holdfast.runtime.tainting import Found, Taints
@@ -157,7 +157,7 @@ def _whole(text: str) -> str:
 async def classified(detectors: Detectors, text: str, security: Security) -> Classification:
     """What stands in a text."""
     classifier = detectors.classifier(security)
-    if isinstance(classifier, SlowClassifier):
+    if is_slow(classifier):
         return await classifier.classify_slowly(text)
     return classifier.classify(text)
 

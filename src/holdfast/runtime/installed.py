@@ -16,6 +16,7 @@ from holdfast.core.errors import InvalidInput, PolicyFileRefused
 from holdfast.core.events import Opened
 from holdfast.core.hearing import INSTALLATION
 from holdfast.core.tools import ToolSpec
+from holdfast.ports.telemetry import NO_TELEMETRY, Telemetry
 from holdfast.runtime.backend import Loaded
 from holdfast.runtime.budget_service import BudgetService
 from holdfast.runtime.budgets import Budget
@@ -81,6 +82,17 @@ class Installed(BudgetService):
             self.trust.install(scoped, ())
         else:
             self.trust.install(scoped, found.trusted_keys, found.security)
+
+    def _set_telemetry(self, build: Callable[[Mapping[str, object]], Telemetry]) -> None:
+        """Tell telemetry as file and environment say, unless the program gave its own.
+
+        Raises:
+            InvalidInput: a variable is wrong.
+        """
+        serving = None if self.policy is None else self.policy.serving
+        values = of_section(serving, os.environ, "telemetry")
+        if self.telemetry is NO_TELEMETRY:
+            self.telemetry = build(values)
 
     def _checkpoint_values(self) -> tuple[str, dict[str, object]]:
         """Where checkpoints go and when one is made, as file and environment say.

@@ -27,6 +27,7 @@ from holdfast.runtime.hub import Hub
 from holdfast.runtime.journal import Journal
 from holdfast.runtime.metering import SessionMeter
 from holdfast.runtime.normalise import Prepared, destination_of, prepare
+from holdfast.runtime.observing import Observing
 from holdfast.runtime.offer import offered, read_spill
 from holdfast.runtime.paths import escapes, judged
 from holdfast.runtime.perform import ModelCall, Publish, Shows, ToolCall
@@ -51,6 +52,7 @@ class Led(Protocol):
     bodies: Bodies
     hub: Hub
     tenure: Tenure
+    observing: Observing
 
     async def submit(self, command: Command, *, actor: int = 0) -> Handled:
         """Have a command carried out."""

@@ -30,6 +30,7 @@ from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.shell import NoShell, ShellParser
 from holdfast.ports.store import PendingKind, StreamRow
+from holdfast.ports.telemetry import NO_TELEMETRY, Telemetry
 from holdfast.runtime.authority import Trust
 from holdfast.runtime.backend import Backend, Follower, Loaded
 from holdfast.runtime.codec import encode_command
@@ -103,6 +104,7 @@ class Core(Sweeping):
         self._watchers: list[asyncio.Task[None]] = []
         self._closing = False
         self.trust = Trust()
+        self.telemetry: Telemetry = NO_TELEMETRY
 
     async def ready(self) -> None:
         """Open the stores if they are not; `bootstrap` says how."""
@@ -231,7 +233,8 @@ class Core(Sweeping):
             hub=self.hub(stream),
         )
         self._engines[stream] = engine
-        engine.start()
+        with self.telemetry.within(None):  # whose request it was that began it
+            engine.start()
         return engine
 
     def _host(self, loaded: Loaded) -> Host:
@@ -251,6 +254,7 @@ class Core(Sweeping):
             stop_below=self.stop_children,
             detectors=self._around.detectors,
             enclave_for=self._around.enclave_client,
+            telemetry=self.telemetry,
         )
 
     async def below(self, where: Located) -> list[Located]:
@@ -295,7 +299,8 @@ class Core(Sweeping):
         digest = b""
         if id is not None:
             digest = self._digest(where, body or encode_command(command, expects))
-        mail = partial(letter, command, digest=digest, actor=actor, expects=expects)
+        trace = self.telemetry.current()
+        mail = partial(letter, command, digest=digest, actor=actor, expects=expects, trace=trace)
         for _ in range(3):
             try:
                 if not lead and self.live(where.stream) is None:

@@ -59,6 +59,14 @@ class SessionTokens(TokenMaking):
         book = self._book or await self._opened()
         return await book.validate(token)
 
+    async def epoch(self) -> int:
+        """A number that is another one once a token died, or was refreshed, in any process.
+
+        Expiry alone does not change it.
+        """
+        book = self._book or await self._opened()
+        return await book.store.token_epoch()
+
     async def bootstrap(self, *, again: bool = False) -> IssuedToken:
         """Make the installation's administrator, who may everything everywhere.
 

@@ -72,7 +72,7 @@ class Workers:
         self._found: dict[EffectRef, Found] = {}
         self._asking: set[EffectRef] = set()
         self._side: dict[asyncio.Task[None], None] = {}  # in the order they began
-        self.asides = Asides()
+        self.asides = Asides(engine.observing.within)
         self._timer: tuple[int, asyncio.Task[None]] | None = None
         self._destroying = self._finalising = False
         self._finalised: int | None = None if engine.host.finalises else 0
@@ -228,7 +228,8 @@ class Workers:
     async def _report(
         self, effect: OpenEffect, work: Coroutine[Any, Any, ModelEnded | ToolEnded]
     ) -> None:
-        outcome = replace(await work, intent=effect.version)
+        with self._engine.observing.within(effect.ref):
+            outcome = replace(await work, intent=effect.version)
         run = self._running.get(effect.ref)
         if run is None or run.task is not asyncio.current_task():
             return
@@ -242,7 +243,8 @@ class Workers:
 
     async def _write_off(self, run: Running) -> None:
         """Report for an effect that was cancelled and does not come back."""
-        await asyncio.wait({run.task, self._sleeper(CANCEL_GRACE_S)}, return_when="FIRST_COMPLETED")
+        grace = self._aside(self._engine.host.clock.sleep(CANCEL_GRACE_S))
+        await asyncio.wait({run.task, grace}, return_when="FIRST_COMPLETED")
         if run.task.done() and not run.task.cancelled():
             return
         run.written_off = True
@@ -343,17 +345,15 @@ class Workers:
         if git != engine.view.git:
             engine.report(GitSeen(git=git))
 
-    def _sleeper(self, seconds: float) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._engine.host.clock.sleep(seconds))
+    def _aside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._side[task] = None
         task.add_done_callback(lambda done: self._side.pop(done, None))
         return task
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(self._watched(work))
+        task = self._aside(self._watched(work))
         task.add_done_callback(lambda _: work.close())  # it may end before its first step
-        self._side[task] = None
-        task.add_done_callback(lambda done: self._side.pop(done, None))
 
     async def _watched(self, work: Coroutine[Any, Any, None]) -> None:
         """Side work that fails ends the engine's lead; it is never lost in silence."""

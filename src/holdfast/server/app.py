@@ -80,6 +80,7 @@ def create_app(manager: SessionManager, settings: ServerSettings | None = None) 
         validate=manager.tokens.validate,
         metrics=metrics,
         public=PUBLIC | {DESCRIPTION},
+        telemetry=lambda: manager.telemetry,
     )
     return Application(api, hot, shield)
 

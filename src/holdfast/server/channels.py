@@ -13,6 +13,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from holdfast.bootstrap import SessionManager
 from holdfast.core.errors import HoldfastError
@@ -26,6 +28,30 @@ from holdfast.server.sse import ALL, START, Frame, Place, frame_of
 FRAMES_MAX = 1024
 BYTES_MAX = 1024 * 1024
 AT_START = 64
+WAITING_MIN = 64
+TOGETHER_S = 0.005
+"""Readers are woken once for all that happens within so many seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Neighbouring frames as one text.
+
+    Args:
+        first: the number of the first of them; end: of what comes behind them.
+        before: where a reader stands that has what comes before them.
+        place: where one stands that has them.
+        last: the type of the last event.
+        whole: nothing came behind them yet.
+    """
+
+    first: int
+    end: int
+    before: Place
+    place: Place
+    text: bytes
+    last: str
+    whole: bool
 
 
 class Channel:
@@ -35,6 +61,7 @@ class Channel:
         sessions: the manager itself; who may read is settled before.
         by: the principal who reads; all who read are shown what this one is.
         own: whether that is the session's author.
+        guard: sees to it that no reader whose token died is given what comes next.
     """
 
     def __init__(
@@ -44,11 +71,13 @@ class Channel:
         by: str | None = None,
         *,
         own: bool = True,
+        guard: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         # `floor`: whatever is durable behind it is among the kept frames.
         self.where = where
         self.own = own
         self.reading = Reading(sessions, where, by)
+        self._guard = guard
         self._by = by
         self.ended = False
         self.wiped = False
@@ -68,9 +97,13 @@ class Channel:
         self._first = 0
         self._bytes = 0
         self._ready = asyncio.Event()
-        self._news = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
+        self._batch: Batch | None = None
         self._tended = -1
         self._tending: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._later: asyncio.TimerHandle | None = None
+        self._told_s = 0.0
         self._task = asyncio.create_task(self._pump())
 
     # --- following ---------------------------------------------------------------------
@@ -106,6 +139,8 @@ class Channel:
         finally:
             self.ended = True
             self._ready.set()
+            if self._later is not None:
+                self._later.cancel()
             self.wake()
 
     async def _follow(self) -> bool:
@@ -125,6 +160,7 @@ class Channel:
             async for event in feed.events():
                 if event.type == "gap":
                     return True
+                await self.guard()
                 self._take(event)
         finally:
             feed.close()
@@ -172,13 +208,26 @@ class Channel:
         self.version = max(self.version, event.version)
         self._said = None
         self._keep(frame_of(event, self.place))
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake readers at once, but for what follows within a moment, which goes together."""
+        if self._later is None:
+            wait_s = self._told_s + TOGETHER_S - self._loop.time()
+            if wait_s > 0:
+                self._later = self._loop.call_later(wait_s, self._tell_all)
+            else:
+                self._tell_all()
+
+    def _tell_all(self) -> None:
+        self._later, self._told_s = None, self._loop.time()
         self.wake()
 
     def _forget(self) -> None:
         """After the wipe: nothing of before."""
         self.wiped = True
         self._first += len(self._frames)
-        self._frames, self._bytes = [], 0
+        self._frames, self._bytes, self._batch = [], 0, None
         self._relay = Hub()
 
     def _keep(self, frame: Frame) -> None:
@@ -190,21 +239,32 @@ class Channel:
             self._bytes -= len(old.text)
             self.floor = old.place
 
+    async def guard(self) -> None:
+        """Before readers are given something: look whether a token died, in any process."""
+        if self._guard is not None:
+            await self._guard()
+
     # --- being read --------------------------------------------------------------------
 
     def wake(self) -> None:
         """Have every reader look again."""
-        self._news.set()
-        self._news.clear()
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.done():
+                one.set_result(None)
 
     def beat(self) -> None:
         """Have every reader that waits say that the stream is alive."""
         self.beats += 1
         self.wake()
 
-    async def news(self) -> None:
-        """Wait until there may be something new."""
-        await self._news.wait()
+    def news(self) -> asyncio.Future[None]:
+        """What is done once there may be something new."""
+        if len(self._waiting) > WAITING_MIN + 2 * self.readers:  # of many that left since
+            self._waiting = [one for one in self._waiting if not one.done()]
+        found = self._loop.create_future()
+        self._waiting.append(found)
+        return found
 
     @property
     def first(self) -> int:
@@ -225,11 +285,33 @@ class Channel:
             self._relay.unsubscribe(asked)
         return kept + self._said, self.end
 
+    def batch(self, number: int, bytes_max: int) -> Batch:
+        """The kept frames from a number on, joined once for all who stand there.
+
+        Args:
+            number: of a frame that is kept.
+            bytes_max: how long it may be; its first frame may be longer.
+        """
+        found = self._batch
+        if found is None or found.first != number or (found.whole and found.end != self.end):
+            start = number - self._first
+            frames = self.since(number, bytes_max)
+            found = self._batch = Batch(
+                first=number,
+                end=number + len(frames),
+                before=self._frames[start - 1].place if start else self.floor,
+                place=frames[-1].place,
+                text=b"".join([one.text for one in frames]),
+                last=frames[-1].event.type,
+                whole=number + len(frames) == self.end,
+            )
+        return found
+
     def since(self, number: int, bytes_max: int) -> list[Frame]:
         """The kept frames from a number on: at least one if there is one."""
         start, size = number - self._first, 0
         for end in range(start, len(self._frames)):
             size += len(self._frames[end].text)
             if size > bytes_max:
-                return self._frames[start : end + 1]
+                return self._frames[start : max(end, start + 1)]
         return self._frames[start:]

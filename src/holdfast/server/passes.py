@@ -1,7 +1,8 @@
 """Tokens of open streams: asked about again and again, until they are not valid.
 
 A token may be revoked here or by another process, or its time may run out; the stream
-that it opened is over within a second. What cannot be asked counts as no.
+that it opened is over within a second, and before its next event if it was revoked.
+What cannot be asked counts as no.
 """
 
 from __future__ import annotations
@@ -86,6 +87,17 @@ class Passes:
         held.streams -= 1
         if not held.streams and self._held.get(held.key) is held:
             del self._held[held.key]
+
+    async def ask(self, held: Pass) -> None:
+        """Ask about one token.
+
+        Raises:
+            HoldfastError: nothing more may be read by it.
+        """
+        await held.check(self._validate)
+        if held.error is not None:
+            self._died()
+            raise held.error
 
     async def check(self) -> None:
         """Ask about every token once."""

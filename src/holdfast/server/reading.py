@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 
 from holdfast.core.errors import ChainBroken, HoldfastError
 from holdfast.runtime.reel import Reel
 from holdfast.runtime.stream import StreamEvent
-from holdfast.server.channels import Channel
+from holdfast.server.channels import Batch, Channel
 from holdfast.server.passes import Pass
 from holdfast.server.sse import ALL, HEARTBEAT, Frame, Place, ending, frame_of, opening
 
@@ -54,30 +54,59 @@ class Reader:
             if (refusal := self._allowed.refusal()) is not None:
                 yield ending(refusal)
                 return
-            try:
-                due = self._due()
-                frames = await self._missed() if due is None else due
-            except HoldfastError as error:
-                yield ending(error)
-                return
-            chosen = [one for one in frames if wanted is None or wanted(one.event)]
-            for piece in _pieces(chosen):
-                if self._allowed.refusal() is not None:
-                    return  # in the middle of an event, which is void without its end
-                yield piece
-            if chosen and chosen[-1].event.type == last:
-                return
-            if frames or due is None:
-                continue
-            if self._channel.ended:
-                if self._channel.error is not None:
-                    yield ending(self._channel.error)
-                return
-            if self._channel.beats != self._beats:
-                self._beats = self._channel.beats
-                yield HEARTBEAT
-            else:
+            if wanted is None and (batch := self._shared()) is not None:
+                yield batch.text
+                if batch.last == last:
+                    return
+            elif self._waits():
                 await self._channel.news()
+            else:
+                pieces, over = await self._round(wanted, last)
+                if self._allowed.refusal() is not None:
+                    continue  # it died meanwhile: of this nothing is given
+                for piece in pieces:
+                    if self._allowed.refusal() is not None:
+                        return  # in the middle of an event, which is void without its end
+                    yield piece
+                if over:
+                    return
+
+    def _waits(self) -> bool:
+        """Whether it has all there is, and there is nothing to be said about that."""
+        channel = self._channel
+        said = channel.beats == self._beats and not channel.ended
+        return said and self._next == channel.end and self._next >= channel.first
+
+    def _shared(self) -> Batch | None:
+        """What comes next as it is for all who stand there; None if it is not that simple."""
+        channel, number = self._channel, self._next
+        if number is None or not channel.first <= number < channel.end:
+            return None
+        batch = channel.batch(number, CHUNK_BYTES)
+        # Who saw more elsewhere has some of it already; what is large is cut.
+        if self._place > batch.before or len(batch.text) > CHUNK_BYTES:
+            return None
+        self._next, self._place = batch.end, batch.place
+        return batch
+
+    async def _round(self, wanted: Wanted | None, last: str) -> tuple[Iterable[bytes], bool]:
+        """What comes next, and whether nothing follows it."""
+        channel = self._channel
+        try:
+            due = self._due()
+            frames = await self._missed() if due is None else due
+        except HoldfastError as error:
+            return (ending(error),), True
+        chosen = [one for one in frames if wanted is None or wanted(one.event)]
+        if frames or due is None:
+            return _pieces(chosen), bool(chosen) and chosen[-1].event.type == last
+        if channel.ended:
+            return (() if channel.error is None else (ending(channel.error),)), True
+        if channel.beats != self._beats:
+            self._beats = channel.beats
+            return (HEARTBEAT,), False
+        await channel.news()
+        return (), False
 
     def _due(self) -> list[Frame] | None:
         """What the channel has for this reader; None if it has to read the log first."""
@@ -122,6 +151,7 @@ class Reader:
         before = self._reel.version
         events = await self._reel.read(channel.floor[0], events_max=CATCH_UP_EVENTS)
         events = await channel.reading.events(self._reel.view, events)
+        await channel.guard()
         if channel.wiped:
             return []
         if self._reel.version == before:

@@ -30,9 +30,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.core.errors import HoldfastError, TokenInvalid
+from holdfast.ports.telemetry import NO_SPAN, NO_TELEMETRY, Attribute, Kind, Span, Telemetry
 from holdfast.runtime.placing import place_of
 from holdfast.server.auth import PRINCIPAL, Validate, bearer_of
-from holdfast.server.metrics import Metrics
+from holdfast.server.metrics import METHODS, Metrics
 from holdfast.server.problems import internal, problem, problem_of
 from holdfast.server.rates import Rates
 from holdfast.server.settings import LOCAL_HOSTS, ServerSettings, is_loopback
@@ -42,6 +43,8 @@ _log = logging.getLogger("holdfast.server")
 
 PUBLIC = frozenset({"/health", "/ready", "/.well-known/jwks.json"})
 """What needs no token; the description of the interface is public besides."""
+STRAIGHT = "holdfast.straight"
+"""Where a request's scope has what sends the pieces of a body past all that looks at them."""
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -64,6 +67,7 @@ class Shield:
         validate: who a token is of; raises TokenInvalid.
         public: paths that need no token.
         now: a clock that only goes forward, in seconds.
+        telemetry: says whom requests are told to.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class Shield:
         metrics: Metrics,
         public: frozenset[str] = PUBLIC,
         now: Callable[[], float] = time.monotonic,
+        telemetry: Callable[[], Telemetry] = lambda: NO_TELEMETRY,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -82,6 +87,7 @@ class Shield:
         self._metrics = metrics
         self._public = public
         self._now = now
+        self._telemetry = telemetry
         self._principals = Rates(settings.requests_per_minute, settings.keys_max, now)
         self._strangers = Rates(settings.strangers_per_minute, settings.keys_max, now)
         self._seen: OrderedDict[bytes, None] = OrderedDict()
@@ -99,6 +105,7 @@ class Shield:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, status, whole = self._now(), 0, False
+        since_ns, telemetry, span = time.time_ns(), self._telemetry(), NO_SPAN
         headers = Headers(scope=scope)
         origin = headers.get("origin", "")
         shared = origin in self._settings.cors_origins
@@ -120,10 +127,15 @@ class Shield:
 
         try:
             answer = await self._refused(scope, headers, origin, shared)
+            # Where it belongs is believed of nobody who has not shown a token.
+            trace = telemetry.incoming(headers) if PRINCIPAL in scope else None
+            span = telemetry.start("HTTP", Kind.SERVER, {}, trace, since_ns=since_ns)
             if answer is not None:
                 await answer(scope, receive, sending)
             else:
-                await self._app(scope, self._limited(receive), sending)
+                scope[STRAIGHT] = send
+                with telemetry.within(span.trace):
+                    await self._app(scope, self._limited(receive), sending)
         except Exception as error:  # the last boundary: a bug is one line in the log
             if whole:
                 pass  # it was answered, and the log has its place
@@ -131,6 +143,8 @@ class Shield:
                 _log.error("a response was cut off: %s", place_of(error))
             else:
                 await internal(error)(scope, receive, sending)
+        finally:
+            _told(span, scope, status)
         took_s = self._now() - started
         path = _template(scope)
         self._metrics.request(scope["method"], path, status, took_s)
@@ -221,6 +235,23 @@ def int_of(text: str) -> int:
 def _template(scope: Scope) -> str:
     """The route of a request, without what stands in it; never its query."""
     return str(getattr(scope.get("route"), "path", "") or "(none)")
+
+
+def _told(span: Span, scope: Scope, status: int) -> None:
+    """End the span of a request by the conventions of HTTP; without path, query or address."""
+    method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+    route = str(getattr(scope.get("route"), "path", ""))
+    about: dict[str, Attribute] = {
+        "http.request.method": method,
+        "url.scheme": scope.get("scheme", "http"),
+    }
+    if status:
+        about["http.response.status_code"] = status
+    if route:
+        about["http.route"] = route
+    named = "HTTP" if method == "_OTHER" else method
+    span.note(about, name=f"{named} {route}" if route else named)
+    span.end("" if 0 < status < 500 else str(status or "cut_off"))
 
 
 def _too_often(wait_s: float) -> Response:

@@ -3,6 +3,7 @@
 - Many streams of one session share a channel; it is there while one of them is.
 - A stream ends when its token is not valid any more, when its session has ended, and
   when the server is about to stop; its reader comes again with the last id it had.
+- Before an event is given to anybody, the store is asked whether a token died since.
 - Leaving detaches: nothing that runs is cancelled.
 """
 
@@ -49,6 +50,8 @@ class Streams:
         self._heartbeat_s = heartbeat_s
         self._channels: dict[tuple[int, bool], Channel] = {}
         self._passes = Passes(validate, self._wake)
+        self._epoch = -1
+        self._asking: asyncio.Task[None] | None = None
         self._count = 0
         self._counts: dict[str, int] = {}
         self._wiped: OrderedDict[bytes, None] = OrderedDict()
@@ -111,7 +114,7 @@ class Streams:
             raise InvalidInput(f"the session has not come to version {place[0]}")
         held = OpenStream(self, session.where, token, who, scope)
         try:
-            await held.channel.ready()
+            await held.ready()
         except BaseException:
             held.close()
             raise
@@ -140,7 +143,7 @@ class Streams:
         """
         held = OpenStream(self, session.where, token, who, scope)
         try:
-            await held.channel.ready()
+            await held.ready()
             reader = held.reader(held.channel.place)
             reader.join()  # before it is sent, so that nothing of the run goes by
             sending = asyncio.ensure_future(session.send(content, id, policy))
@@ -211,7 +214,7 @@ class Streams:
         own = Reading(self._sessions, where, who.id).authored()
         channel = self._channels.get((where.stream, own))
         if channel is None or channel.ended:
-            channel = Channel(self._sessions, where, who.id, own=own)
+            channel = Channel(self._sessions, where, who.id, own=own, guard=self._guard)
             self._channels[where.stream, own] = channel
         channel.readers += 1
         return channel
@@ -234,9 +237,29 @@ class Streams:
         """What a stream is read by."""
         return self._passes.take(token, who, scope)
 
+    async def ask(self, held: Pass) -> None:
+        """Ask about it now.
+
+        Raises:
+            HoldfastError: nothing more may be read by it.
+        """
+        await self._passes.ask(held)
+
     def give(self, held: Pass) -> None:
         """Give it back."""
         self._passes.give(held)
+
+    async def _guard(self) -> None:
+        """Ask about the tokens at once if one died, here or in another process."""
+        epoch = await self._sessions.tokens.epoch()
+        while epoch != self._epoch:  # once for all sessions, however many are streamed
+            if self._asking is None or self._asking.done():
+                self._asking = asyncio.create_task(self._ask_all(epoch))
+            await asyncio.shield(self._asking)
+
+    async def _ask_all(self, epoch: int) -> None:
+        await self._passes.check()
+        self._epoch = epoch
 
     async def _tick(self) -> None:
         """Ask about tokens, tend channels, have silent streams say that they are alive."""
@@ -275,6 +298,18 @@ class OpenStream:
         self.allowed = streams.pass_of(token, who, scope)
         self.channel = streams.join(where, who)
         self.channel.attend(self._answers)
+
+    async def ready(self) -> None:
+        """Wait until the session is followed, and ask once more about the token.
+
+        It may have died since it let the request in, before this stream counted.
+
+        Raises:
+            TokenInvalid: it has.
+            KeyDestroyed, HoldfastError: as of `Channel.ready`.
+        """
+        await self.channel.ready()
+        await self._streams.ask(self.allowed)
 
     def reader(self, place: Place) -> Reader:
         """A reader of the channel."""

@@ -52,6 +52,7 @@ from holdfast.adapters.models.translate import (
 )
 from holdfast.adapters.models.zones import zone_of
 from holdfast.adapters.network.transport import GuardedTransport
+from holdfast.adapters.telemetry.factory import carry_trace
 from holdfast.core.errors import InvalidInput
 from holdfast.core.labels import Sensitivity
 from holdfast.core.network import NetworkPolicy
@@ -69,6 +70,11 @@ from holdfast.ports.model import (
 )
 
 _KEY = re.compile(r"[!-~]+")
+
+
+async def _traced(request: httpx2.Request) -> None:
+    """Tell the provider which trace a request belongs to, if it belongs to one."""
+    carry_trace(request.headers)
 
 
 def _random_fraction() -> float:
@@ -116,6 +122,7 @@ class PydanticAIModel:
             timeout=httpx2.Timeout(limits.idle_s, connect=limits.connect_s),
             follow_redirects=False,
             transport=None if network is None else GuardedTransport(network),
+            event_hooks={"request": [_traced]},
         )
         self._wire = _wire_model(settings, key, self._http)
 

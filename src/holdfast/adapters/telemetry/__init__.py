@@ -1,0 +1,1 @@
+"""Telemetry: OpenTelemetry, where it is installed."""
