@@ -16,6 +16,7 @@ from holdfast.core.errors import InvalidInput, TeeUnavailable
 from holdfast.core.events import Asked
 from holdfast.core.lifecycle import SessionState
 from holdfast.ports.clock import SystemClock
+from holdfast.runtime.runrecords import record_of
 from holdfast.runtime.tee import TeeConfig
 from holdfast.testing.script import say
 from holdfast.testing.scripted import ScriptedModel
@@ -75,9 +76,11 @@ def test_what_is_sensitive_is_answered_in_the_simulated_enclave() -> None:
             assert sessions.is_tee_enabled() and sessions.tee_runtime.status.simulated
             session = await sessions.create_session("one", UNSAFE)
             assert not await session.uses_tee()
-            result = await session.generate(TOLD)
+            result = await session.generate(TOLD, command_id=bytes(16))
             assert "please" in result.text
             assert await session.uses_tee()
+            record = await record_of(session.where, bytes(16), result.version)
+            assert (1, 1, ("email",)) == (record.models, record.enclave, record.kinds)
             said = "".join(repr(event) for event in await log_of(session))
             assert "simulated enclave" in said
         assert [] == leaked(all_sent(model), (EMAIL,)) and [] == model.requests

@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from holdfast.core.findings import TaintMatch
 from holdfast.core.labels import Sensitivity
-from holdfast.core.redaction import marker, merge
+from holdfast.core.redaction import marker, markers, merge
 
 VALUES_MAX = 10_000
 PREFIX = "PRIVATE-"
@@ -57,6 +57,11 @@ def name_of(id: str, kind: str) -> str:
     spoken = f"{spoken}-".replace(PREFIX, "OWN-").strip("-")
     mark = base64.b32encode(bytes.fromhex(id)[:MARK_BYTES]).decode()[:MARK_CHARS]
     return f"{PREFIX}{spoken or 'VALUE'}-{mark}"
+
+
+def hidden_in(text: str) -> int:
+    """How many places of a text a pseudonym or a marker stands for."""
+    return len(_NAME.findall(text)) + markers(text)
 
 
 class Pseudonyms:

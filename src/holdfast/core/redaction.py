@@ -68,6 +68,11 @@ def marker(kind: str) -> str:
     return f"[REDACTED:{name or 'VALUE'}]"
 
 
+def markers(text: str) -> int:
+    """How many markers stand in a text."""
+    return len(_MARKER.findall(text))
+
+
 def merge(spans: Iterable[Placed], length: int) -> list[Span]:
     """Merge places that overlap, cut to a text's length, in order of their start."""
     return [

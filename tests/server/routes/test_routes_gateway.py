@@ -97,6 +97,9 @@ def test_a_message_and_the_end() -> None:
             said = await made.ok("POST", f"{GATEWAY}/{id}/messages", {"content": "hello"})
             assert "ProcessLocal" == said["decision"]
             assert said["response"]
+            assert ({"level": "Normal", "kinds": [], "threat": "clean"}, 0, []) == (
+                said["classification"], said["redactions"], said["audit_ids"],
+            )  # fmt: skip
             assert "Paused" == (await made.ok("POST", f"{GATEWAY}/{id}/pause"))["state"]
             assert [] == await made.ok("GET", GATEWAY)
             assert "Active" == (await made.ok("POST", f"{GATEWAY}/{id}/resume"))["state"]
@@ -104,6 +107,35 @@ def test_a_message_and_the_end() -> None:
             receipt = await made.ok("DELETE", f"{GATEWAY}/{id}")
             assert (id, True) == (receipt["session_id"], receipt["destroyed_at_ms"] > 0)
             assert 404 == (await made.call("GET", f"{GATEWAY}/{id}")).status_code
+
+    run(work())
+
+
+def test_a_message_says_what_became_of_it() -> None:
+    """How it was classified, what of the answer is hidden, and what an auditor is told."""
+    card = "4111 1111 1111 1111"
+
+    async def work() -> None:
+        model = ScriptedModel([say("so it is"), call("nothing", {}), say(f"it is {card}")])
+        async with served(model) as made:
+            id = (await made.ok("POST", GATEWAY, CHAT))["id"]
+            path = f"{GATEWAY}/{id}/messages"
+            said = await made.ok("POST", path, {"content": "my mail is ann@example.org"})
+            assert {"level": "Sensitive", "kinds": ["email"], "threat": "clean"} == (
+                said["classification"]
+            )
+            assert (0, 1) == (said["redactions"], len(said["audit_ids"]))
+            before = said["audit_ids"]
+            headers = {"Idempotency-Key": "once"}
+            said = await made.ok("POST", path, {"content": f"and {card}"}, headers=headers)
+            assert "it is [REDACTED:CREDIT_CARD]" == said["response"]
+            assert (1, ["credit_card"]) == (said["redactions"], said["classification"]["kinds"])
+            told = (await made.ok("GET", f"/api/v1/audit/events?session_id={id}"))["events"]
+            named = [one["id"] for one in told]
+            assert [*before, *said["audit_ids"]] == list(dict.fromkeys(named))[1:]  # its birth
+            assert "tool_refused" in [one["kind"] for one in told if one["id"] in said["audit_ids"]]
+            again = await made.ok("POST", path, {"content": f"and {card}"}, headers=headers)
+            assert said == again
 
     run(work())
 

@@ -10,10 +10,13 @@ from pydantic import Field
 
 from holdfast.bootstrap import SessionManager, tee_facts
 from holdfast.core.errors import HoldfastError
+from holdfast.core.findings import Threat
+from holdfast.core.pseudonyms import hidden_in
 from holdfast.runtime.config import SessionInfo, WipeReceipt
 from holdfast.runtime.handle import Session
+from holdfast.runtime.runrecords import record_of
 from holdfast.server.auth import Acting, Commanded, Commanding, Shown, require
-from holdfast.server.forms import Done, Form, Level, Name, Prompt, State
+from holdfast.server.forms import Done, Form, Level, Name, Prompt, State, level_name
 from holdfast.server.routes.audit import Verified, verified
 from holdfast.server.talking import converse
 
@@ -162,6 +165,14 @@ class Words(Form):
     content: Prompt
 
 
+class Classified(Form):
+    """What detectors made of the message."""
+
+    level: Level
+    kinds: list[str]
+    threat: Threat
+
+
 class Routed(Form):
     """What became of a message (seed A10).
 
@@ -173,7 +184,10 @@ class Routed(Form):
     decision: Literal["ProcessLocal", "ProcessInTee", "RequireConfirmation", "Processing"]
     response: str | None = None
     confirmation_id: str | None = None
-    sensitivity_level: Level
+    sensitivity_level: Level = Field(description="Of the session.")
+    classification: Classified
+    redactions: int = Field(description="Places of the response where a stand-in is shown.")
+    audit_ids: list[str] = Field(description="What of the run the audit routes tell, by `id`.")
 
 
 @router.post(
@@ -187,16 +201,25 @@ async def send_message(sessions: Commanding, session: Commanded, words: Words) -
     id = sessions.command_id()
     said = await converse(session, words.content, id=id, wait_s=WAIT_S)
     info = await session.info()
-    level: Any = info.sensitivity_level
+    result = said.result
+    record = await record_of(session.where, id, None if result is None else result.version)
+    decision: Any = "Processing"
     if said.question:
-        confirmation = f"{session.id}:{said.question}"
-        return Routed(
-            decision="RequireConfirmation", confirmation_id=confirmation, sensitivity_level=level
-        )
-    if said.result is None:
-        return Routed(decision="Processing", sensitivity_level=level)
-    decision: Any = "ProcessInTee" if info.tee_active else "ProcessLocal"
-    return Routed(decision=decision, response=said.result.text, sensitivity_level=level)
+        decision = "RequireConfirmation"
+    elif result is not None:
+        decision = "ProcessInTee" if record.enclave else "ProcessLocal"
+    level: Any = info.sensitivity_level
+    return Routed(
+        decision=decision,
+        response=None if result is None else result.text,
+        confirmation_id=f"{session.id}:{said.question}" if said.question else None,
+        sensitivity_level=level,
+        classification=Classified(
+            level=level_name(record.level), kinds=list(record.kinds), threat=record.threat
+        ),
+        redactions=0 if result is None else hidden_in(result.text),
+        audit_ids=list(record.audit_ids),
+    )
 
 
 class Confirmation(Form):
