@@ -13,6 +13,7 @@ import sealedhelp
 from contenthelp import CARD, EMAIL, PASSWORD, SECRETS, TOLD, leaked, names_in, quick
 from holdfast.bootstrap import SessionManager
 from holdfast.core.errors import InvalidInput, KeyDestroyed, ProviderFailed, Unavailable
+from holdfast.core.events import Outcome
 from holdfast.core.findings import TaintMatch
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.feed import Feed
@@ -248,6 +249,31 @@ def test_no_type_of_event_is_passed_over(type: str) -> None:
     assert set(shown.data) == {"text", "args", "tool_calls", "metadata", "steps", "version"}
     assert 4 == shown.data["version"]
     assert EMAIL in str(shown.data["args"]), "it may be seen"
+
+
+def test_what_is_not_looked_at_is_ours() -> None:
+    """Outcomes are words of ours, usages our own names with figures, whatever was said."""
+
+    async def work() -> list[StreamEvent]:
+        async with memory(ScriptedModel([call("nothing", {"a": CARD}), say(TOLD)])) as sessions:
+            session = await sessions.create_session("one", user_id="ada")
+            await session.generate(TOLD)
+            events = session.subscribe_events(0)
+            found = [await anext(events)]
+            while found[-1].type != "agent_end":
+                found.append(await anext(events))
+            return found
+
+    heard = run(work())
+    outcomes = [one.data["outcome"] for one in heard if "outcome" in one.data]
+    usages = [one.data["usage"] for one in heard if "usage" in one.data]
+    words = {one.value for one in Outcome} | {"completed", "failed", "cancelled"}
+    assert (4, 3, True) == (len(outcomes), len(usages), set(outcomes) <= words)
+    for usage in usages:
+        assert isinstance(usage, dict)
+        assert all(type(count) is int for count in usage.values())
+        assert "total_tokens" in usage
+        assert all(name.islower() and name.isidentifier() for name in usage)
 
 
 def test_what_is_not_on_the_list_of_types_is_none() -> None:

@@ -47,8 +47,8 @@ TOO_DEEP = "[REDACTED:DEPTH]"
 """What stands for what is nested further in a JSON value."""
 PIECES = frozenset({"text_delta", "thinking_delta", "tool_output_delta"})
 IDS = frozenset({"id", "user_id", "parent_id"})
-AS_IT_IS = frozenset({"command", "state"})
-"""What a client knows its own command by, 16 bytes in hex, and a name of the lifecycle."""
+AS_IT_IS = frozenset({"command", "state", "outcome", "usage"})
+"""What a client knows its own command by, 16 bytes in hex, names of ours, and figures."""
 WIPED = "[REDACTED:WIPED]"
 ENDING = (int(SessionState.TERMINATING), int(SessionState.TERMINATED))
 FREE = frozenset({"metadata"})
