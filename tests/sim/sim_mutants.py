@@ -174,8 +174,8 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (
     (
         "a call of the program stays open when the store was busy",
         "runtime/asides.py",
-        "engine.post(Mail(command=ended, future=future, internal=True))",
-        "engine.post(Mail(command=ended, future=future))",
+        "Mail(command=ended, internal=True)",
+        "Mail(command=ended)",
     ),
     (
         "a lost acknowledgement is taken for a failure",
