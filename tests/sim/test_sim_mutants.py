@@ -18,7 +18,7 @@ from sim.sim_mutants import MUTANTS, RARE, START, SURVIVE
 PACKAGE = Path(holdfast.__file__).parent
 TESTS = Path(__file__).parents[1]
 BUDGET_S = "90"
-RARE_S = "20"
+RARE_S = "8"
 LIMIT_S = 150.0
 
 
