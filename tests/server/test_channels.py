@@ -259,3 +259,23 @@ def test_what_happens_within_a_moment_wakes_readers_once(monkeypatch: pytest.Mon
                 assert first + 1 == woken[0]
 
     run(work())
+
+
+def test_the_busier_the_server_the_more_goes_together() -> None:
+    """Within bounds, and only as long as it is."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            async with followed(sessions, session) as channel:
+                asyncio.get_running_loop().call_soon(time.sleep, 0.2)
+                channel._tell_all()
+                await until(lambda: channel._pause_s == channels.TOGETHER_S_MAX)
+                for _ in range(50):  # of which one is quick, whatever else the machine does
+                    channel._tell_all()
+                    await asyncio.sleep(0.002)
+                    if channel._pause_s == channels.TOGETHER_S:
+                        return
+                raise AssertionError(channel._pause_s)
+
+    run(work())

@@ -29,8 +29,8 @@ FRAMES_MAX = 1024
 BYTES_MAX = 1024 * 1024
 AT_START = 64
 WAITING_MIN = 64
-TOGETHER_S = 0.005
-"""Readers are woken once for all that happens within so many seconds."""
+TOGETHER_S, TOGETHER_S_MAX = 0.005, 0.1
+"""Readers are woken once for all that happens within so many seconds; more if it is busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +104,7 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._later: asyncio.TimerHandle | None = None
         self._told_s = 0.0
+        self._pause_s = TOGETHER_S
         self._task = asyncio.create_task(self._pump())
 
     # --- following ---------------------------------------------------------------------
@@ -213,7 +214,7 @@ class Channel:
     def _tell(self) -> None:
         """Wake readers at once, but for what follows within a moment, which goes together."""
         if self._later is None:
-            wait_s = self._told_s + TOGETHER_S - self._loop.time()
+            wait_s = self._told_s + self._pause_s - self._loop.time()
             if wait_s > 0:
                 self._later = self._loop.call_later(wait_s, self._tell_all)
             else:
@@ -222,6 +223,12 @@ class Channel:
     def _tell_all(self) -> None:
         self._later, self._told_s = None, self._loop.time()
         self.wake()
+        self._loop.call_soon(self._turned)
+
+    def _turned(self) -> None:
+        """The readers have had their turn: the longer that took, the more goes together."""
+        took_s = self._loop.time() - self._told_s
+        self._pause_s = min(max(2 * took_s, TOGETHER_S), TOGETHER_S_MAX)
 
     def _forget(self) -> None:
         """After the wipe: nothing of before."""
