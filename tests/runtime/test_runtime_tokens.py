@@ -154,6 +154,9 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         ({"task_type": "Not A Name"}, InvalidInput),
         ({"agent_id": "../x"}, InvalidInput),
         ({"metadata": {"x": "y" * 5000}}, InvalidInput),
+        ({"metadata": {"x": "\ud800"}}, InvalidInput),
+        ({"metadata": {"\udfff": 1}}, InvalidInput),
+        ({"metadata": {"x": json.loads("[" * 400 + "]" * 400)}}, InvalidInput),
     ],
 )
 def test_minting_only_narrows(wanted: dict[str, Any], error: type[HoldfastError]) -> None:

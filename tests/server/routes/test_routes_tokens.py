@@ -47,6 +47,23 @@ def test_a_token_gives_no_more_than_its_maker_has() -> None:
     run(work())
 
 
+def test_metadata_that_cannot_be_told_again_is_refused() -> None:
+    """One token with such would have every listing of its workspace fail."""
+
+    async def work() -> None:
+        async with served() as made:
+            told = {**made.ann, "Content-Type": "application/json"}
+            for value in ('"\\ud800"', "[" * 400 + "]" * 400):
+                body = f'{{"agent_id": "bot", "session": "", "metadata": {{"x": {value}}}}}'
+                found = await made.http.post(API, content=body, headers=told)
+                assert (422, "invalid_input") == (found.status_code, found.json()["reason"])
+            await made.ok("POST", API, {"agent_id": "bot", "session": "", "metadata": {"x": "ü😀"}})
+            listed = await made.ok("GET", API)
+            assert {"x": "ü😀"} in [one["metadata"] for one in listed["tokens"]]
+
+    run(work())
+
+
 def test_refresh_and_revocation() -> None:
     """T-41, T-46: the old text is nobody's, whoever was made with it falls with it."""
 
