@@ -32,11 +32,11 @@ class Built:
     """Stands where clients are built; each says its model's name."""
 
     def __init__(self) -> None:
-        self.made: list[tuple[str, str, object]] = []
+        self.made: list[tuple[str, str | None, object]] = []
         self.clients: list[ScriptedModel] = []
 
     def __call__(
-        self, settings: ModelSettings, *, key: str = "", limits: object = None, **_: object
+        self, settings: ModelSettings, *, key: str | None = None, limits: object = None, **_: object
     ) -> ScriptedModel:
         """Make a client that answers with its name, and calls the tool `wait` for `use`."""
 
@@ -119,7 +119,7 @@ def test_keys_and_limits_reach_the_client(built: Built) -> None:
             )
             await says(sessions)
             (first, second) = built.made
-            assert ("a", SECRET, "b", "") == (*first[:2], *second[:2])
+            assert ("a", SECRET, "b", None) == (*first[:2], *second[:2])
             assert (3, 1) == (getattr(first[2], "idle_s"), getattr(first[2], "attempts"))  # noqa: B009  # a port's fake
             assert second[2] is None
 

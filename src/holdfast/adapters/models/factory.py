@@ -131,8 +131,8 @@ def build_client(
     Args:
         settings: which model, and where its key is found.
         environ: the environment; default the process's.
-        key: the key itself, where it was handed over or is kept elsewhere; None or "" for
-            as the settings say.
+        key: the key itself, where it was handed over or is kept elsewhere; None for as
+            the settings say. An empty one is none, and nothing is put in its place.
         limits: time limits and retries; default `CallLimits()`.
         network: what its requests may reach; None for whatever its address leads to.
 
@@ -142,7 +142,10 @@ def build_client(
         NotFound: there is no key at the referenced place.
     """
     check_settings(settings)
-    key = key or _key(settings, os.environ if environ is None else environ)
+    if key is None:
+        key = _key(settings, os.environ if environ is None else environ)
+    if not key:
+        raise InvalidInput("the key that was handed over is empty")
     try:
         # lazy: the providers' libraries take seconds to import; only who talks to a model pays.
         from holdfast.adapters.models.pydantic_ai import PydanticAIModel
