@@ -64,6 +64,26 @@ def test_metadata_that_cannot_be_told_again_is_refused() -> None:
     run(work())
 
 
+def test_the_token_of_a_wiped_session_is_for_no_other() -> None:
+    """What it is bound to has a name that nobody can give to a session."""
+
+    async def work() -> None:
+        async with served() as made:
+            await made.ok("POST", SESSIONS, {"id": "old"})
+            by = await made.token("bot", "operator", session="old")
+            await made.ok("DELETE", f"{SESSIONS}/old")
+            who = await made.sessions.tokens.validate(by["Authorization"].split()[1])
+            stream = who.session[-16:]
+            for name in (who.session, f"stream-{stream}"):
+                await made.call("POST", SESSIONS, {"id": name})
+                assert 404 == (await made.call("GET", f"{SESSIONS}/{name}", by=by)).status_code
+            assert [] == (await made.ok("GET", SESSIONS, by=by))["sessions"]
+            wanted = {"agent_id": "sub"}
+            assert (await made.call("POST", API, wanted, by=by)).status_code in (403, 404, 422)
+
+    run(work())
+
+
 def test_refresh_and_revocation() -> None:
     """T-41, T-46: the old text is nobody's, whoever was made with it falls with it."""
 
