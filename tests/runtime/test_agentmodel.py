@@ -303,6 +303,26 @@ async def said(session: Session, text: str) -> bool:
     return text == (await session.history())[-1].text
 
 
+def test_clients_of_sessions_own_models_are_bounded(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may change a session's model cannot have clients pile up; the last stay."""
+    monkeypatch.setattr("holdfast.runtime.agentmodel.CLIENTS_MAX", 3)
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            await sessions.create_session("one")
+            models = sessions._models
+            for name in "abcdaead":
+                own = ModelSettings(provider="openai", model=name)
+                await sessions.configure("one", model_config=own)
+                assert name == await says(sessions)
+                assert len(models._clients) <= 3
+            assert [*"abcdae"] == [one[0] for one in built.made]
+
+    run(work())
+
+
 def test_clients_of_earlier_configurations_are_closed(built: Built) -> None:
     """All but the last few, and those that a turn still needs; at the end every one."""
     going, go = asyncio.Event(), asyncio.Event()
