@@ -147,6 +147,7 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         ({"workspace": "*", "session": ""}, ScopeDenied),
         ({"session": ""}, ScopeDenied),
         ({"session": "theirs"}, SessionNotFound),
+        ({"agent_id": "user:boss"}, ScopeDenied),
         ({"expires_in": 7200}, ScopeDenied),
         ({"expires_in": 0.5}, InvalidInput),
         ({"expires_in": float("nan")}, InvalidInput),

@@ -107,6 +107,7 @@ class TokenMaking:
             task_type=task_type,
             workspace=tenant,
             every_session=session == "",
+            principal=principal,
         )
         given = minted(wanted, self.settings.roles, by)
         text = _metadata(metadata)

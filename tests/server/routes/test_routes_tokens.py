@@ -84,6 +84,27 @@ def test_the_token_of_a_wiped_session_is_for_no_other() -> None:
     run(work())
 
 
+def test_an_agent_takes_no_persons_name() -> None:
+    """What a person wrote is in clear for that person: an agent's token makes none of theirs."""
+
+    async def work() -> None:
+        async with served() as made:
+            await made.ok("POST", SESSIONS, {"id": "a"})
+            card = {"content": "my card is 4111 1111 1111 1111"}
+            await made.ok("POST", f"{SESSIONS}/a/messages", card)
+            bot = await made.token("bot", "agent", session="a")
+            for name in ("user:ann", "user:root"):
+                found = await made.call("POST", API, {"agent_id": name, "role": "viewer"}, by=bot)
+                assert (403, "scope_denied") == (found.status_code, found.json()["reason"])
+            read = await made.call("GET", f"{SESSIONS}/a/messages", by=bot)
+            assert "4111" not in read.text
+            user = await made.token("user:tim", "agent")
+            for by, name in ((bot, "sub"), (user, "user:tim"), (made.ann, "user:new")):
+                await made.ok("POST", API, {"agent_id": name, "role": "viewer"}, by=by)
+
+    run(work())
+
+
 def test_refresh_and_revocation() -> None:
     """T-41, T-46: the old text is nobody's, whoever was made with it falls with it."""
 
