@@ -504,7 +504,7 @@ def _build(
         key: the key itself; "" for as the settings say.
     """
     limits = None if calls is None else CallLimits(**asdict(calls))
-    return build_client(settings, key=key, limits=limits, network=network)
+    return build_client(settings, key=key or None, limits=limits, network=network)
 
 
 async def _kill_leftovers(effect_id: str) -> int:

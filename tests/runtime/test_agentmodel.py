@@ -32,11 +32,11 @@ class Built:
     """Stands where clients are built; each says its model's name."""
 
     def __init__(self) -> None:
-        self.made: list[tuple[str, str, object]] = []
+        self.made: list[tuple[str, str | None, object]] = []
         self.clients: list[ScriptedModel] = []
 
     def __call__(
-        self, settings: ModelSettings, *, key: str = "", limits: object = None, **_: object
+        self, settings: ModelSettings, *, key: str | None = None, limits: object = None, **_: object
     ) -> ScriptedModel:
         """Make a client that answers with its name, and calls the tool `wait` for `use`."""
 
@@ -119,7 +119,7 @@ def test_keys_and_limits_reach_the_client(built: Built) -> None:
             )
             await says(sessions)
             (first, second) = built.made
-            assert ("a", SECRET, "b", "") == (*first[:2], *second[:2])
+            assert ("a", SECRET, "b", None) == (*first[:2], *second[:2])
             assert (3, 1) == (getattr(first[2], "idle_s"), getattr(first[2], "attempts"))  # noqa: B009  # a port's fake
             assert second[2] is None
 
@@ -301,6 +301,26 @@ def test_a_turn_that_is_taken_over_goes_on_with_what_is_stored_then(
 async def said(session: Session, text: str) -> bool:
     """Whether the last message is this one."""
     return text == (await session.history())[-1].text
+
+
+def test_clients_of_sessions_own_models_are_bounded(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may change a session's model cannot have clients pile up; the last stay."""
+    monkeypatch.setattr("holdfast.runtime.agentmodel.CLIENTS_MAX", 3)
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            await sessions.create_session("one")
+            models = sessions._models
+            for name in "abcdaead":
+                own = ModelSettings(provider="openai", model=name)
+                await sessions.configure("one", model_config=own)
+                assert name == await says(sessions)
+                assert len(models._clients) <= 3
+            assert [*"abcdae"] == [one[0] for one in built.made]
+
+    run(work())
 
 
 def test_clients_of_earlier_configurations_are_closed(built: Built) -> None:

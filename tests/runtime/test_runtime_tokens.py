@@ -147,6 +147,7 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         ({"workspace": "*", "session": ""}, ScopeDenied),
         ({"session": ""}, ScopeDenied),
         ({"session": "theirs"}, SessionNotFound),
+        ({"agent_id": "user:boss"}, ScopeDenied),
         ({"expires_in": 7200}, ScopeDenied),
         ({"expires_in": 0.5}, InvalidInput),
         ({"expires_in": float("nan")}, InvalidInput),
@@ -154,6 +155,9 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         ({"task_type": "Not A Name"}, InvalidInput),
         ({"agent_id": "../x"}, InvalidInput),
         ({"metadata": {"x": "y" * 5000}}, InvalidInput),
+        ({"metadata": {"x": "\ud800"}}, InvalidInput),
+        ({"metadata": {"\udfff": 1}}, InvalidInput),
+        ({"metadata": {"x": json.loads("[" * 400 + "]" * 400)}}, InvalidInput),
     ],
 )
 def test_minting_only_narrows(wanted: dict[str, Any], error: type[HoldfastError]) -> None:

@@ -76,7 +76,7 @@ def test_a_wiped_session_has_no_name_in_its_tokens() -> None:
             stream = (await sessions.get_session("one")).where.stream
             await sessions.terminate_session("one")
             who = await sessions.tokens.validate(made.guard_token)
-            assert f"stream-{stream:016x}" == who.session
+            assert f"stream:{stream:016x}" == who.session
 
     run(work())
 

@@ -197,7 +197,7 @@ def test_expired_revoked_and_wiped() -> None:
             await sessions.terminate_session("one")
             tables_of(sessions).epoch += 1
             who = await sessions.tokens.validate(wiped.guard_token)
-            assert who.session.startswith("stream-")
+            assert who.session.startswith("stream:")
 
     run(work())
 

@@ -59,6 +59,29 @@ def test_an_empty_key_is_none() -> None:
     run(work())
 
 
+def test_keys_of_the_installation_are_lent_by_its_administrator_alone() -> None:
+    """A workspace's own administrator sends none of them anywhere by a session's model."""
+
+    async def work() -> None:
+        async with served() as made:
+            local = await made.token("user:x", "admin")
+            await made.ok("POST", API, {"id": "home"}, by=local)
+            bound = await made.token("user:y", "admin", session="home")
+            here = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1"}
+            named = {"provider": "openai", "model": "m", "key": "env:HOME"}
+            for by in (local, bound):
+                for model in (here, named, {**here, "provider": "home", "key": "file:/x"}):
+                    for method, path, body in (
+                        ("POST", API, {"config": {"model": model}}),
+                        ("PATCH", f"{API}/home", {"model": model}),
+                    ):
+                        found = await made.call(method, path, body, by=by)
+                        assert (403, "scope_denied") == (found.status_code, found.json()["reason"])
+            await made.ok("PATCH", f"{API}/home", {"model": named}, by=made.admin)
+
+    run(work())
+
+
 def test_what_only_administrators_may_ask_for() -> None:
     """Endpoints and keys of models, calls that run unasked, directories that are not offered."""
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakSet
@@ -26,6 +26,9 @@ from holdfast.runtime.agentbook import AgentBook, Kept, config_scope
 
 RETIRED_MAX = 8
 """How many clients of earlier configurations stay open that no turn holds."""
+
+CLIENTS_MAX = 128
+"""How many clients of sessions' own models are kept, those that were used last."""
 
 TENANTS_MAX = 1024
 """How many tenants' configurations are kept in mind, the latest."""
@@ -80,7 +83,9 @@ class Models:
         self.over_stored = False
         self.building = building
         self.book: AgentBook | None = None
-        self._clients: dict[tuple[ModelSettings, NetworkPolicy | None], ModelClient] = {}
+        self._clients: OrderedDict[tuple[ModelSettings, NetworkPolicy | None], ModelClient]
+        self._clients = OrderedDict()
+        self._let_go: WeakSet[ModelClient] = WeakSet()
         self._entries: dict[str, Entry] = {}
         self._retired: deque[tuple[Entry, ModelClient]] = deque()
         self._turns: WeakSet[TurnModel] = WeakSet()
@@ -152,11 +157,17 @@ class Models:
         return self.built(self.settings) if self.settings is not None else self.default
 
     def built(self, settings: ModelSettings) -> ModelClient:
-        """The client of settings, built once."""
+        """The client of settings, built once as long as it is used now and then.
+
+        One that is let go is not closed: a call may still use it, and nobody else has it.
+        """
         key = settings, self.building.network()  # what the policy file says may have changed
         client = self._clients.get(key)
         if client is None:
             client = self._clients[key] = self.building.build(settings, "", None, key[1])
+            if len(self._clients) > CLIENTS_MAX:
+                self._let_go.add(self._clients.popitem(last=False)[1])
+        self._clients.move_to_end(key)
         return client
 
     def _of(self, entry: Entry, record: AgentRecord, settings: ModelSettings) -> ModelClient:
@@ -171,8 +182,9 @@ class Models:
         """Close all clients."""
         entries = [*self._entries.values()]
         found = [self.default, *self._clients.values(), *(one.client for one in entries)]
-        found += [client for _, client in self._retired]
+        found += [*(client for _, client in self._retired), *self._let_go]
         self._clients.clear()
+        self._let_go.clear()
         self._entries.clear()
         self._retired.clear()
         for client in {id(one): one for one in found if one is not None}.values():

@@ -128,12 +128,14 @@ class AgentService(Core):
             models.building.check(record.model, record.secret)
         except (NotFound, Unavailable) as error:
             raise InvalidInput(error.message) from None
-        network = models.building.network()
-        if record.model.base_url is None or network is None:
+        if record.model.base_url is None:
             return
         address = read_address(record.model.base_url)
         if address is None:
             raise InvalidInput("it is not certain where the base_url leads")
+        network = models.building.network()
+        if network is None:
+            return
         scheme = Scheme(address.scheme)
         decision = judge_request(network, scheme, address.host, address.port, method="POST")
         if not decision.allowed:

@@ -41,7 +41,8 @@ KNOWN_MAX = 4096
 BOXES_MAX = 256
 _PURPOSE = "token"
 _SKEW_MS = CLOCK_SKEW_S * 1000
-_GONE = "stream-{:016x}"
+_GONE = "stream:{:016x}"
+"""What a wiped session is called; no session's id has a colon, so none is ever called that."""
 
 
 @dataclass(frozen=True, slots=True)

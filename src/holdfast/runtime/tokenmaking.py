@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from holdfast.core.decide.content import check_depth
 from holdfast.core.errors import (
     AlreadyThere,
     InvalidInput,
@@ -106,6 +107,7 @@ class TokenMaking:
             task_type=task_type,
             workspace=tenant,
             every_session=session == "",
+            principal=principal,
         )
         given = minted(wanted, self.settings.roles, by)
         text = _metadata(metadata)
@@ -340,15 +342,20 @@ def end_of(now_ms: int, span_ms: int, ends_ms: int, parent: TokenRow | None) -> 
 
 
 def _metadata(metadata: Mapping[str, object] | None) -> str:
-    """Free metadata as JSON text.
+    """Free metadata as JSON text, which whoever lists tokens can write again as UTF-8.
 
     Raises:
-        InvalidInput: it is no JSON object of at most 4,096 characters.
+        InvalidInput: it is no JSON object of at most 4,096 characters, nested too deep, or
+            it has lone surrogates.
     """
     try:
-        text = json.dumps({} if metadata is None else dict(metadata), allow_nan=False)
+        found = {} if metadata is None else dict(metadata)
+        json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
+        text = json.dumps(found, allow_nan=False)
+        written = json.loads(text)
     except (TypeError, ValueError, RecursionError):
         raise InvalidInput("a token's metadata is a JSON object") from None
     if len(text) > METADATA_CHARS_MAX:
         raise InvalidInput(f"a token's metadata has at most {METADATA_CHARS_MAX} characters")
+    check_depth(written)
     return text

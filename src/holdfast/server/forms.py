@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from holdfast.bootstrap import SessionManager
+from holdfast.core.agentconfig import AgentRecord, lends_our_keys
 from holdfast.core.errors import Denied, InvalidInput, ScopeDenied
 from holdfast.core.labels import Sensitivity
 from holdfast.core.messages import Message
+from holdfast.core.principals import EVERY_WORKSPACE
 from holdfast.core.settings import Limits, ModelSettings, QueuePolicy
 from holdfast.runtime.budgets import Budget
 from holdfast.runtime.config import SessionConfig
@@ -54,7 +56,7 @@ class Done(Form):
 
 
 class ModelForm(Form):
-    """A model; where its key is found is an administrator's to say."""
+    """A model; where its key is found is an administrator of all workspaces' to say."""
 
     provider: Name = Field(min_length=1)
     model: Name = Field(min_length=1)
@@ -69,12 +71,19 @@ class ModelForm(Form):
         """The model's settings.
 
         Raises:
-            ScopeDenied: an endpoint or a key is named by somebody who may not.
+            ScopeDenied: an endpoint or a key is named by somebody who may not: keys of the
+                installation would go there, as with the agent's configuration.
         """
-        who = sessions.acts
-        if (self.base_url or self.key) and who is not None and not who.may("config:write"):
-            raise ScopeDenied("base_url and key need the scope config:write")
-        return ModelSettings(**self.model_dump())
+        who, model = sessions.acts, ModelSettings(**self.model_dump())
+        if who is not None and lends_our_keys(AgentRecord(model=model)):
+            if not who.may("config:write"):
+                raise ScopeDenied("base_url and key need the scope config:write")
+            if who.workspace != EVERY_WORKSPACE:
+                raise ScopeDenied(
+                    "only an administrator of all workspaces names base_url and key of a session: "
+                    "a workspace's own configuration brings its own key"
+                )
+        return model
 
 
 class LimitsForm(Form):

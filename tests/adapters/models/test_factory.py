@@ -79,6 +79,7 @@ def test_what_is_no_model(text: str) -> None:
         "http://u:p@h/v1",
         "http://h:x/",
         "http://h/?k=1",
+        "http://h/v1#k",
     ],
 )
 def test_bad_addresses(base_url: str) -> None:
@@ -117,6 +118,16 @@ def test_a_key_that_was_handed_over_has_no_place() -> None:
     assert "openai" == client.provider
     with pytest.raises(InvalidInput):
         build_client(settings, environ={"OPENAI_API_KEY": "k"}, key="")
+
+
+@pytest.mark.slow  # the first client imports a provider's library
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "local"])
+def test_what_the_library_refuses_is_malformed(provider: str) -> None:
+    """Whoever asks whether there is a client is told so by an error of the domain."""
+    settings = ModelSettings(provider=provider, model="m", base_url="http://[v1.x]/")
+    with pytest.raises(InvalidInput) as caught:
+        build_client(settings, environ={}, key="handed")
+    assert "v1.x" not in str(caught.value)
 
 
 @pytest.mark.slow  # the first client imports a provider's library

@@ -157,6 +157,23 @@ def test_what_is_refused_changes_nothing_and_is_not_repeated() -> None:
     run(work())
 
 
+def test_an_address_that_no_client_takes_is_refused_without_a_network_policy() -> None:
+    """Stored, it would have every session of the workspace fail, its wipe too."""
+
+    async def work() -> None:
+        async with served() as made:
+            await made.ok("POST", "/api/v1/sessions", {"id": "x"})
+            for address in ("http://[v1.x]/", "http://h/#" + SECRET):
+                bad = {**HERE, "base_url": address}
+                found = await made.call("PUT", API, bad, by=made.admin)
+                assert (422, "invalid_input") == (found.status_code, found.json()["reason"])
+                assert "canary" not in found.text
+            await made.ok("POST", "/api/v1/sessions/x/messages", {"content": "hi"})
+            await made.ok("DELETE", "/api/v1/sessions/x")
+
+    run(work())
+
+
 def test_of_those_who_saw_a_version_one_changes_it() -> None:
     """A stale entity tag is 412; without one whoever comes last has it."""
 

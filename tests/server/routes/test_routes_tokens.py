@@ -47,6 +47,64 @@ def test_a_token_gives_no_more_than_its_maker_has() -> None:
     run(work())
 
 
+def test_metadata_that_cannot_be_told_again_is_refused() -> None:
+    """One token with such would have every listing of its workspace fail."""
+
+    async def work() -> None:
+        async with served() as made:
+            told = {**made.ann, "Content-Type": "application/json"}
+            for value in ('"\\ud800"', "[" * 400 + "]" * 400):
+                body = f'{{"agent_id": "bot", "session": "", "metadata": {{"x": {value}}}}}'
+                found = await made.http.post(API, content=body, headers=told)
+                assert (422, "invalid_input") == (found.status_code, found.json()["reason"])
+            await made.ok("POST", API, {"agent_id": "bot", "session": "", "metadata": {"x": "ü😀"}})
+            listed = await made.ok("GET", API)
+            assert {"x": "ü😀"} in [one["metadata"] for one in listed["tokens"]]
+
+    run(work())
+
+
+def test_the_token_of_a_wiped_session_is_for_no_other() -> None:
+    """What it is bound to has a name that nobody can give to a session."""
+
+    async def work() -> None:
+        async with served() as made:
+            await made.ok("POST", SESSIONS, {"id": "old"})
+            by = await made.token("bot", "operator", session="old")
+            await made.ok("DELETE", f"{SESSIONS}/old")
+            who = await made.sessions.tokens.validate(by["Authorization"].split()[1])
+            stream = who.session[-16:]
+            for name in (who.session, f"stream-{stream}"):
+                await made.call("POST", SESSIONS, {"id": name})
+                assert 404 == (await made.call("GET", f"{SESSIONS}/{name}", by=by)).status_code
+            assert [] == (await made.ok("GET", SESSIONS, by=by))["sessions"]
+            wanted = {"agent_id": "sub"}
+            assert (await made.call("POST", API, wanted, by=by)).status_code in (403, 404, 422)
+
+    run(work())
+
+
+def test_an_agent_takes_no_persons_name() -> None:
+    """What a person wrote is in clear for that person: an agent's token makes none of theirs."""
+
+    async def work() -> None:
+        async with served() as made:
+            await made.ok("POST", SESSIONS, {"id": "a"})
+            card = {"content": "my card is 4111 1111 1111 1111"}
+            await made.ok("POST", f"{SESSIONS}/a/messages", card)
+            bot = await made.token("bot", "agent", session="a")
+            for name in ("user:ann", "user:root"):
+                found = await made.call("POST", API, {"agent_id": name, "role": "viewer"}, by=bot)
+                assert (403, "scope_denied") == (found.status_code, found.json()["reason"])
+            read = await made.call("GET", f"{SESSIONS}/a/messages", by=bot)
+            assert "4111" not in read.text
+            user = await made.token("user:tim", "agent")
+            for by, name in ((bot, "sub"), (user, "user:tim"), (made.ann, "user:new")):
+                await made.ok("POST", API, {"agent_id": name, "role": "viewer"}, by=by)
+
+    run(work())
+
+
 def test_refresh_and_revocation() -> None:
     """T-41, T-46: the old text is nobody's, whoever was made with it falls with it."""
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from holdfast.adapters.models.limits import CallLimits
 from holdfast.adapters.models.secrets import resolve_key, validate_reference
-from holdfast.core.errors import InvalidInput, MissingExtra, NotFound
+from holdfast.core.errors import HoldfastError, InvalidInput, MissingExtra, NotFound
 from holdfast.core.network import NetworkPolicy
 from holdfast.core.settings import ModelSettings
 from holdfast.ports.model import ModelClient
@@ -94,7 +94,8 @@ def check_settings(settings: ModelSettings) -> None:
         raise InvalidInput("the base_url is not an address") from None
     if address.scheme not in ("http", "https") or not address.hostname:
         raise InvalidInput("the base_url is not an http or https address")
-    if address.username is not None or address.password is not None or address.query:
+    said = address.username, address.password, address.query or None, address.fragment or None
+    if any(part is not None for part in said):
         raise InvalidInput("the base_url carries credentials; give the key by reference")
 
 
@@ -130,18 +131,21 @@ def build_client(
     Args:
         settings: which model, and where its key is found.
         environ: the environment; default the process's.
-        key: the key itself, where it was handed over or is kept elsewhere; None or "" for
-            as the settings say.
+        key: the key itself, where it was handed over or is kept elsewhere; None for as
+            the settings say. An empty one is none, and nothing is put in its place.
         limits: time limits and retries; default `CallLimits()`.
         network: what its requests may reach; None for whatever its address leads to.
 
     Raises:
         MissingExtra: the optional part `llm` is not installed.
-        InvalidInput: see `check_settings`.
+        InvalidInput: see `check_settings`; or the client refuses them.
         NotFound: there is no key at the referenced place.
     """
     check_settings(settings)
-    key = key or _key(settings, os.environ if environ is None else environ)
+    if key is None:
+        key = _key(settings, os.environ if environ is None else environ)
+    if not key:
+        raise InvalidInput("the key that was handed over is empty")
     try:
         # lazy: the providers' libraries take seconds to import; only who talks to a model pays.
         from holdfast.adapters.models.pydantic_ai import PydanticAIModel
@@ -152,6 +156,10 @@ def build_client(
         if (error.name or "").startswith("holdfast"):
             raise
         raise MissingExtra("a model client", "llm") from None
+    except HoldfastError:
+        raise
+    except Exception as error:  # the library's own refusal, which may quote the settings
+        raise InvalidInput(f"no client can be built: {type(error).__name__}") from None
     return client
 
 

@@ -136,12 +136,16 @@ def _json(text: str) -> object:
         value: object = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise InvalidInput("metadata must be JSON") from None
-    _check_depth(value)
+    check_depth(value)
     return value
 
 
-def _check_depth(value: object) -> None:
-    """Refuse what later readers could not walk through without running out of stack."""
+def check_depth(value: object) -> None:
+    """Refuse what later readers could not walk through without running out of stack.
+
+    Raises:
+        InvalidInput: it is nested deeper than `CUSTOM_DEPTH_MAX`.
+    """
     level, depth = [value], 0
     while level:
         inner = [list(item.values()) if isinstance(item, dict) else item for item in level]
@@ -269,7 +273,7 @@ def check_details(details: Details) -> None:
         value = json.loads(details.custom, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise InvalidInput("metadata is not valid JSON") from None
-    _check_depth(value)
+    check_depth(value)
     if not isinstance(value, dict):
         raise InvalidInput("metadata is a JSON object")
     _check_size("title, tags and metadata", asdict(details), DETAILS_BYTES_MAX)
