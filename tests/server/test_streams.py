@@ -18,6 +18,7 @@ from holdfast.runtime.stream import StreamEvent
 from holdfast.server import streams as limits
 from holdfast.server.channels import Channel
 from holdfast.server.settings import ServerSettings
+from holdfast.server.sse import START
 from serverkit import Served, listening, served
 from sessionhelp import echo, memory, on_file, run, until
 from streamkit import EVENTS, MESSAGES, Heard, durable, reading
@@ -77,6 +78,35 @@ def test_who_is_behind_when_the_session_is_wiped_gets_its_end_and_no_more() -> N
             assert [b"session_wiped", b"session_ended"] == [
                 line[7:] for line in rest.splitlines() if line.startswith(b"event: ")
             ]
+
+    run(work())
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_wipe_in_the_middle_of_what_is_sent_ends_it(behind: bool) -> None:
+    """Of an event that is sent piece by piece nothing comes after the wipe.
+
+    `behind` is who reads it from the log, since it is kept no more.
+    """
+
+    async def work() -> None:
+        async with served() as made:
+            await opened(made)
+            await made.ok("POST", MESSAGES, {"content": "w" * 200_000})
+            for count in range(100 * behind):
+                await (await made.sessions.get_session("one")).set_tags([f"{count}"])
+            token = secret(made.ann)
+            who = await made.sessions.tokens.validate(token)
+            session = await made.sessions.acting_as(who).get_session("one")
+            streams = made.app.api.state.streams
+            stream = await streams.events(session, START, token, who, "messages:read")
+            while b"www" not in await anext(stream.pieces):
+                pass
+            await made.ok("DELETE", "/api/v1/gateway/sessions/one")
+            await until(lambda: stream.channel.ended)
+            rest = b"".join([piece async for piece in stream.pieces])
+            stream.close()
+            assert b"www" not in rest and b"answer" not in rest
 
     run(work())
 
