@@ -13,6 +13,7 @@ import pytest
 
 from contenthelp import CARD, leaked, names_in, quick
 from holdfast.core.principals import Principal
+from holdfast.runtime.readers import Reading
 from holdfast.runtime.reel import Reel
 from holdfast.runtime.stream import StreamEvent
 from holdfast.server import streams as limits
@@ -399,6 +400,30 @@ def test_a_viewer_is_shown_of_the_authors_words_what_the_level_permits(before: i
                 found = await made.call("GET", path, by=eve)
                 assert (200, []) == (found.status_code, leaked(found.text, (CARD,))), path
                 assert CARD in (await made.call("GET", path)).text, path
+
+    run(work())
+
+
+def test_who_cannot_be_told_to_be_the_author_shares_what_others_are_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A key that could not be read for a moment opens the author's words to nobody else."""
+
+    async def work() -> None:
+        manager = memory(echo(), detectors=quick())
+        async with served(sessions=manager) as made, listening(made.app) as url:
+            eve = await made.token("user:eve", "viewer")
+            await made.ok("POST", "/api/v1/sessions", {"id": "one"})
+            await made.ok("POST", MESSAGES, {"content": f"Charge {CARD}."})
+            with monkeypatch.context() as busy:
+                busy.setattr(Reading, "authored", lambda self: False)
+                async with reading(url, made.ann, after="0") as own:
+                    busy.undo()
+                    async with reading(url, eve, after="0") as other:
+                        seen = await other.rest("agent_end")
+                    mine = await own.rest("agent_end")
+            assert [] == leaked(seen, (CARD,)) == leaked(mine, (CARD,))
+            assert names_in(repr(seen)) and [one.id for one in seen] == [one.id for one in mine]
 
     run(work())
 
