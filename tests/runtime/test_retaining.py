@@ -279,6 +279,27 @@ def test_an_open_manager_applies_it_by_itself(
     run(work())
 
 
+def test_a_clock_that_is_wrong_for_a_moment_wipes_nothing(
+    days: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is in use is not idle because the time of day was set, and the audit is told."""
+    days.setattr(retaining, "FIRST_LOOK_S", 0.3)
+    days.setattr(retaining, "LOOK_S", 0.3)
+
+    async def work() -> None:
+        clock = Later()
+        async with memory(echo(), clock=clock) as sessions:
+            await (await sessions.create_session("used")).generate("hello")
+            await asyncio.sleep(0.05)
+            clock.days = 400
+            await until(lambda: "clock_set" in caplog.text)
+            clock.days = 0
+            await asyncio.sleep(0.7)
+            assert ["used"] == await names(sessions)
+
+    run(work())
+
+
 def test_the_policy_file_names_it(tmp_path: Path) -> None:
     """Section `[retention]`; a value out of bounds opens nothing."""
 

@@ -11,6 +11,8 @@ Rules
 - What stands below a session goes before it, the lowest first, and each only as it was
   looked at: who begins to use one of them, or adds one, keeps it and all above it.
 - A rule that changed holds once the manager is opened again.
+- A clock that was set since the last look is believed at the next one, if it goes on from
+  there; nothing is wiped by it before.
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ _log = logging.getLogger("holdfast")
 FIRST_LOOK_S = 60.0
 """How long a manager is open before it looks for the first time, in seconds."""
 LOOK_S = 3_600.0
+LEAP_S = 600.0
+"""By how much a clock may go otherwise than time does between two looks, in seconds."""
 PAGE = 500
 REASON = "retention"
 _MAY_REST = frozenset(
@@ -139,8 +143,12 @@ class Retaining(Tenancy):
     async def _retain(self) -> None:
         wait_s = FIRST_LOOK_S
         while not self._closing:
+            before_s = self.clock.now_ms() / 1000 - self.clock.monotonic()
             await self.clock.sleep(wait_s)
             wait_s = LOOK_S
+            if abs(self.clock.now_ms() / 1000 - self.clock.monotonic() - before_s) > LEAP_S:
+                self._not_wiped("clock_set")
+                continue
             try:
                 await self.apply_retention()
             except HoldfastError as error:
