@@ -279,6 +279,38 @@ def test_an_open_manager_applies_it_by_itself(
     run(work())
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_of_a_long_line_of_forks_each_is_looked_at_once(
+    days: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    """However they are listed; each is due once, and what is below another goes before it."""
+
+    async def work() -> None:
+        clock = Later()
+        async with memory(echo(), clock=clock) as sessions:
+            await sessions.create_session("f0")
+            for number in range(20):
+                await sessions.fork_session(f"f{number}", f"f{number + 1}")
+            for number in (7, 0):
+                await (await sessions.get_session(f"f{number}")).touch()
+            clock.days = 31
+            looks: list[int] = []
+            look = Retaining._rests
+
+            async def counted(self: Any, backend: Any, row: Any) -> bool:
+                looks.append(row.stream)
+                return await look(self, backend, row)
+
+            days.setattr(Retaining, "_rests", counted)
+            report = await sessions.apply_retention(dry_run=dry_run)
+            assert 21 == len(looks) == len(set(looks)) and () == report.failed
+            order = [f"f{number}" for number in range(20, -1, -1)]
+            assert order == [one.session_id for one in report.due]
+            assert ([] if dry_run else order) == [one.session_id for one in report.wiped]
+
+    run(work())
+
+
 def test_a_clock_that_is_wrong_for_a_moment_wipes_nothing(
     days: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -169,25 +169,24 @@ class Retaining(Tenancy):
         if self.acts is not None:
             raise ScopeDenied("a retention rule is the installation's own")
         await self.ready()
-        due: dict[tuple[str, str], DueSession] = {}
+        due: list[DueSession] = []
         wiped: list[WipeReceipt] = []
         failed: list[tuple[str, str]] = []
         rule = self.retention
         for _, backend in self.distinct_backends() if rule else ():
             async for family in self._due(backend, rule):
-                due |= {(one.workspace, one.session_id): one for one in family}
+                due += family
                 for one in () if dry_run else family:
                     try:
                         wiped.append(await self._wipe(one))
                     except (SessionNotFound, VersionMismatch):
-                        break  # somebody else was first: wiped it, or used it
+                        continue  # somebody else was first: wiped it, or used it
                     except HoldfastError as error:
                         failed.append((one.session_id, error.reason))
                         self._not_wiped(error.reason, one.session_id)
-                        break
         if wiped:
             _log.info("retention: %d sessions wiped", len(wiped))
-        return RetentionReport(due=tuple(due.values()), wiped=tuple(wiped), failed=tuple(failed))
+        return RetentionReport(due=tuple(due), wiped=tuple(wiped), failed=tuple(failed))
 
     async def _wipe(self, one: DueSession) -> WipeReceipt:
         """Wipe one session, if it stands as it was looked at and nothing is below it any more.
@@ -208,41 +207,57 @@ class Retaining(Tenancy):
         self.incident(Severity.HIGH, Vector.SESSION, "retention_failed", reason, session)
 
     async def _due(self, backend: Backend, rule: Retention) -> AsyncIterator[list[DueSession]]:
-        """The sessions that are due, each with what is below it and before it."""
+        """The sessions that are due, each once, what is below one before it."""
         before_ms = self.clock.now_ms() - rule.least_ms
         wanted = Filter(states=_MAY_REST, updated_before_ms=before_ms, limit=PAGE)
+        looked: dict[int, bool] = {}
         async for listed in backend.rows(wanted):
-            if self._idle_ms(listed, rule) is None:
+            if listed.stream in looked or self._idle_ms(listed, rule) is None:
                 continue
             row = await backend.store.stream_row(listed.stream)
-            if row is not None and (family := await self._resting(backend, row, rule)):
-                yield family
+            if row is not None and (found := await self._resting(backend, row, rule, looked)):
+                yield found
 
-    async def _resting(self, backend: Backend, row: StreamRow, rule: Retention) -> list[DueSession]:
-        """A session behind all that stands below it, each as it stands; none if one is used."""
+    async def _resting(
+        self, backend: Backend, top: StreamRow, rule: Retention, looked: dict[int, bool]
+    ) -> list[DueSession]:
+        """Those of a session and all below it that rest, what is below one before it.
+
+        Args:
+            looked: whether it rests, of each that was looked at; these are left out.
+        """
+        family, above, used = [(backend, top)], dict[int, int](), set[int]()
+        for _, row in family:  # it grows
+            for _, other in self.distinct_backends():
+                wanted = Filter(tenant=row.tenant, parent=row.stream, limit=PAGE)
+                async for below in other.rows(wanted):
+                    if below.name is not None and below.stream not in looked:
+                        above[below.stream] = row.stream
+                        family.append((other, below))
+                    elif not looked.get(below.stream, True):
+                        used.add(row.stream)
+        found: list[DueSession] = []
+        for holder, row in reversed(family):
+            one = None if row.stream in used else await self._rested(holder, row, rule)
+            looked[row.stream] = one is not None
+            if one is not None:
+                found.append(one)
+            elif row.stream in above:
+                used.add(above[row.stream])
+        return found
+
+    async def _rested(self, backend: Backend, row: StreamRow, rule: Retention) -> DueSession | None:
+        """A session as it stands, if its own time has come."""
         idle_ms = self._idle_ms(row, rule)
         if idle_ms is None or row.name is None or not await self._rests(backend, row):
-            return []
-        found: list[DueSession] = []
-        for _, other in self.distinct_backends():
-            wanted = Filter(tenant=row.tenant, parent=row.stream, limit=PAGE)
-            async for below in other.rows(wanted):
-                if below.name is None:
-                    continue
-                family = await self._resting(other, below, rule)
-                if not family:
-                    return []
-                found += family
-        found.append(
-            DueSession(
-                workspace=row.tenant,
-                session_id=row.name,
-                version=row.version,
-                idle_ms=idle_ms,
-                days=rule.limit_ms(row.index.sensitivity) // (DAY_S * 1000),
-            )
+            return None
+        return DueSession(
+            workspace=row.tenant,
+            session_id=row.name,
+            version=row.version,
+            idle_ms=idle_ms,
+            days=rule.limit_ms(row.index.sensitivity) // (DAY_S * 1000),
         )
-        return found
 
     async def _rests(self, backend: Backend, row: StreamRow) -> bool:
         """Whether nothing waits in a session and no turn of it has yet to end."""
@@ -252,7 +267,7 @@ class Retaining(Tenancy):
             view = (await backend.load(row)).view
         except (ChainBroken, KeyDestroyed, Unreadable):
             return True  # nothing can go on there
-        return view.turn is None and not view.host_open
+        return view.turn is None
 
     def _idle_ms(self, row: StreamRow, rule: Retention) -> int | None:
         """For how long nothing happened in a session, if it is longer than it may be."""
