@@ -123,6 +123,8 @@ def test_a_plan_of_any_extraction_fixes_nothing() -> None:
         ("13", Role.ID, "2024-05-13", False),
         ("amount", Role.ID, "amount", True),
         ("2026-05-01 09:30", Role.AMOUNT, "2026-05-01T09:30:00", True),
+        ("2026-05-01 09:30", Role.AMOUNT, "2026-05-01T09:30:59", False),
+        ("2026-05-01 09:30", Role.AMOUNT, "2026-05-01 09:30:01z", False),
         ("2026-05-01 09:30", Role.AMOUNT, "2026-05-01 09:31", False),
         ("2026-05-01 09:30", Role.AMOUNT, "2026-05-01", False),
         ("2026-05-01", Role.AMOUNT, "2026-05-01 00:00", False),

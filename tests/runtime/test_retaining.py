@@ -11,6 +11,7 @@ import pytest
 from holdfast.bootstrap import SessionManager
 from holdfast.core.errors import InvalidInput, ScopeDenied, Unreadable
 from holdfast.core.labels import Sensitivity
+from holdfast.core.lifecycle import SessionState
 from holdfast.core.principals import Principal
 from holdfast.ports.clock import SystemClock
 from holdfast.runtime import retaining
@@ -20,6 +21,7 @@ from holdfast.runtime.retaining import Retaining, Retention
 from holdfast.testing.script import call
 from holdfast.testing.scripted import ScriptedModel
 from sessionhelp import echo, memory, on_file, run, tool, until, until_async
+from streamkit import Stepwise
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -143,8 +145,7 @@ def test_what_is_not_idle_stays() -> None:
     run(work())
 
 
-@pytest.mark.usefixtures("days")
-def test_who_comes_back_at_the_last_moment_keeps_the_session() -> None:
+def test_who_comes_back_at_the_last_moment_keeps_the_session(days: pytest.MonkeyPatch) -> None:
     """What was looked at and what is wiped is the same version, or nothing is wiped."""
 
     async def work() -> None:
@@ -152,20 +153,72 @@ def test_who_comes_back_at_the_last_moment_keeps_the_session() -> None:
         async with memory(echo(), clock=clock) as sessions:
             session = await sessions.create_session("one")
             clock.days = 31
-            look = Retaining._rests
+            look = Retaining._resting
 
-            async def and_then_used(self: Any, *rest: Any) -> bool:
-                rests = await look(self, *rest)
+            async def and_then_used(self: Any, *rest: Any) -> Any:
+                family = await look(self, *rest)
                 await session.generate("I am back")
-                return rests
+                return family
 
-            Retaining._rests = and_then_used  # type: ignore[method-assign]  # put back below
-            try:
-                report = await sessions.apply_retention()
-            finally:
-                Retaining._rests = look  # type: ignore[method-assign]  # as it was
+            days.setattr(Retaining, "_resting", and_then_used)
+            report = await sessions.apply_retention()
             assert (1, (), ()) == (len(report.due), report.wiped, report.failed)
             assert ["one"] == await names(sessions)
+
+    run(work())
+
+
+@pytest.mark.usefixtures("days")
+def test_a_turn_that_is_paused_is_not_over() -> None:
+    """A session that was paused in the middle of a turn stays, and its turn goes on."""
+
+    async def work() -> None:
+        clock = Later()
+        model = Stepwise("a", "b", steps=1)
+        async with memory(model, clock=clock) as sessions:
+            session = await sessions.create_session("one")
+            turn = asyncio.create_task(session.generate("go"))
+            await until_async(lambda: begun(session))
+            await session.pause()
+            assert SessionState.PAUSED is await session.state()
+            clock.days = 31
+            assert () == (await sessions.apply_retention()).due
+            await session.resume()
+            model.let(9)
+            assert "ab" in (await turn).text
+
+    async def begun(session: Any) -> bool:
+        return (await session.view()).turn is not None
+
+    run(work())
+
+
+@pytest.mark.parametrize("how", ["child", "fork"])
+def test_what_is_used_below_meanwhile_is_not_wiped(days: pytest.MonkeyPatch, how: str) -> None:
+    """A child in the middle of a turn, and a fork that is new, keep themselves and the parent."""
+
+    async def work() -> None:
+        clock = Later()
+        async with memory(echo(), clock=clock) as sessions:
+            parent = await sessions.create_session("parent")
+            child = await sessions.create_child_session("parent", "child")
+            await parent.touch()  # so that it is looked at first
+            clock.days = 31
+            look = Retaining._resting
+            came: list[Any] = []
+
+            async def and_then_used(self: Any, *rest: Any) -> Any:
+                family = await look(self, *rest)
+                if "parent" in [one.session_id for one in family] and not came:
+                    used = child.generate("back") if how == "child" else None
+                    came.append(await (used or sessions.fork_session("parent", "f")))
+                return family
+
+            days.setattr(Retaining, "_resting", and_then_used)
+            report = await sessions.apply_retention()
+            assert came and () == report.failed
+            left = {"child": ["child", "parent"], "fork": ["f", "parent"]}
+            assert left[how] == await names(sessions)
 
     run(work())
 
@@ -222,6 +275,59 @@ def test_an_open_manager_applies_it_by_itself(
 
     async def has(sessions: SessionManager, wanted: list[str]) -> bool:
         return wanted == await names(sessions)
+
+    run(work())
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_of_a_long_line_of_forks_each_is_looked_at_once(
+    days: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    """However they are listed; each is due once, and what is below another goes before it."""
+
+    async def work() -> None:
+        clock = Later()
+        async with memory(echo(), clock=clock) as sessions:
+            await sessions.create_session("f0")
+            for number in range(20):
+                await sessions.fork_session(f"f{number}", f"f{number + 1}")
+            for number in (7, 0):
+                await (await sessions.get_session(f"f{number}")).touch()
+            clock.days = 31
+            looks: list[int] = []
+            look = Retaining._rests
+
+            async def counted(self: Any, backend: Any, row: Any) -> bool:
+                looks.append(row.stream)
+                return await look(self, backend, row)
+
+            days.setattr(Retaining, "_rests", counted)
+            report = await sessions.apply_retention(dry_run=dry_run)
+            assert 21 == len(looks) == len(set(looks)) and () == report.failed
+            order = [f"f{number}" for number in range(20, -1, -1)]
+            assert order == [one.session_id for one in report.due]
+            assert ([] if dry_run else order) == [one.session_id for one in report.wiped]
+
+    run(work())
+
+
+def test_a_clock_that_is_wrong_for_a_moment_wipes_nothing(
+    days: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is in use is not idle because the time of day was set, and the audit is told."""
+    days.setattr(retaining, "FIRST_LOOK_S", 0.3)
+    days.setattr(retaining, "LOOK_S", 0.3)
+
+    async def work() -> None:
+        clock = Later()
+        async with memory(echo(), clock=clock) as sessions:
+            await (await sessions.create_session("used")).generate("hello")
+            await asyncio.sleep(0.05)
+            clock.days = 400
+            await until(lambda: "clock_set" in caplog.text)
+            clock.days = 0
+            await asyncio.sleep(0.7)
+            assert ["used"] == await names(sessions)
 
     run(work())
 

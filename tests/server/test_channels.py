@@ -12,6 +12,7 @@ import pytest
 from holdfast.bootstrap import SessionManager
 from holdfast.core.errors import KeyDestroyed
 from holdfast.runtime.handle import Session
+from holdfast.runtime.stream import StreamEvent
 from holdfast.server import channels
 from holdfast.server.channels import Channel
 from holdfast.server.sse import ALL, START
@@ -277,5 +278,38 @@ def test_the_busier_the_server_the_more_goes_together() -> None:
                     if channel._pause_s == channels.TOGETHER_S:
                         return
                 raise AssertionError(channel._pause_s)
+
+    run(work())
+
+
+def test_what_went_by_is_asked_about_as_well() -> None:
+    """After a gap the log is read again; who died meanwhile is not given that either."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            session = await sessions.create_session("one")
+            told: list[str] = []
+
+            async def guard() -> None:
+                told.append("asked")
+
+            channel = Channel(sessions, session.where, guard=guard)
+            await channel.ready()
+            inner = channel._take
+
+            def take(event: StreamEvent) -> None:
+                told.append(event.type)
+                inner(event)
+
+            channel._take = take  # type: ignore[method-assign]  # to see when
+            told.clear()
+            assert channel._feed is not None
+            channel._feed._subscription._size = 1
+            await session.generate("hi")
+            head = await session.version()
+            await until(lambda: channel.place[0] == head)
+            at = told.index("turn_start")
+            assert "asked" in told[told.index("agent_start") + 1 : at]
+            await asyncio.wait({channel.close()})
 
     run(work())

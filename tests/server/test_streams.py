@@ -13,11 +13,13 @@ import pytest
 
 from contenthelp import CARD, leaked, names_in, quick
 from holdfast.core.principals import Principal
+from holdfast.runtime.readers import Reading
 from holdfast.runtime.reel import Reel
 from holdfast.runtime.stream import StreamEvent
 from holdfast.server import streams as limits
 from holdfast.server.channels import Channel
 from holdfast.server.settings import ServerSettings
+from holdfast.server.sse import START
 from serverkit import Served, listening, served
 from sessionhelp import echo, memory, on_file, run, until
 from streamkit import EVENTS, MESSAGES, Heard, durable, reading
@@ -77,6 +79,35 @@ def test_who_is_behind_when_the_session_is_wiped_gets_its_end_and_no_more() -> N
             assert [b"session_wiped", b"session_ended"] == [
                 line[7:] for line in rest.splitlines() if line.startswith(b"event: ")
             ]
+
+    run(work())
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_wipe_in_the_middle_of_what_is_sent_ends_it(behind: bool) -> None:
+    """Of an event that is sent piece by piece nothing comes after the wipe.
+
+    `behind` is who reads it from the log, since it is kept no more.
+    """
+
+    async def work() -> None:
+        async with served() as made:
+            await opened(made)
+            await made.ok("POST", MESSAGES, {"content": "w" * 200_000})
+            for count in range(100 * behind):
+                await (await made.sessions.get_session("one")).set_tags([f"{count}"])
+            token = secret(made.ann)
+            who = await made.sessions.tokens.validate(token)
+            session = await made.sessions.acting_as(who).get_session("one")
+            streams = made.app.api.state.streams
+            stream = await streams.events(session, START, token, who, "messages:read")
+            while b"www" not in await anext(stream.pieces):
+                pass
+            await made.ok("DELETE", "/api/v1/gateway/sessions/one")
+            await until(lambda: stream.channel.ended)
+            rest = b"".join([piece async for piece in stream.pieces])
+            stream.close()
+            assert b"www" not in rest and b"answer" not in rest
 
     run(work())
 
@@ -369,6 +400,30 @@ def test_a_viewer_is_shown_of_the_authors_words_what_the_level_permits(before: i
                 found = await made.call("GET", path, by=eve)
                 assert (200, []) == (found.status_code, leaked(found.text, (CARD,))), path
                 assert CARD in (await made.call("GET", path)).text, path
+
+    run(work())
+
+
+def test_who_cannot_be_told_to_be_the_author_shares_what_others_are_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A key that could not be read for a moment opens the author's words to nobody else."""
+
+    async def work() -> None:
+        manager = memory(echo(), detectors=quick())
+        async with served(sessions=manager) as made, listening(made.app) as url:
+            eve = await made.token("user:eve", "viewer")
+            await made.ok("POST", "/api/v1/sessions", {"id": "one"})
+            await made.ok("POST", MESSAGES, {"content": f"Charge {CARD}."})
+            with monkeypatch.context() as busy:
+                busy.setattr(Reading, "authored", lambda self: False)
+                async with reading(url, made.ann, after="0") as own:
+                    busy.undo()
+                    async with reading(url, eve, after="0") as other:
+                        seen = await other.rest("agent_end")
+                    mine = await own.rest("agent_end")
+            assert [] == leaked(seen, (CARD,)) == leaked(mine, (CARD,))
+            assert names_in(repr(seen)) and [one.id for one in seen] == [one.id for one in mine]
 
     run(work())
 

@@ -8,6 +8,7 @@ a model later can neither widen the schema nor read until a value suits.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ from holdfast.ports.tool import ExtractingTool
 from holdfast.runtime.extracting import arguments_of, same
 from holdfast.runtime.grounding import Value, switch, value_of
 from holdfast.runtime.moments import moment_of
+
+_SECONDS = re.compile(r":\d{2}:(?!00)\d{2}")
+"""Seconds in a time of day: nothing that was read has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class For:
             return False
         read = value_of(self.value, as_id=role is Role.ID)
         if value.kind == read.kind == "date":  # of which each tool has its own way of writing
-            return moment_of(value.key) == moment_of(read.key)
+            return moment_of(value.key) == moment_of(read.key) and not _SECONDS.search(value.key)
         return value == read
 
 

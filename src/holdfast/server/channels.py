@@ -153,7 +153,9 @@ class Channel:
             self._sessions, self.where, answers=self._answering > 0, by=self._by
         )
         try:
-            for event in await feed.start(after):
+            missed = await feed.start(after)
+            await self.guard()  # who reads already is given what went by as well
+            for event in missed:
                 self._take(event)
             self.version = max(self.version, feed.version)
             self._ready.set()

@@ -9,7 +9,7 @@ from holdfast.runtime.reel import Reel
 from holdfast.runtime.stream import StreamEvent
 from holdfast.server.channels import Batch, Channel
 from holdfast.server.passes import Pass
-from holdfast.server.sse import ALL, HEARTBEAT, Frame, Place, ending, frame_of, opening
+from holdfast.server.sse import ALL, END, HEARTBEAT, Frame, Place, ending, frame_of, opening
 
 CHUNK_BYTES = 64 * 1024
 CATCH_UP_EVENTS = 64
@@ -64,10 +64,16 @@ class Reader:
                 pieces, over = await self._round(wanted, last)
                 if self._allowed.refusal() is not None:
                     continue  # it died meanwhile: of this nothing is given
+                wiped, whole = self._channel.wiped, True
                 for piece in pieces:
-                    if self._allowed.refusal() is not None:
+                    stale = self._channel.wiped and not wiped
+                    if self._allowed.refusal() is not None or (stale and not whole):
                         return  # in the middle of an event, which is void without its end
+                    if stale:
+                        over = False
+                        break  # nothing of before
                     yield piece
+                    whole = piece.endswith(END)
                 if over:
                     return
 

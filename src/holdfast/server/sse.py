@@ -23,6 +23,8 @@ from holdfast.server.problems import internal, problem_of
 MEDIA_TYPE = "text/event-stream"
 RETRY_MS = 1000
 HEARTBEAT = b": alive\n\n"
+END = b"\n\n"
+"""What ends an event, and stands nowhere within one."""
 ALL = math.inf
 _ID = re.compile(r"(0|[1-9][0-9]{0,17})(?:\.([1-9][0-9]{0,8}|all))?", re.ASCII)
 _TYPE = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)

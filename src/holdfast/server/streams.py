@@ -34,6 +34,8 @@ STREAMS_OF_ONE_MAX = 2_000
 WIPED_MAX = 10_000
 TEND_S = 1.0
 ANSWERS = "approvals:answer"
+OTHERS = "\0others"
+"""By whom a channel is read that is not the author's; no principal is called so."""
 
 
 class Streams:
@@ -210,11 +212,15 @@ class Streams:
             self._ticking = None
 
     def join(self, where: Located, who: Principal) -> Channel:
-        """The channel of a session, for one more reader: its author's, or all others'."""
+        """The channel of a session, for one more reader: its author's, or all others'.
+
+        Where it cannot be told who the author is, the reader is one of the others.
+        """
         own = Reading(self._sessions, where, who.id).authored()
         channel = self._channels.get((where.stream, own))
         if channel is None or channel.ended:
-            channel = Channel(self._sessions, where, who.id, own=own, guard=self._guard)
+            by = who.id if own else OTHERS
+            channel = Channel(self._sessions, where, by, own=own, guard=self._guard)
             self._channels[where.stream, own] = channel
         channel.readers += 1
         return channel

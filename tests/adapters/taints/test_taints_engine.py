@@ -6,6 +6,7 @@ import base64
 import random
 import string
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -239,3 +240,17 @@ def test_digits_in_base64_whatever_stands_before_them(letter: str) -> None:
             assert encoded.rstrip("=") in [
                 found.rstrip("=") for found, _ in stood(knowing(value), text)
             ]
+
+
+@pytest.mark.parametrize("letter", ["a", "$"])
+def test_values_within_values_take_no_memory_for_each_place(letter: str) -> None:
+    """A text that is full of many values is not held as all the places they stand at."""
+    engine = knowing(*(letter * size for size in range(8, 48)))
+    text = letter * 20_000
+    assert engine.scan("s", "none of them") == ()
+    tracemalloc.start()
+    try:
+        assert 40 == len(engine.scan("s", text))
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    finally:
+        tracemalloc.stop()

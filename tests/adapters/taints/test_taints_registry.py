@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.adapters.taints.registry import TIERS, Automaton, How, Registry, edges, entry_of
+from holdfast.adapters.taints import registry
+from holdfast.adapters.taints.registry import (
+    TIERS,
+    Automaton,
+    How,
+    Pattern,
+    Registry,
+    edges,
+    entry_of,
+)
 from holdfast.testing.taints_kit import taint
 
 
@@ -103,4 +112,21 @@ def test_addresses_and_numbers_have_no_seeds() -> None:
 
 def test_an_empty_automaton_finds_nothing() -> None:
     """There need not be any patterns."""
-    assert [] == Automaton([]).find(b"text")
+    assert [] == list(Automaton([]).find(b"text"))
+
+
+def test_a_text_is_looked_through_window_by_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands across windows is found, and all is found once, in order."""
+    values = [b"aaaa", b"aaaaaaaaa", b"ab", b"b"]
+    automaton = Automaton([(value, Pattern(index)) for index, value in enumerate(values)])
+    text = b"a" * 30 + b"b" + b"a" * 17 + b"bab"
+    whole = list(automaton.find(text))
+    assert (0, 0, 4) == whole[0] and 3 == sum(index == 3 for index, _, _ in whole)
+    for size in range(1, len(text) + 2):
+        monkeypatch.setattr(registry, "WINDOW_BYTES", size)
+        found = list(automaton.find(text))
+        assert sorted(whole) == sorted(found)
+        for index in range(len(values)):
+            places = [one for one in found if one[0] == index]
+            assert places == sorted(places)
+    assert [] == list(Automaton([]).find(text)) == list(automaton.find(b""))

@@ -104,16 +104,27 @@ def _hits(registry: Registry, level: Level) -> Iterator[_Hit]:
             yield from _in_fold(registry, level, tier.folds)
         if tier.literals.patterns:
             small = small or level.data.lower()
+            runs: dict[int, list[Place]] = {}
             for index, start, end in tier.literals.find(small):
-                pattern = tier.literals.patterns[index]
-                if _stands(registry, level, pattern, start, end):
-                    yield pattern, start, end
+                if _stands(registry, level, tier.literals.patterns[index], start, end):
+                    _extend(runs.setdefault(index, []), start, end)
+            for index, run in runs.items():
+                for start, end in run:
+                    yield tier.literals.patterns[index], start, end
+
+
+def _extend(run: list[Place], start: int, end: int) -> None:
+    """Add a place of a pattern; they come in order, and those that overlap are one."""
+    if run and start < run[-1][1]:
+        run[-1] = (run[-1][0], end)
+    else:
+        run.append((start, end))
 
 
 def _in_fold(registry: Registry, level: Level, automaton: Automaton) -> Iterator[_Hit]:
     patterns, entries = automaton.patterns, registry.entries
     seeds: dict[tuple[int, int], tuple[Pattern, int]] = {}
-    runs: dict[int, list[tuple[int, int]]] = {}
+    runs: dict[int, list[Place]] = {}
     for index, start, end in automaton.find(level.folded):
         pattern = patterns[index]
         if pattern.seed_at >= 0:
@@ -121,12 +132,7 @@ def _in_fold(registry: Registry, level: Level, automaton: Automaton) -> Iterator
         elif level.is_across(start, end):
             continue
         elif not entries[pattern.entry].digits or _is_number(level, start, end):
-            run = runs.setdefault(index, [(start, end)])
-            # Of one pattern they come in order; those that overlap are one.
-            if start < run[-1][1]:
-                run[-1] = (run[-1][0], end)
-            else:
-                run.append((start, end))
+            _extend(runs.setdefault(index, []), start, end)
     for index, run in runs.items():
         entry = entries[patterns[index].entry]
         before, after = edges(bytes(entry.value))

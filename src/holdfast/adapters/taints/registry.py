@@ -14,7 +14,7 @@ time; small ones are joined to bigger ones, so that there are never many.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
@@ -32,6 +32,7 @@ PATTERN_CHARS_MIN = 8
 DIGITS_MIN: Literal[6] = 6
 SEED_OWNERS_MAX = 8
 TIERS = (100, 1_000)
+WINDOW_BYTES = 4_096
 
 REACH_FACTOR = 6
 REACH_MORE = 32
@@ -104,17 +105,27 @@ def edges(value: bytes) -> tuple[bytes, bytes]:
 class Automaton:
     """Looks for many patterns at once."""
 
-    __slots__ = ("_find", "patterns")
+    __slots__ = ("_find", "_longest", "patterns")
 
     def __init__(self, made: Sequence[tuple[bytes, Pattern]]) -> None:
         self.patterns = [pattern for _, pattern in made]
+        self._longest = max((len(data) for data, _ in made), default=0)
         self._find = BytesAhoCorasick([data for data, _ in made]) if made else None
 
-    def find(self, data: bytes) -> list[tuple[int, int, int]]:
-        """Return every (pattern, start, end) in `data`, overlapping ones too."""
+    def find(self, data: bytes) -> Iterator[tuple[int, int, int]]:
+        """Yield every (pattern, start, end) in `data`, overlapping ones too.
+
+        Those of one pattern come in order. Of a text that is full of them only those of
+        one window are there at once.
+        """
         if self._find is None:
-            return []
-        return self._find.find_matches_as_indexes(data, overlapping=True)
+            return
+        size = max(WINDOW_BYTES, self._longest)
+        for first in range(0, len(data), size):
+            window = data[first : first + size + self._longest - 1]
+            for index, start, end in self._find.find_matches_as_indexes(window, overlapping=True):
+                if start < size:  # else the next window has it
+                    yield index, first + start, first + end
 
 
 @dataclass(frozen=True, slots=True)

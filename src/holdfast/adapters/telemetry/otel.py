@@ -2,6 +2,8 @@
 
 - Only the interface is used: without an SDK that the program sets up, all of it is nothing.
 - Whatever an SDK or an exporter raises stays here, and the log says once that it did.
+- A processor that exports where a span ends is waited for: that it does not is a matter of
+  whoever sets up the SDK (docs/how-to/observe.md).
 - Only the W3C trace context is read from requests and written to them, never baggage,
   which may say anything of anybody. What is no `tracestate` by the letter is dropped
   before the library sees it, which would log it.
