@@ -101,7 +101,7 @@ def test_ten_thousand_worlds_hold() -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_actions_were_permitted() -> None:
+def test_thousands_of_actions_were_permitted() -> None:
     """Complete mediation: nothing ran without an Allow or a yes to the same digest.
 
     `make bench-gate` judges 100,000.
@@ -109,11 +109,9 @@ def test_ten_thousand_actions_were_permitted() -> None:
     Each tool call and each model call of long worlds with hooks, budgets, grants,
     rules and children is judged by `sim.mediation` and `sim.judging`.
     """
-    summary = run_many(
-        range(1_000_000, 1_100_000), jobs=2, features=long_features, performed=10_000
-    )
+    summary = run_many(range(1_000_000, 1_100_000), jobs=2, features=long_features, performed=5_000)
     assert [] == [(one.seed, one.problems) for one in summary.failed]
-    assert 10_000 <= summary.performed
+    assert 5_000 <= summary.performed
 
 
 @pytest.mark.slow

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import subprocess
+import sys
 
 import pytest
 from opentelemetry.context import Context
@@ -106,16 +108,27 @@ def test_what_fails_there_is_passed_over(
     assert "canary" not in caplog.text
 
 
+WITHOUT = """
+import sys
+sys.modules["opentelemetry.sdk"] = None
+from holdfast.adapters.telemetry.otel import OpenTelemetry, carry
+from holdfast.ports.telemetry import Kind
+telemetry, headers = OpenTelemetry(), {}
+span = telemetry.start("a", Kind.INTERNAL, {}, telemetry.current())
+with telemetry.within(span.trace):
+    carry(headers)
+telemetry.measure("gen_ai.client.token.usage", 1, {})
+span.end()
+print(headers, telemetry.content)
+"""
+
+
 def test_without_an_sdk_it_is_nothing() -> None:
     """The interface alone keeps nothing, and nothing is carried on."""
-    telemetry = OpenTelemetry()
-    span = telemetry.start("a", Kind.INTERNAL, {}, telemetry.current())
-    headers: dict[str, str] = {}
-    with telemetry.within(span.trace):
-        carry(headers)
-    telemetry.measure("gen_ai.client.token.usage", 1, {})
-    span.end()
-    assert ({}, False) == (headers, telemetry.content)
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True
+    )
+    assert ("{} False\n", "") == (ran.stdout, ran.stderr)
 
 
 STATES = [
