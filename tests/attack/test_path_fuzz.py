@@ -218,9 +218,9 @@ def test_three_thousand_paths(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_paths(tmp_path: Path) -> None:
-    """The bar of issue 4: at least 100,000 cases and no escape."""
-    assert 100_000 == sum(1 for _ in fuzz(tmp_path, 2, 250, 400))
+def test_tens_of_thousands_of_paths(tmp_path: Path) -> None:
+    """No escape; `make bench-gate` has 100,000 cases."""
+    assert 40_000 == sum(1 for _ in fuzz(tmp_path, 2, 100, 400))
 
 
 def test_the_oracle_finds_a_naive_resolver(tmp_path: Path) -> None:

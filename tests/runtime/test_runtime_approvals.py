@@ -124,7 +124,7 @@ def test_confirm_tool_keeps_the_seeds_bool() -> None:
 
 
 def test_each_bad_answer_has_its_own_error() -> None:
-    """Unknown question and decision, wrong session, double (issue 4, bad input)."""
+    """Unknown question and decision, wrong session, double."""
 
     async def work() -> None:
         async with memory(payer("1"), PAY) as sessions:
@@ -539,7 +539,7 @@ def test_the_rows_of_questions_are_sealed(tmp_path: Path) -> None:
 
 
 def test_who_and_when_are_on_record(tmp_path: Path) -> None:
-    """The answer's event says who; its place in the log when (issue 4)."""
+    """The answer's event says who; its place in the log when."""
 
     async def work() -> None:
         async with on_file(tmp_path, payer("1"), PAY) as sessions:

@@ -350,5 +350,5 @@ def test_nothing_acknowledged_is_lost_when_killed(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_when_killed_often(tmp_path: Path) -> None:
-    """The same, three hundred times."""
-    _kill_loop(tmp_path / "store.db", 300)
+    """The same, a hundred and fifty times."""
+    _kill_loop(tmp_path / "store.db", 150)

@@ -54,7 +54,7 @@ def refused(talk: Talk, command: Answer, **facts: object) -> HoldfastError:
 
 
 def test_each_wrong_answer_has_its_own_code() -> None:
-    """Unknown question, unknown decision, double and late (issue 4, bad input)."""
+    """Unknown question, unknown decision, double and late."""
     talk = asking()
     assert type(refused(talk, Answer(question=99, decision="once"))) is QuestionNotFound
     assert type(refused(talk, Answer(question=5, decision="maybe"))) is UnknownDecision

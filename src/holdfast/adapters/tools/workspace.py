@@ -10,7 +10,7 @@ Rules
 - Only regular files are read or written; pipes, sockets and devices are not.
 - A path that the gate judged is opened as it was resolved then, inside the
   workspace or, where that was permitted, outside of it, and no link is followed:
-  one that was not there at judgement is refused (issue 4, "re-checked at open").
+  one that was not there at judgement is refused.
 - Where no gate was asked, symbolic links that stay inside (and are relative) work
   if the kernel has `openat2`; in the walking fallback every link is refused.
 - A walk passes over places that are forbidden for good.
