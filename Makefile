@@ -20,7 +20,7 @@ dojo_ready := $(dojo_venv)/.ready
 
 # What `make quick` runs: the core, the ports, what stands on them alone, and the heart of the runtime.
 quick_tests := $(addprefix tests/,core ports replay testing test_bootstrap.py test_gate.py \
-	$(addprefix adapters/,checkpoints keys shell store taints tools) \
+	$(addprefix adapters/,checkpoints taints) \
 	$(addprefix runtime/test_,approving.py backend.py budgets.py codec.py engine.py guarding.py \
 	handle.py inbox.py journal.py manager.py sessions.py))
 

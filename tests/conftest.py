@@ -11,7 +11,7 @@ from hypothesis import settings
 # A busy machine is no failure of the code: no time limit for one example.
 settings.register_profile("house", deadline=None, max_examples=200)
 settings.register_profile("long", deadline=None, max_examples=10_000)
-settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("house")
 
 # Suites of real processes, sandboxes and provider protocols: `make quick` leaves
