@@ -13,10 +13,10 @@ from holdfast.core.events import Admitted, EffectStarted
 from holdfast.core.findings import Threat
 from holdfast.core.labels import Sensitivity
 from holdfast.core.view import ENCLAVE
+from holdfast.runtime.envelope import GENESIS
 from holdfast.runtime.located import Located
 from holdfast.runtime.outcomes import outcome_of
 
-PAGE = 200
 EVENTS_MAX = 5_000
 AUDIT_IDS_MAX = 100
 
@@ -58,27 +58,23 @@ async def record_of(where: Located, command: bytes, until: int | None = None) ->
         return RunRecord()
     journal = where.backend.journal(where.row)
     try:
-        version = (await outcome_of(journal, command, known[0])).first - 1
-        last = min(version + EVENTS_MAX, version + EVENTS_MAX if until is None else until)
+        after = (await outcome_of(journal, command, known[0])).first - 1
+        stood = await store.read(stream, after - 1, 1) if after else ()
+        last = after + EVENTS_MAX if until is None else min(until, after + EVENTS_MAX)
         found = RunRecord()
         level, kinds, threat = found.level, found.kinds, found.threat
         models = enclave = 0
-        ids: dict[str, None] = {}
-        while version < last:
-            rows = await store.read(stream, version, min(PAGE, last - version))
-            for row in rows:
-                event = (await journal.open(row)).event
-                if isinstance(event, Admitted) and event.command == command.hex() and event.found:
-                    level, kinds = event.found.level, event.found.names
-                    threat = event.found.threat
-                if isinstance(event, EffectStarted) and event.effect == "model":
-                    models += 1
-                    enclave += ENCLAVE in event.obligations
-                if marks_of(event):
-                    ids[f"{stream:016x}/{row.version}"] = None
-            if not rows:
-                break
-            version = rows[-1].version
+        ids: list[str] = []
+        async for told in journal.replay(after, stood[0].hash if stood else GENESIS, until=last):
+            event = told.event
+            if isinstance(event, Admitted) and event.command == command.hex() and event.found:
+                level, kinds = event.found.level, event.found.names
+                threat = event.found.threat
+            if isinstance(event, EffectStarted) and event.effect == "model":
+                models += 1
+                enclave += ENCLAVE in event.obligations
+            if marks_of(event):
+                ids.append(f"{stream:016x}/{told.version}")
     finally:
         if journal.crypto is not None:
             journal.crypto.wipe()
@@ -88,5 +84,5 @@ async def record_of(where: Located, command: bytes, until: int | None = None) ->
         threat=threat,
         models=models,
         enclave=enclave,
-        audit_ids=tuple(ids)[:AUDIT_IDS_MAX],
+        audit_ids=tuple(ids[:AUDIT_IDS_MAX]),
     )
