@@ -81,8 +81,7 @@ class Retention:
     @property
     def least_ms(self) -> int:
         """How long every session may rest, in milliseconds."""
-        days = [one for one in (self.idle_days, self.sensitive_idle_days) if one]
-        return min(days, default=0) * DAY_S * 1000
+        return self.limit_ms(Sensitivity.CRITICAL)
 
     def __bool__(self) -> bool:
         return bool(self.idle_days or self.sensitive_idle_days)
@@ -196,11 +195,8 @@ class Retaining(Tenancy):
         """
         view = self.acting_as(Principal(id=REASON, workspace=one.workspace))
         where = await view.locate(one.session_id)
-        wanted = Filter(tenant=where.row.tenant, parent=where.stream, limit=1)
-        for _, backend in self.distinct_backends():
-            async for below in backend.rows(wanted):
-                if below.name is not None:
-                    raise VersionMismatch("something stands below the session")
+        if await view._named_below(where):
+            raise VersionMismatch("something stands below the session")
         return await view.terminate_session(one.session_id, reason=REASON, if_version=one.version)
 
     def _not_wiped(self, reason: str, session: str = "") -> None:
