@@ -9,7 +9,6 @@ ran.
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import time
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from common import pick, report
 
 from holdfast.testing.sim.gate import APPROVALS, drawn
+from holdfast.testing.sim.runner import quiet
 from holdfast.testing.sim.world import World, long_features
 
 RACES = (APPROVALS, "crashes", "two_nodes", "lost_acks")
@@ -47,10 +47,6 @@ class Lived:
     problems: tuple[str, ...]
 
 
-def _quiet() -> None:
-    logging.getLogger("holdfast").disabled = True  # planted faults are not news
-
-
 def live(order: tuple[int, bool]) -> Lived:
     """Live through one world: its seed, and whether it is one of races."""
     seed, races = order
@@ -77,7 +73,7 @@ def worlds(least: int, actions: int) -> tuple[list[Lived], list[Lived]]:
     orders = ((seed, seed - FIRST_SEED < least) for seed in seeds)
     performed = 0
     context = multiprocessing.get_context("spawn")
-    with context.Pool(os.cpu_count() or 1, initializer=_quiet) as pool:
+    with context.Pool(os.cpu_count() or 1, initializer=quiet) as pool:
         for lived in pool.imap(live, orders, CHUNK):
             (races if lived.seed - FIRST_SEED < least else others).append(lived)
             performed += lived.performed

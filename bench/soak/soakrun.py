@@ -9,7 +9,6 @@ it meets depends on the machine: repeat the round a few times.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import random
 import shutil
@@ -31,6 +30,8 @@ from common import QUICK, machine_lines, pick, report, scratch
 from faults import failing_files, full_disk, may_mount, read_only
 from library import one_process, two_processes
 from world import World, Zygote, stderr_to
+
+from holdfast.testing.sim.runner import quiet
 
 ROUNDS = {
     "one process": one_process,
@@ -171,7 +172,7 @@ def main() -> int:
     parser.add_argument("--round", type=int, help="run only this round")
     parser.add_argument("--minutes", type=float, default=2.3 if QUICK else 30.0)
     given = parser.parse_args()
-    logging.getLogger("holdfast").disabled = True  # planted faults are not news
+    quiet()
     print("\n".join(machine_lines(("holdfast", "apsw-sqlite3mc"))), flush=True)
     simulated = os.environ.get("SIM")
     if simulated:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 
 import holdfast
 from holdfast.testing.sim.runner import run_one
+from mutants import plant
+from mutants_list import Mutant
 from sim.sim_mutants import MUTANTS, RARE, START, SURVIVE
 
 PACKAGE = Path(holdfast.__file__).parent
@@ -34,17 +35,12 @@ def test_a_mutant_can_be_planted(mutant: tuple[str, str, str, str]) -> None:
 )
 def test_a_mutant_is_found(mutant: tuple[str, str, str, str], tmp_path: Path) -> None:
     """Within 10,000 worlds some invariant is violated that holds without the mutant."""
-    copy = tmp_path / "holdfast"
-    shutil.copytree(PACKAGE, copy)  # with its bytecode
-    file = copy / mutant[1]
-    for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
-        compiled.unlink()
-    file.write_text(file.read_text().replace(mutant[2], mutant[3]))
+    source = plant(Mutant(*mutant, tests=()), tmp_path)
     start, told_by = RARE.get(mutant[0], (START.get(mutant[0], 10_000), ""))
     command = [sys.executable, "-m", "holdfast.testing.sim", "--first", "--runs", "10000"]
     done = subprocess.run(
         [*command, "--seed", str(start), "--seconds", RARE_S if told_by else BUDGET_S],
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, "PYTHONPATH": str(source), "PYTHONWARNINGS": "ignore"},
         capture_output=True,
         text=True,
         check=False,

@@ -122,11 +122,12 @@ def _results(seeds: Sequence[int], jobs: int, features: FeaturesOf | None) -> It
         yield from map(run, seeds)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, initializer=_quiet) as pool:
+    with context.Pool(jobs, initializer=quiet) as pool:
         yield from pool.imap(run, seeds, CHUNK)
 
 
-def _quiet() -> None:
+def quiet() -> None:
+    """Keep the library's log to itself in this process."""
     logging.getLogger("holdfast").disabled = True  # planted faults are not news
 
 
@@ -156,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replay", type=int, metavar="SEED", help="print one seed's history")
     given = parser.parse_args(arguments)
     before = logging.getLogger("holdfast").disabled
-    _quiet()
+    quiet()
     try:
         if given.replay is not None:
             for line in replay(given.replay):
