@@ -102,11 +102,16 @@ def noise(number: int) -> dict[str, object]:
     return {"text": "a sentence of ordinary length, as a model writes it.", "offset": number}
 
 
+async def nothing() -> None:
+    """An order whose answer says what was spent."""
+
+
 async def serve() -> None:
     """Serve until the input ends; orders are lines of it."""
     from holdfast.ports.model import ModelEvent, ModelRequest, TextDelta
     from holdfast.runtime.stream import StreamEvent
     from holdfast.server.app import create_app
+    from holdfast.server.serving import settle
     from holdfast.server.settings import ServerSettings
     from holdfast.server.sse import START, frame_of
     from holdfast.testing.script import Turn, say
@@ -169,18 +174,15 @@ async def serve() -> None:
 
             await asyncio.gather(*(talk(number) for number in range(SESSIONS)))
 
-        async def look() -> None:
-            """Nothing but the answer, which says what was spent."""
-
-        # What is built when it is first used is built before anything is measured.
-        await (await sessions.create_session("first")).generate("go on from 0")
-
+        # As `holdfast serve` begins: what is built when it is first used is built before.
+        ours.prepare()
+        settle()
         orders = {
             "bare": bare.burst,
             "ours": burst,
             "paced": paced,
             "bare_paced": bare.paced,
-            "look": look,
+            "look": nothing,
         }
         with socket.create_server(("127.0.0.1", 0), backlog=2048) as sock:
             serving = asyncio.create_task(Uvicorn(uvicorn_config(both)).serve(sockets=[sock]))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.runtime import feed as feeds
 from holdfast.runtime.feed import Feed
 from holdfast.runtime.stream import StreamEvent
-from sessionhelp import echo, on_file, one_session, run
+from sessionhelp import HandClock, echo, memory, on_file, one_session, run
 
 
 def test_a_feed_without_a_leader_reads_the_log_as_it_grows(tmp_path: Path) -> None:
@@ -35,6 +36,31 @@ def test_a_feed_without_a_leader_reads_the_log_as_it_grows(tmp_path: Path) -> No
                 while sessions.live(session.where.stream) is not None:
                     await asyncio.sleep(0.01)
                 feed._hub._subscribers[feed._subscription] = None
+            feed.close()
+
+    run(work())
+
+
+def test_a_turn_that_begins_here_is_seen_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for others' commits hears of the first event here without looking again."""
+    monkeypatch.setattr(feeds, "POLL_S", 1000.0)
+
+    async def work() -> None:
+        clock = HandClock()
+        async with memory(echo(), clock=clock) as sessions, asyncio.timeout(10):
+            session = await sessions.create_session("one")
+            while sessions.live(session.where.stream) is not None:
+                clock.advance(1)
+                await asyncio.sleep(0)
+            feed = Feed(sessions, session.where)
+            await feed.start(None)
+            stream = feed.events()
+            first = asyncio.ensure_future(anext(stream))
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not first.done()
+            await session.generate("hello")
+            assert "agent_start" == (await first).type
             feed.close()
 
     run(work())

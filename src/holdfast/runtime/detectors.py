@@ -67,6 +67,11 @@ class Detectors:
     taints: TaintMatcher = field(default_factory=NoTaints)
     kinds: Callable[[Security], frozenset[str] | None] = _any_kind
 
+    def prepare(self, security: Security) -> None:
+        """Build what the first text would otherwise wait for, under these settings."""
+        self.classifier(security).classify("")
+        self.injection.scan("")
+
     def check(self, security: Security) -> None:
         """Refuse settings that nothing could keep to, when they are made.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 from holdfast.core.errors import KeyDestroyed
 from holdfast.runtime.backend import Follower
@@ -162,5 +163,22 @@ class Feed:
             for event in translate(before, after, recorded)
         ]
         if not found:
-            await self._where.backend.store.changed(POLL_S)
+            await self._stirred()
         return found
+
+    async def _stirred(self) -> None:
+        """Wait until something is committed elsewhere or happens here, or for a while.
+
+        The store tells only of others' commits; who leads here meanwhile tells the hub.
+        """
+        subscription = self._subscription
+        if subscription.queued or subscription.closed:
+            return
+        changed = asyncio.ensure_future(self._where.backend.store.changed(POLL_S))
+        try:
+            either: set[asyncio.Future[Any]] = {changed, subscription.news()}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if changed.done():
+                changed.result()
+        finally:
+            changed.cancel()

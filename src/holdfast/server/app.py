@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 import holdfast
 from holdfast.bootstrap import SessionManager
+from holdfast.core.security import Security
 from holdfast.server import problems
 from holdfast.server.hot import Hot
 from holdfast.server.metrics import Metrics
@@ -36,6 +37,18 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         await self._shield(scope, receive, send)
+
+    def prepare(self) -> None:
+        """Build now what would be built when it is first asked for, while others wait.
+
+        Routes, their description, and what content is looked at with: half a second.
+        """
+        anything = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        for route in self.api.router.routes:
+            route.matches(anything)
+        self.api.openapi()
+        manager: SessionManager = self.api.state.manager
+        manager.detectors.prepare(manager.trust.binding(Security()))
 
     def drain(self) -> None:
         """Say that the server is about to stop: it is no longer ready, and streams end."""

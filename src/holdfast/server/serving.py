@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -69,6 +70,16 @@ def listen(settings: ServerSettings) -> socket.socket:
         raise Unavailable(f"cannot listen on {where}: {error.strerror}") from None
 
 
+def settle() -> None:
+    """Leave what is there by now out of garbage collection: it stays as long as the process.
+
+    A full collection looks at every object and stops all streams meanwhile, 0.1 to 0.4 s
+    with a thousand of them; most of the objects are modules, routes and patterns.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 async def serve(
     app: Application, settings: ServerSettings, tell: Callable[[str], None] = lambda url: None
 ) -> None:
@@ -101,6 +112,8 @@ async def serve(
             config.load()
         except OSError as error:  # of TLS as well
             raise InvalidInput(f"the certificate cannot be used: {type(error).__name__}") from None
+        app.prepare()
+        settle()
         host, port = sock.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         scheme = "https" if settings.tls_cert else "http"

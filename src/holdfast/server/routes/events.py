@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -41,32 +42,45 @@ STREAMED: dict[int | str, dict[str, object]] = {
 
 
 class EventStream(StreamingResponse):
-    """A stream of events; who leaves it ends nothing but the stream."""
+    """A stream of events; who leaves it ends nothing but the stream.
+
+    There may be thousands, so that none holds more than it needs: no group of tasks.
+    """
 
     media_type = MEDIA_TYPE
 
     def __init__(self, stream: OpenStream) -> None:
         super().__init__(stream.pieces, headers={"X-Accel-Buffering": "no"})
         self._stream = stream
-        self._straight: Send | None = None
 
-    async def stream_response(self, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events; what they hold is given back when the reader leaves."""
+        sending = asyncio.ensure_future(self._send(scope.get(STRAIGHT, send), send))
+        leaving = asyncio.ensure_future(_left(receive))
+        try:
+            done, _ = await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        finally:
+            sending.cancel()
+            leaving.cancel()
+            self._stream.close()
+            await asyncio.wait((sending, leaving))
+            await self._stream.pieces.aclose()
+
+    async def _send(self, straight: Send, send: Send) -> None:
         """Send the events; pieces go past what only looks at the beginning and the end."""
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **start})
-        straight = self._straight or send
         async for piece in self._stream.pieces:
             await straight({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events; what they hold is given back when the reader leaves."""
-        self._straight = scope.get(STRAIGHT)
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._stream.close()
-            await self._stream.pieces.aclose()
+
+async def _left(receive: Receive) -> None:
+    """Wait until who reads is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def streams_of(request: Request) -> Streams:
