@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from holdfast.adapters.sandbox import command
 from holdfast.adapters.sandbox.command import CommandLine, Limits, command_line
+from holdfast.adapters.sandbox.etc import Copied
 from holdfast.adapters.sandbox.status import SandboxKind, SandboxStatus, detect
 from holdfast.core.errors import InvalidInput
 
@@ -125,3 +127,64 @@ def test_limits_reach_the_program(tmp_path: Path, confined: SandboxStatus) -> No
     argv = ("bash", "-c", "ulimit -d; ulimit -f; ulimit -n")
     done = _run(command_line(argv, str(tmp_path), confined, effect_id="e", limits=limits))
     assert [str(2**18), str(2**10), "64"] == done.stdout.decode().split()
+
+
+@pytest.fixture
+def bubblewrap() -> SandboxStatus:
+    """The best tier."""
+    found = detect(SandboxKind.BUBBLEWRAP)
+    if found.kind is not SandboxKind.BUBBLEWRAP:
+        pytest.skip(f"no bubblewrap here: {found.reason}")
+    return found
+
+
+SHOW = ("sh", "-c", "ls /etc; cat /etc/passwd; touch /etc/new /etc/passwd")
+
+
+def _etc_mounts(line: CommandLine) -> list[str]:
+    places = [two for one, two in zip(line.argv, line.argv[2:], strict=False) if "bind" in one]
+    return [place for place in places if place == "/etc" or place.startswith("/etc/")]
+
+
+def test_the_configuration_is_one_mount(tmp_path: Path, bubblewrap: SandboxStatus) -> None:
+    """It is there, and none of it can be written to."""
+    line = command_line(SHOW, str(tmp_path), bubblewrap, effect_id="e")
+    assert ["/etc"] == _etc_mounts(line)
+    done = _run(line)
+    assert Path("/etc/passwd").read_bytes() in done.stdout
+    assert b"shadow" not in done.stdout and 2 == done.stderr.count(b"Read-only")
+
+
+def test_the_configuration_is_many_where_it_has_to_be(
+    tmp_path: Path, bubblewrap: SandboxStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where more of it is asked for, and where no copy can be made, each is mounted."""
+    more = command_line(
+        ("cat", "/etc/hostname"), str(tmp_path), bubblewrap, effect_id="e",
+        extra_read=("/etc/hostname",),
+    )  # fmt: skip
+    assert {"/etc/hostname", "/etc/passwd"} < set(_etc_mounts(more))
+    assert Path("/etc/hostname").read_bytes() == _run(more).stdout
+    monkeypatch.setattr(command._copied, "directory", lambda: None)
+    line = command_line(SHOW, str(tmp_path), bubblewrap, effect_id="e")
+    assert "/etc/passwd" in _etc_mounts(line) and "/etc" not in _etc_mounts(line)
+    done = _run(line)
+    assert Path("/etc/passwd").read_bytes() in done.stdout and b"shadow" not in done.stdout
+
+
+def test_a_workspace_that_holds_the_copy_does_not_hold_it(
+    tmp_path: Path, bubblewrap: SandboxStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command cannot change what the next one of any session is shown."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    copied = Copied(("passwd",))
+    monkeypatch.setattr(command, "_copied", copied)
+    try:
+        copy = copied.directory()
+        assert copy and Path(copy).parent == tmp_path
+        harm = f"touch mine; echo x >> {copy}/passwd; rm -rf {copy}; mv {copy} away; ls {copy}"
+        line = command_line(("sh", "-c", harm), str(tmp_path), bubblewrap, effect_id="e")
+        assert b"passwd\n" == _run(line).stdout
+        assert copy == copied.directory() and (tmp_path / "mine").exists()
+    finally:
+        copied.clear()

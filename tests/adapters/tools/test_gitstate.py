@@ -23,7 +23,7 @@ def _tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     found = detect(request.param)
     if found.kind is not request.param:
         pytest.skip(f"no {request.param} here: {found.reason}")
-    monkeypatch.setattr(gitstate, "detect", lambda: found)
+    monkeypatch.setattr(gitstate, "ready", lambda: found)
 
 
 def _git(directory: Path, *arguments: str) -> str:

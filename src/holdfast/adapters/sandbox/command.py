@@ -27,17 +27,23 @@ from pathlib import Path
 
 from holdfast.adapters.sandbox import launcher
 from holdfast.adapters.sandbox.door import DOOR_PORT
+from holdfast.adapters.sandbox.etc import Copied
 from holdfast.adapters.sandbox.processes import MARKER, marker_value
-from holdfast.adapters.sandbox.status import SandboxKind, SandboxStatus, bubblewrap_flags
+from holdfast.adapters.sandbox.status import (
+    SandboxKind,
+    SandboxStatus,
+    bubblewrap_flags,
+    detect,
+)
 from holdfast.core.errors import InvalidInput
 
+ETC = "/etc"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store")
-# Each file is a mount of its own, which takes a third of a millisecond: only what
-# programs fail without. What is a link into /usr is made as one, which takes nothing.
-_ETC = (
+_ETC = (  # only what programs fail without
     "alternatives", "group", "ld.so.cache", "localtime", "nsswitch.conf", "os-release",
     "passwd", "pki/tls/certs", "services", "ssl/certs", "ssl/openssl.cnf",
 )  # fmt: skip
+_copied = Copied(_ETC, ETC)
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _INHERITED = ("LANG", "LANGUAGE", "TERM", "TZ")
 _TMP = "/tmp"  # noqa: S108 - inside the sandbox, where it is private
@@ -168,6 +174,14 @@ def command_line(
     return _in_launcher(plan, status)
 
 
+def ready() -> SandboxStatus:
+    """Return what `detect` finds, with what a command line needs made; call it from a thread."""
+    found = detect()
+    if found.kind is SandboxKind.BUBBLEWRAP:
+        _copied.directory()
+    return found
+
+
 def _environment() -> dict[str, str]:
     """Return the variables a command may know."""
     env = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -200,7 +214,7 @@ def _prefixes() -> list[str]:
 
 def _readable(extra: Sequence[str]) -> list[str]:
     """Return the trees and files outside the workspace that may be read."""
-    found = [*_SYSTEM, *(f"/etc/{name}" for name in _ETC)]
+    found = [*_SYSTEM, *(f"{ETC}/{name}" for name in _ETC)]
     found += [path for path in _prefixes() if not path.startswith("/usr/") and path != "/usr"]
     return list(dict.fromkeys([*found, *extra]))
 
@@ -214,14 +228,13 @@ def _in_bubblewrap(plan: _Plan, status: SandboxStatus) -> CommandLine:
     if "size" in status.features:
         line += ["--size", str(_TMP_BYTES_MAX)]
     line += ["--tmpfs", _TMP, "--dir", f"{_TMP}/home"]
+    mounts, sources = _mounts(plan)
     # Parents first, so that what lies inside something else is mounted over it.
-    mounts = dict.fromkeys(plan.readable, "--ro-bind-try")
-    mounts[plan.workspace] = "--ro-bind" if plan.read_only else "--bind"
     for path in sorted(mounts):
-        if _is_link_into_usr(path):
+        if path not in sources and _is_link_into_usr(path):
             line += ["--symlink", os.readlink(path), path]
         elif os.path.lexists(path):
-            line += [mounts[path], path, path]
+            line += [mounts[path], sources.get(path, path), path]
     # Root owns the kernel's settings, and needs no capability to write what it owns.
     line += ["--remount-ro", "/proc"]
     # Else the root itself, which is private memory, would seem to take what is lost later.
@@ -237,9 +250,25 @@ def _in_bubblewrap(plan: _Plan, status: SandboxStatus) -> CommandLine:
     )
 
 
+def _mounts(plan: _Plan) -> tuple[dict[str, str], dict[str, str]]:
+    """What is mounted how, and what is mounted as something else."""
+    mounts = dict.fromkeys(plan.readable, "--ro-bind-try")
+    mounts[plan.workspace] = "--ro-bind" if plan.read_only else "--bind"
+    own = {f"{ETC}/{name}" for name in _ETC}
+    others = any(path == ETC or path.startswith(f"{ETC}/") for path in mounts.keys() - own)
+    # What lies in it besides could not be mounted into a copy that cannot be written to.
+    copy = None if others else _copied.directory()
+    if copy is None:
+        return mounts, {}
+    mounts = {path: how for path, how in mounts.items() if path not in own} | {ETC: "--ro-bind"}
+    if f"{copy}/".startswith(f"{plan.workspace}/"):
+        mounts[copy] = "--ro-bind"
+    return mounts, {ETC: copy}
+
+
 def _is_link_into_usr(path: str) -> bool:
     """Whether a system path is a link that leads to the same place inside."""
-    if not (path in _SYSTEM or path.startswith("/etc/")) or not os.path.islink(path):
+    if not (path in _SYSTEM or path.startswith(f"{ETC}/")) or not os.path.islink(path):
         return False
     return f"{os.path.realpath(path)}/".startswith("/usr/")
 

@@ -23,10 +23,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.adapters.network.firewall import Firewall
-from holdfast.adapters.sandbox.command import CommandLine, Limits, command_line
+from holdfast.adapters.sandbox.command import CommandLine, Limits, command_line, ready
 from holdfast.adapters.sandbox.door import Doors
 from holdfast.adapters.sandbox.processes import marked, send
-from holdfast.adapters.sandbox.status import SandboxKind, SandboxStatus, detect
+from holdfast.adapters.sandbox.status import SandboxKind, SandboxStatus
 from holdfast.adapters.sandbox.totals import Watch
 from holdfast.adapters.tools.bash_network import WayOut
 from holdfast.adapters.tools.files import encoded, failure, number, schema
@@ -99,7 +99,7 @@ class BashTool:
         command = str(arguments["command"])
         status = self._status
         if status is None:
-            status = await asyncio.to_thread(detect)
+            status = await asyncio.to_thread(ready)
         if not status.confined and not context.unsandboxed_allowed:
             return failure(
                 f"Error: there is no sandbox here ({status.reason}), and running commands "

@@ -20,9 +20,8 @@ import shutil
 import signal
 from contextlib import suppress
 
-from holdfast.adapters.sandbox.command import command_line
+from holdfast.adapters.sandbox.command import command_line, ready
 from holdfast.adapters.sandbox.processes import send
-from holdfast.adapters.sandbox.status import detect
 from holdfast.adapters.tools.finish import undisturbed
 from holdfast.adapters.tools.output import Pump
 from holdfast.core.errors import HoldfastError
@@ -88,7 +87,7 @@ async def _git(directory: str, extra: tuple[str, ...], *arguments: str) -> str |
     line = command_line(
         ("git", *_SWITCHES, *arguments),
         directory,
-        await asyncio.to_thread(detect),
+        await asyncio.to_thread(ready),
         effect_id=f"git-{secrets.token_hex(8)}",
         read_only=True,
         extra_env=_ENV,
