@@ -161,6 +161,8 @@ def test_names_stand_below_names() -> None:
         assert not is_below(other, "agent:a")
     tops = [top_of(one) for one in ("agent:a", "agent:a/b/c", "user:ann/helper")]
     assert ["agent:a", "agent:a", "user:ann"] == tops
+    counted = {Principal(id=id, workspace="w").counted for id in ("agent:a", "agent:a/b/c")}
+    assert 1 == len(counted) and Principal(id="agent:a", workspace="x").counted not in counted
 
 
 def test_a_principal_may_what_its_scopes_permit_in_its_workspace() -> None:

@@ -267,6 +267,15 @@ class Principal:
         return self.workspace in (EVERY_WORKSPACE, workspace)
 
     @property
+    def counted(self) -> str:
+        """Under what its requests and streams are counted.
+
+        Whoever is below a name counts as it: otherwise each could give itself more
+        (CW-14).
+        """
+        return f"{self.workspace}\0{top_of(self.id)}"
+
+    @property
     def bearer(self) -> Bearer | None:
         """What the log keeps of it; None if it has no token."""
         if not self.token:

@@ -30,7 +30,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from holdfast.core.errors import HoldfastError, TokenInvalid
-from holdfast.core.principals import top_of
 from holdfast.ports.telemetry import NO_SPAN, NO_TELEMETRY, Attribute, Kind, Span, Telemetry
 from holdfast.runtime.placing import place_of
 from holdfast.server.auth import PRINCIPAL, Validate, bearer_of
@@ -186,8 +185,7 @@ class Shield:
         except HoldfastError as error:
             return problem_of(error)
         self._note(digest)
-        # Whoever is below a name counts as it: otherwise each could give itself more.
-        wait = self._principals.take(f"{who.workspace}\0{top_of(who.id)}")
+        wait = self._principals.take(who.counted)
         if wait:
             return _too_often(wait)
         scope[PRINCIPAL] = who
