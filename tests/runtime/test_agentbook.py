@@ -20,8 +20,8 @@ from holdfast.runtime.agentbook import (
     BORN,
     SNAPSHOT_EVENTS,
     AgentBook,
+    ConfigOutcome,
     Kept,
-    Outcome,
     Wish,
     config_scope,
     log_name,
@@ -119,7 +119,7 @@ def test_of_those_who_expect_a_version_one_comes_first(tmp_path: Path) -> None:
                     ),
                     return_exceptions=True,
                 )
-                done = [found for found in tried if isinstance(found, Outcome)]
+                done = [found for found in tried if isinstance(found, ConfigOutcome)]
                 late = [found for found in tried if isinstance(found, VersionMismatch)]
                 assert (1, 19) == (len(done), len(late)), tried
                 assert expected + 1 == await books[1].revision("default")
@@ -175,7 +175,7 @@ def test_a_request_that_is_repeated_has_its_first_outcome(key: str | None) -> No
             record = first.kept.record
             assert record is not None and record.secret == (stored or "")
             told = replace(first.kept, record=replace(record, secret=""))
-            assert Outcome(kept=told, key=first.key, repeated=True) == again
+            assert ConfigOutcome(kept=told, key=first.key, repeated=True) == again
             assert SECRET not in repr(again)
             assert (4, "c") == (await book.revision("default"), await name(book))
             row = await book.backend.store.find(log_tenant("default"), log_name("default"))

@@ -103,7 +103,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ConfigOutcome:
     """What a change came to.
 
     Args:
@@ -195,7 +195,7 @@ class AgentBook:
 
     # --- writing -------------------------------------------------------------------
 
-    async def write(self, tenant: str, wish: Wish) -> Outcome:
+    async def write(self, tenant: str, wish: Wish) -> ConfigOutcome:
         """Put another configuration in place; returns what is stored then.
 
         Raises:
@@ -214,7 +214,7 @@ class AgentBook:
                 if journal.crypto is not None:
                     journal.crypto.wipe()
 
-    async def _write(self, loaded: Loaded, tenant: str, wish: Wish) -> Outcome:
+    async def _write(self, loaded: Loaded, tenant: str, wish: Wish) -> ConfigOutcome:
         done = await self._done(loaded, wish.commands)
         if isinstance(done, int):
             return await self._first(loaded, done, wish.principal)
@@ -232,9 +232,9 @@ class AgentBook:
             grants=(row,),
         )
         await self._append(loaded, event, actor, extras)
-        return Outcome(kept=after, key=key_of(record))
+        return ConfigOutcome(kept=after, key=key_of(record))
 
-    async def _first(self, loaded: Loaded, version: int, principal: str) -> Outcome:
+    async def _first(self, loaded: Loaded, version: int, principal: str) -> ConfigOutcome:
         """What a request came to when it was carried out, by the event that says so."""
         told = await loaded.journal.event_at(version)
         settings = told.event.settings if isinstance(told.event, Configured) else None
@@ -318,7 +318,7 @@ def _settings(before: Settings, record: AgentRecord, revision: int) -> Settings:
     return replace(before, model=record.model, extra=extra)
 
 
-def outcome_of(settings: Settings, told: Recorded, principal: str) -> Outcome:
+def outcome_of(settings: Settings, told: Recorded, principal: str) -> ConfigOutcome:
     """What a change came to, as its event says, which may be one of an earlier release."""
     said = json.loads(settings.extra)
     record = AgentRecord(
@@ -333,4 +333,4 @@ def outcome_of(settings: Settings, told: Recorded, principal: str) -> Outcome:
     if said["key"] == KeySource.STORED:
         key = replace(key, set=True, source=KeySource.STORED.value)
     revision = said.get("revision", told.version - BORN)
-    return Outcome(kept=Kept(revision=revision, record=record), key=key, repeated=True)
+    return ConfigOutcome(kept=Kept(revision=revision, record=record), key=key, repeated=True)
