@@ -21,6 +21,9 @@ from holdfast.core.principals import (
     check_task_type,
     common,
     covers,
+    is_below,
+    is_person,
+    top_of,
     within,
 )
 
@@ -127,6 +130,39 @@ def test_a_task_type_is_a_name(text: str) -> None:
     assert "default" == check_task_type("default")
     with pytest.raises(InvalidInput):
         check_task_type(text)
+
+
+@pytest.mark.parametrize(
+    ("id", "person"),
+    [
+        ("user:ann", True),
+        ("ann", True),
+        ("corp/ann", True),
+        ("", True),
+        ("user:ann/helper", False),
+        ("USER:ann/helper", False),
+        ("agent:a", False),
+        ("Agent:a/b", False),
+        ("model:m", False),
+        ("tool:t", False),
+        ("runtime:timeout", False),
+    ],
+)
+def test_who_may_be_a_person(id: str, person: bool) -> None:
+    """What is below a person's name is that person's agent."""
+    assert person == is_person(id)
+
+
+def test_names_stand_below_names() -> None:
+    """By their parts: what only begins alike is another's."""
+    assert is_below("agent:a/b", "agent:a")
+    assert is_below("agent:a/b/c", "agent:a")
+    for other in ("agent:a", "agent:ab", "agent:ab/c", "agent:A/b", "user:a/b"):
+        assert not is_below(other, "agent:a")
+    tops = [top_of(one) for one in ("agent:a", "agent:a/b/c", "user:ann/helper")]
+    assert ["agent:a", "agent:a", "user:ann"] == tops
+    counted = {Principal(id=id, workspace="w").counted for id in ("agent:a", "agent:a/b/c")}
+    assert 1 == len(counted) and Principal(id="agent:a", workspace="x").counted not in counted
 
 
 def test_a_principal_may_what_its_scopes_permit_in_its_workspace() -> None:

@@ -37,12 +37,15 @@ TIMED = {
     "last": "2026-12-31 18:30",
 }
 ANY_TIME = {"type": "date", "what": "start", "time": True}
+IN_UTC = {**ANY_TIME, "offset": "Z", "first": "2026-01-01T08:00:00Z"}
+EAST = {**ANY_TIME, "offset": "+02:00", "last": "2026-12-31T18:30:00+02:00"}
 BOOLEAN = {"type": "boolean", "what": "is it paid"}
 DIGITS = {"type": "id", "what": "number", "characters": "digits", "max_length": 8}
 HEX = {"type": "id", "what": "id", "characters": "hex", "min_length": 4, "max_length": 36}
 ID = {"type": "id", "what": "id", "characters": "alphanumeric", "min_length": 2, "max_length": 12}
 ISSUED = {"type": "id", "what": "id", "characters": "digits", "max_length": 8, "issued": "id_"}
-ALL = [CHOICE, NUMBER, WHOLE, DATE, ANY_DATE, TIMED, ANY_TIME, BOOLEAN, DIGITS, HEX, ID, ISSUED]
+DATES = [DATE, ANY_DATE, TIMED, ANY_TIME, IN_UTC, EAST]
+ALL = [CHOICE, NUMBER, WHOLE, *DATES, BOOLEAN, DIGITS, HEX, ID, ISSUED]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,8 @@ ALL = [CHOICE, NUMBER, WHOLE, DATE, ANY_DATE, TIMED, ANY_TIME, BOOLEAN, DIGITS, 
         (TIMED, "2026-01-01 08:00"),
         (TIMED, "2026-12-31 18:30"),
         (ANY_TIME, "1999-02-28 23:59"),
+        (IN_UTC, "2026-01-01T08:00:00Z"),
+        (EAST, "2026-12-31T18:30:00+02:00"),
         (BOOLEAN, True),
         (BOOLEAN, False),
         (DIGITS, "00000013"),
@@ -146,6 +151,22 @@ def test_nothing_else_comes_back(schema: dict[str, Any], answer: str) -> None:
         (ANY_TIME, "2026-01-31 24:00"),
         (ANY_TIME, "2026-01-31 09:60"),
         (ANY_TIME, "2026-01-31T09:30"),
+        (ANY_TIME, "2026-01-31 09:30Z"),
+        (ANY_TIME, "2026-01-31T09:30:00"),
+        (ANY_TIME, "2026-01-31T09:30:00Z"),
+        (ANY_TIME, "2026-01-31T09:30:00+02:00"),
+        (IN_UTC, "2026-01-01T07:59:00Z"),
+        (IN_UTC, "2026-01-31 09:30"),
+        (IN_UTC, "2026-01-31T09:30:00"),
+        (IN_UTC, "2026-01-31T09:30Z"),
+        (IN_UTC, "2026-01-31t09:30:00z"),
+        (IN_UTC, "2026-01-31T09:30:00+00:00"),
+        (IN_UTC, "2026-01-31T09:30:01Z"),
+        (IN_UTC, "2026-01-31T09:30:00.0Z"),
+        (IN_UTC, "2026-02-30T09:30:00Z"),
+        (EAST, "2026-12-31T18:31:00+02:00"),
+        (EAST, "2026-01-31T09:30:00Z"),
+        (EAST, "2026-01-31T09:30:00-02:00"),
         (ANY_TIME, "2026-01-31 09:30:00"),
         (ANY_TIME, "2026-01-31 9:30"),
         (ANY_DATE, "2026-01-31 09:30"),
@@ -229,6 +250,13 @@ def test_any_text_is_refused_or_a_value_of_the_schema(text: str, schema: dict[st
         {"type": "number", "what": "x", "min": 0, "max": 1, "whole": "yes"},
         {"type": "date", "what": "x", "first": "soon"},
         {"type": "date", "what": "x", "time": 1},
+        {"type": "date", "what": "x", "offset": "Z"},
+        {"type": "number", "what": "x", "min": 0, "max": 1, "offset": "Z"},
+        *({**ANY_TIME, "offset": one} for one in ("z", "+2:00", "+15:00", "UTC", 2, None, True)),
+        *({**ANY_TIME, "offset": one} for one in ("-00:00", "+02:60", "+02:00\n", "+14:30")),
+        {**ANY_TIME, "offset": "Z", "first": "2026-01-31 09:30"},
+        {**ANY_TIME, "offset": "Z", "first": "2026-01-31T09:30:00+02:00"},
+        {**ANY_TIME, "first": "2026-01-31T09:30:00Z"},
         {"type": "date", "what": "x", "time": True, "first": "2026-01-31"},
         {"type": "date", "what": "x", "first": "2026-01-31 09:30"},
         {**DIGITS, "issued": ""},
@@ -303,6 +331,9 @@ def test_what_is_no_extraction_is_refused(arguments: dict[str, Any]) -> None:
         (WHOLE, "a whole number from -3 to 12"),
         (DATE, "not before 2026-01-01, not after 2026-12-31"),
         (TIMED, 'written as "2026-01-31 09:30", not before 2026-01-01 08:00'),
+        (TIMED, "the time by the clock of the text"),
+        (EAST, 'written as "2026-01-31T09:30:00+02:00", not after'),
+        (EAST, "the time at that offset"),
         (BOOLEAN, "true or false"),
         (ISSUED, 'in a field "id_"'),
         (ID, "alphanumeric, 2 to 12 characters"),

@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 from holdfast.core.errors import InvalidInput, ScopeDenied
 from holdfast.core.minting import Wanted, minted
 from holdfast.core.principals import ROLES, VERBS, Principal, Roles, within
+from holdfast.core.tokens import check_agent
 
 SCOPES = sorted(f"{what}:{verb}" for what, verbs in VERBS.items() for verb in (*verbs, "*"))
 MAKER = Principal(id="agent:a", workspace="w", role="operator", scopes=ROLES["operator"])
+
+
+NAMES = ["a", "b", "a/b", "A", "a.b", "user:a", "user:a/b", "agent:a", "ab", "a/b/c", "a@b", "b/a"]
 
 
 def maker(**more: Any) -> Principal:
@@ -35,7 +39,8 @@ def test_nobody_gives_what_it_has_not(
     """Whatever is asked for: what is given is within what the maker has."""
     by = maker(role=by_role, scopes=frozenset(by_scopes))
     try:
-        found = minted(Wanted(role=role, scopes=scopes, workspace="w"), Roles(), by)
+        wanted = Wanted(role=role, scopes=scopes, workspace="w", principal=by.id)
+        found = minted(wanted, Roles(), by)
     except (InvalidInput, ScopeDenied):
         return
     assert by.may("tokens:create")
@@ -47,7 +52,7 @@ def test_nobody_gives_what_it_has_not(
 def test_roles_are_given_downwards(lower: str, upper: str) -> None:
     """A role is given by one that includes it, and by no other."""
     by = maker(role=upper, scopes=frozenset({"*"}))
-    wanted = Wanted(role=lower, workspace="w")
+    wanted = Wanted(role=lower, workspace="w", principal="agent:b")
     if within(ROLES[lower], ROLES[upper]):
         assert within(minted(wanted, Roles(), by).scopes, ROLES[lower])
     else:
@@ -94,6 +99,22 @@ def test_more_than_there_is_to_give_is_denied(wanted: Wanted, by: Principal) -> 
     """No scope, another workspace, more sessions, a role that is no more."""
     with pytest.raises(ScopeDenied):
         minted(wanted, Roles(), by)
+
+
+@given(st.sampled_from(NAMES), st.sampled_from(NAMES), st.booleans())
+def test_a_name_is_given_by_itself_and_from_above(wanted: str, own: str, revokes: bool) -> None:
+    """Whatever it begins with: by its parts, and case counts; who may revoke gives any."""
+    asked, by_id = check_agent(wanted), check_agent(own)
+    parts, above = asked.split("/"), by_id.split("/")
+    may = revokes or parts[: len(above)] == above
+    scopes = frozenset({"sessions:read", "tokens:create", *(["tokens:revoke"] if revokes else [])})
+    by = maker(id=by_id, scopes=scopes)
+    wish = Wanted(role="viewer", workspace="w", principal=asked)
+    if may:
+        assert minted(wish, Roles(), by).scopes <= scopes
+    else:
+        with pytest.raises(ScopeDenied, match=f"neither {by_id} nor below"):
+            minted(wish, Roles(), by)
 
 
 def test_an_administrator_gives_in_every_workspace() -> None:

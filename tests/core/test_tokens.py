@@ -36,16 +36,34 @@ def test_only_a_possible_text_has_a_digest() -> None:
 
 @pytest.mark.parametrize(
     ("given", "principal"),
-    [("ann", "agent:ann"), ("user:ann", "user:ann"), ("agent:7", "agent:7"), ("x:y", "agent:x:y")],
+    [
+        ("ann", "agent:ann"),
+        ("user:ann", "user:ann"),
+        ("agent:7", "agent:7"),
+        ("x:y", "agent:x:y"),
+        ("ann/7", "agent:ann/7"),
+        ("user:ann/a-b/c.d", "user:ann/a-b/c.d"),
+        ("ann/user:bob", "agent:ann/user:bob"),
+        ("user:", "agent:user:"),
+        ("a/" * 63 + "a", "agent:" + "a/" * 63 + "a"),
+    ],
 )
 def test_an_agent_is_named(given: str, principal: str) -> None:
-    """A person says so."""
+    """A person says so, and what is below a name as well."""
     assert principal == check_agent(given)
 
 
-@pytest.mark.parametrize("given", ["", "../x", "a b", "x" * 129, "-x", None, 7, "a\n", "\u00e9"])
+NO_NAMES = [
+    *("", "../x", "a b", "x" * 129, "-x", None, 7, "a\n", "\u00e9", b"a", ["a"]),
+    *("/", "/a", "a/", "a//b", "a/../b", "a/./b", "a/.b", "a/-b", "a/b\n", "a/ b", "a\\b"),
+    *("user:/a", "agent:/a", "user:ann/", "a%2fb", "a\uff0fb", "a\u2215b", "a/\u0430", "a/b\0"),
+    "a/" * 64 + "a",
+]
+
+
+@pytest.mark.parametrize("given", NO_NAMES)
 def test_what_is_no_name_is_refused(given: Any) -> None:
-    """Neither of an agent nor of a workspace."""
+    """Neither of an agent nor of a workspace: no empty part, no dots, no look-alikes."""
     with pytest.raises(InvalidInput):
         check_agent(given)
     with pytest.raises(InvalidInput):

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from holdfast.bootstrap import SessionManager
-from holdfast.core.agentconfig import AgentChange, AgentRecord, changed
+from holdfast.bootstrap import MemoryStore, SessionManager
+from holdfast.core.agentconfig import AgentChange, AgentRecord, CallSettings, changed
 from holdfast.core.errors import CommandMismatch, InvalidInput, Unreadable, VersionMismatch
 from holdfast.core.events import Configured
+from holdfast.core.labels import Sensitivity
 from holdfast.core.settings import ModelSettings
 from holdfast.ports.store import Filter, Grant
-from holdfast.runtime.agentbook import AgentBook, Kept, Wish, config_scope, log_name, log_tenant
+from holdfast.runtime.agentbook import (
+    BORN,
+    SNAPSHOT_EVENTS,
+    AgentBook,
+    ConfigOutcome,
+    Kept,
+    Wish,
+    config_scope,
+    log_name,
+    log_tenant,
+    outcome_of,
+)
 from holdfast.runtime.host import Commands
 from sessionhelp import echo, memory, on_file, run
 
@@ -52,8 +66,8 @@ def test_it_is_kept_and_its_revision_rises(tmp_path: Path) -> None:
         async with on_file(tmp_path, echo()) as sessions:
             book = book_of(sessions)
             assert Kept() == await book.read("default")
-            assert 1 == (await book.write("default", wish("a"))).revision
-            assert 2 == (await book.write("default", wish("b"))).revision
+            assert 1 == (await book.write("default", wish("a"))).kept.revision
+            assert 2 == (await book.write("default", wish("b"))).kept.revision
             assert Kept() == await book.read("other")
             await book.write("other", wish("c"))
         async with on_file(tmp_path, echo()) as sessions:
@@ -105,14 +119,14 @@ def test_of_those_who_expect_a_version_one_comes_first(tmp_path: Path) -> None:
                     ),
                     return_exceptions=True,
                 )
-                done = [found for found in tried if isinstance(found, Kept)]
+                done = [found for found in tried if isinstance(found, ConfigOutcome)]
                 late = [found for found in tried if isinstance(found, VersionMismatch)]
                 assert (1, 19) == (len(done), len(late)), tried
                 assert expected + 1 == await books[1].revision("default")
             free = await asyncio.gather(
                 *(books[number % 2].write("default", wish(f"f{number}")) for number in range(10))
             )
-            assert list(range(4, 14)) == sorted(found.revision for found in free)
+            assert list(range(4, 14)) == sorted(found.kept.revision for found in free)
             assert (await one.audit_verify()).ok
 
     run(work())
@@ -125,11 +139,82 @@ def test_a_request_that_is_repeated_changes_nothing() -> None:
         async with memory(echo()) as sessions:
             book, seed = book_of(sessions), bytes(32)
             first = wish("a", expected=0, commands=Commands(seed, b"body"))
-            assert 1 == (await book.write("default", first)).revision
-            assert 1 == (await book.write("default", first)).revision
+            for repeated in (False, True):
+                outcome = await book.write("default", first)
+                assert (1, repeated) == (outcome.kept.revision, outcome.repeated)
             with pytest.raises(CommandMismatch):
                 await book.write("default", wish("b", commands=Commands(seed, b"other")))
             assert "a" == await name(book)
+
+    run(work())
+
+
+@pytest.mark.parametrize("key", [SECRET, None, "env:PATH"])
+def test_a_request_that_is_repeated_has_its_first_outcome(key: str | None) -> None:
+    """Whatever came after, as the log tells it, which has no key; also of earlier releases."""
+    settings = ModelSettings(provider="openai", model="a", input_usd="1", sees=Sensitivity.NORMAL)
+    stored = key if key == SECRET else None
+    change = AgentChange(
+        model=replace(settings, key=key if stored is None else None),
+        calls=CallSettings(total_s=30),
+        api_key=stored,
+    )
+
+    def make(kept: Kept, version: int) -> AgentRecord:
+        return changed(kept.record, change, version=version, now_ms=7_000, by="ann")
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            book = book_of(sessions)
+            await book.write("default", wish("before"))
+            asked = Wish(make=make, principal="ann", commands=Commands(bytes(32), b"body"))
+            first = await book.write("default", asked)
+            for model in ("b", "c"):
+                await book.write("default", wish(model))
+            again = await book.write("default", asked)
+            record = first.kept.record
+            assert record is not None and record.secret == (stored or "")
+            told = replace(first.kept, record=replace(record, secret=""))
+            assert ConfigOutcome(kept=told, key=first.key, repeated=True) == again
+            assert SECRET not in repr(again)
+            assert (4, "c") == (await book.revision("default"), await name(book))
+            row = await book.backend.store.find(log_tenant("default"), log_name("default"))
+            assert row is not None
+            event = await book.backend.journal(row).event_at(BORN + 2)
+            assert isinstance(event.event, Configured) and event.event.settings is not None
+            said = json.loads(event.event.settings.extra)
+            older = {name: said[name] for name in ("key", "key_changed_ms", "calls")}
+            old = replace(event.event.settings, extra=json.dumps(older))
+            found = outcome_of(old, replace(event, time_ms=7_000), "ann")
+            assert again == found
+
+    run(work())
+
+
+def test_a_request_whose_event_is_gone_is_not_answered() -> None:
+    """Nothing stands in for it, and nothing is changed; a snapshot does not hide it."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            book = book_of(sessions)
+            asked = wish("a", commands=Commands(bytes(32), b"body"))
+            await book.write("default", asked)
+            for _ in range(SNAPSHOT_EVENTS):
+                await book.write("default", wish("b"))
+            store = book.backend.store
+            assert isinstance(store, MemoryStore)
+            row = await store.find(log_tenant("default"), log_name("default"))
+            assert row is not None
+            events = store.disk.streams[row.stream].events
+            kept = events[BORN]
+            other = replace(events[BORN + 1], version=kept.version)
+            for bad in (replace(kept, body=flipped(kept.body, 9)), other):
+                events[BORN] = bad
+                with pytest.raises(Unreadable):
+                    await book.write("default", asked)
+            events[BORN] = kept
+            assert 1 == (await book.write("default", asked)).kept.revision
+            assert "b" == await name(book)
 
     run(work())
 

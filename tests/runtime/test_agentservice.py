@@ -8,7 +8,7 @@ import logging
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from holdfast.core.security import Zone
 from holdfast.core.settings import ModelSettings
 from holdfast.ports.clock import SystemClock
 from holdfast.runtime.auditbus import AuditBus
+from holdfast.runtime.host import Commands
 from holdfast.testing.provider_server import ProviderServer
 from holdfast.testing.script import call, say
 from sealedhelp import run as run_long
@@ -273,6 +274,51 @@ def test_another_process_has_it_at_its_next_turn(tmp_path: Path) -> None:
             assert [] == old.problems + new.problems
 
     run_long(served())
+
+
+REPEATS = """
+import asyncio, sys
+from dataclasses import asdict
+from pathlib import Path
+from holdfast.bootstrap import SessionManager
+from holdfast.core.principals import Principal
+from holdfast.core.settings import ModelSettings
+from holdfast.runtime.host import Commands
+async def main():
+    folder = Path(sys.argv[1])
+    store, key = folder / "store" / "s.db", folder / "installation.key"
+    root = Principal(id="user:root", workspace="*", role="admin", scopes=frozenset("*"))
+    gpt = ModelSettings(provider="openai", model="a")
+    async with SessionManager.open(store, installation_key=key) as sessions:
+        view = sessions.acting_as(root, commands=Commands(bytes(32), b"body"))
+        found = await view.set_agent_config(gpt, api_key=sys.stdin.read())
+        print(repr((asdict(found), (await view.agent_config()).model)))
+asyncio.run(main())
+"""
+
+
+def test_another_process_answers_a_repeated_request_as_it_was_answered(tmp_path: Path) -> None:
+    """What that process knows of it is in the store alone, and it takes nothing back."""
+
+    async def work() -> None:
+        async with on_file(tmp_path, echo()) as sessions:
+            gpt = ModelSettings(provider="openai", model="a")
+            view = sessions.acting_as(admin(), commands=Commands(bytes(32), b"body"))
+            first = await view.set_agent_config(gpt, api_key=SECRET)
+            await sessions.set_agent_config(replace(gpt, model="b"))
+            child = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", REPEATS, str(tmp_path)),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            told, _ = await child.communicate(SECRET.encode())
+            assert repr((asdict(first), "b")) == told.decode().strip()
+            assert "b" == (await sessions.agent_config()).model
+            fresh = view.acting_as(admin(), commands=Commands(bytes(32), b"body"))
+            assert first == await fresh.set_agent_config(gpt, api_key=SECRET)
+            assert (await sessions.audit_verify()).ok
+
+    run(work())
 
 
 class Later(SystemClock):

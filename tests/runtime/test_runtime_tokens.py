@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,13 @@ def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         ({"session": ""}, ScopeDenied),
         ({"session": "theirs"}, SessionNotFound),
         ({"agent_id": "user:boss"}, ScopeDenied),
+        ({"agent_id": "bob"}, ScopeDenied),
+        ({"agent_id": "Ann/sub"}, ScopeDenied),
+        ({"agent_id": "annette/sub"}, ScopeDenied),
+        ({"agent_id": "user:ann/sub"}, ScopeDenied),
+        ({"agent_id": "agent:agent:ann/sub"}, ScopeDenied),
+        ({"agent_id": "ann/../bob"}, InvalidInput),
+        ({"agent_id": "ann/"}, InvalidInput),
         ({"expires_in": 7200}, ScopeDenied),
         ({"expires_in": 0.5}, InvalidInput),
         ({"expires_in": float("nan")}, InvalidInput),
@@ -170,11 +178,38 @@ def test_minting_only_narrows(wanted: dict[str, Any], error: type[HoldfastError]
             mine = await tokens.create("ann", "agent", session="mine")
             by = await tokens.validate(mine.guard_token)
             with pytest.raises(error):
-                await tokens.create(**{"agent_id": "sub", "role": "viewer", **wanted}, by=by)
-            child = await tokens.create("sub", "agent", by=by)
+                await tokens.create(**{"agent_id": "ann/sub", "role": "viewer", **wanted}, by=by)
+            child = await tokens.create("ann/sub", "agent", by=by)
             who = await tokens.validate(child.guard_token)
             assert who.scopes <= by.scopes and who.session == "mine"
             assert child.expires_at <= mine.expires_at
+
+    run(work())
+
+
+def test_no_way_leads_to_another_name() -> None:
+    """Neither a refresh nor a context, nor a session that is opened for it, changes whose it is."""
+
+    async def work() -> None:
+        async with manager() as sessions:
+            tokens = sessions.tokens
+            await sessions.create_session("theirs", user_id="agent:bob")
+            made = await tokens.create("ann", "agent", session="")
+            by = await tokens.validate(made.guard_token)
+            view = sessions.acting_as(by)
+            for name in ("bob", "user:bob"):
+                for id in (None, "", "theirs", "fresh"):
+                    with pytest.raises(ScopeDenied):
+                        await view.tokens.create(name, session=id, by=view.acts)
+            assert 1 == len(await sessions.get_all_sessions()), "none was opened for it"
+            child = await tokens.create("ann/sub", "agent", session="", by=by)
+            for issued, name in ((made, "agent:ann"), (child, "agent:ann/sub")):
+                again = await tokens.refresh(issued.guard_token)
+                lying = replace(again.as_context(), agent_id="bob", role="admin")
+                found = await tokens.from_context(lying)
+                assert (again.agent_id, again.role) == (found.agent_id, found.role)
+                assert name == (await tokens.validate(again.guard_token)).id
+            assert 2 == await tokens.revoke_all_for_agent("ann"), "its own, and what it made"
 
     run(work())
 
@@ -189,7 +224,7 @@ def test_a_viewer_mints_nothing_and_revokes_only_itself() -> None:
             other = await tokens.create("bob", "agent", session="one")
             by = await tokens.validate(viewer.guard_token)
             with pytest.raises(ScopeDenied):
-                await tokens.create("sub", "viewer", by=by)
+                await tokens.create("ann/sub", "viewer", by=by)
             with pytest.raises(ScopeDenied):
                 await tokens.revoke(other.id, by=by)
             with pytest.raises(ScopeDenied):
@@ -214,10 +249,10 @@ def test_a_task_type_only_takes_away() -> None:
             made = await tokens.create("ann", "agent", task_type="review")
             assert made.scopes == ("sessions:read", "tokens:create")
             by = await tokens.validate(made.guard_token)
-            child = await tokens.create("sub", "agent", by=by)
+            child = await tokens.create("ann/sub", "agent", by=by)
             assert (child.task_type, child.scopes) == ("review", made.scopes)
             with pytest.raises(ScopeDenied):
-                await tokens.create("sub", "agent", task_type="build", by=by)
+                await tokens.create("ann/sub", "agent", task_type="build", by=by)
 
     run(work())
 

@@ -41,7 +41,7 @@ async def _ask(
 ) -> IssuedToken:
     """Make a token as a request with a key does."""
     view = sessions.acting_as(by, commands=Commands(seed, body))
-    return await view.tokens.create("bot", by=view.acts)
+    return await view.tokens.create(f"{by.id}/bot", by=view.acts)
 
 
 @pytest.mark.parametrize("form", list(TokenFormat))

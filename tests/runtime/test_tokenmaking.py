@@ -60,7 +60,7 @@ def test_nothing_is_made_with_a_token_that_is_gone() -> None:
             by = await tokens.validate(made.guard_token)
             await tokens.revoke(made.id)
             with pytest.raises(TokenInvalid):
-                await tokens.create("sub", session="", by=by)
+                await tokens.create("ann/sub", session="", by=by)
 
     run(work())
 

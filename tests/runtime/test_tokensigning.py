@@ -80,8 +80,9 @@ def test_a_token_says_what_its_row_says() -> None:
             again = await tokens.refresh(made.guard_token)
             assert 2 == decode(again.guard_token.split(".")[1])["gen"]
             assert 2 == (await tokens.validate(again.guard_token)).generation
-            child = await tokens.create("kid", "viewer", by=who)
-            assert decode(child.guard_token.split(".")[1])["sid"] == "one"
+            child = await tokens.create("ann/kid", "viewer", by=who)
+            claims = decode(child.guard_token.split(".")[1])
+            assert ("one", "agent:ann/kid") == (claims["sid"], claims["sub"])
             context = await tokens.from_context(again.as_context())
             assert again.guard_token == context.guard_token
             assert again.guard_token not in repr(again) + repr(again.as_context())

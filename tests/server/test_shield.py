@@ -83,11 +83,11 @@ def test_bodies_are_bounded() -> None:
 
 
 def test_a_principal_asks_only_so_often() -> None:
-    """However many tokens it has; another is not touched."""
+    """However many tokens it has, or names below its own; another is not touched (CW-14)."""
 
     async def work() -> None:
         async with served(settings=ServerSettings(requests_per_minute=12)) as made:
-            second = await made.token("user:ann")
+            second = await made.token("user:ann/helper")
             statuses = [(await made.call("GET", API)).status_code for _ in range(2)]
             statuses += [(await made.call("GET", API, by=second)).status_code for _ in range(2)]
             assert [200, 200, 200, 429] == statuses

@@ -286,15 +286,17 @@ def test_a_server_that_is_to_stop_ends_its_streams_and_opens_none() -> None:
 def test_streams_are_limited_and_what_they_hold_is_given_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One principal's are; a stream that is left makes room."""
+    """One principal's are, with those of names below; a stream that is left makes room."""
     monkeypatch.setattr(limits, "STREAMS_OF_ONE_MAX", 2)
 
     async def work() -> None:
         async with served() as made, listening(made.app) as url:
             await opened(made)
             streams = made.app.api.state.streams
-            async with reading(url, made.ann) as one, reading(url, made.ann):
+            below = await made.token("user:ann/helper")
+            async with reading(url, made.ann) as one, reading(url, below):
                 assert 503 == (await made.call("GET", EVENTS)).status_code
+                assert 503 == (await made.call("GET", EVENTS, by=below)).status_code
                 async with reading(url, await made.token("user:eve")):
                     assert 3 == len(streams)
                 await one.rest("agent_end")

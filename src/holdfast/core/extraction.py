@@ -17,11 +17,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from holdfast.core.closeddates import form_of, is_date, is_offset
 from holdfast.core.errors import InvalidInput, NotExtracted
 
 ANSWER_CHARS_MAX = 256
@@ -34,17 +34,12 @@ NUMBER_MAX = 10**15
 DECIMALS_MAX = 6
 NAME_CHARS_MAX = 64
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}")
 _CHARACTERS = {
     "digits": re.compile(r"[0-9]+"),
     "hex": re.compile(r"[0-9A-Fa-f-]*[0-9][0-9A-Fa-f-]*"),
     "alphanumeric": re.compile(r"[0-9A-Za-z_-]*[0-9][0-9A-Za-z_-]*"),
 }
 """What an id may be of; letters alone would be words, so that a digit has to be among them."""
-
-_FORMS = {False: "2026-01-31", True: "2026-01-31 09:30"}
-"""How a date is written, without a time of day and with one."""
 
 Extracted = str | int | float | bool
 
@@ -70,6 +65,8 @@ class Closed:
         whole: of a number: it has no decimals.
         first, last: of a date: the bounds, inclusive, or "" for none.
         timed: of a date: it has a time of day, in hours and minutes.
+        offset: of a timed date: that from UTC, with which it is written; "" where it is
+            the clock of the text.
         characters: of an id: "digits", "hex" or "alphanumeric"; with a digit in it.
         chars_min, chars_max: of an id: its length.
         issued: of an id: the field in which the source has it, one that its tool declares
@@ -89,6 +86,7 @@ class Closed:
     chars_max: int = ID_CHARS_MAX
     issued: str = ""
     timed: bool = False
+    offset: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +156,7 @@ def closed_of(table: Mapping[str, object]) -> Closed:
 _FIELDS: Mapping[ClosedKind, frozenset[str]] = {
     ClosedKind.CHOICE: frozenset({"choices"}),
     ClosedKind.NUMBER: frozenset({"min", "max", "whole"}),
-    ClosedKind.DATE: frozenset({"first", "last", "time"}),
+    ClosedKind.DATE: frozenset({"first", "last", "time", "offset"}),
     ClosedKind.BOOLEAN: frozenset(),
     ClosedKind.ID: frozenset({"characters", "min_length", "max_length", "issued"}),
 }
@@ -189,13 +187,19 @@ def _dates(schema: Closed, table: Mapping[str, object]) -> Closed:
     timed = table.get("time", False)
     if not isinstance(timed, bool):
         raise InvalidInput("value.time is true or false")
+    offset = table.get("offset", "")
+    if offset != "" and not (timed and isinstance(offset, str) and is_offset(offset)):
+        raise InvalidInput("value.offset is Z or as +02:00, of a date with a time of day")
+    assert isinstance(offset, str)
     bounds = [table.get(name, "") for name in ("first", "last")]
-    days = [one for one in bounds if isinstance(one, str) and (one == "" or _is_day(one, timed))]
+    days = [
+        one for one in bounds if isinstance(one, str) and (one == "" or is_date(one, timed, offset))
+    ]
     if len(days) != len(bounds) or (all(days) and days[0] > days[1]):
-        form = _FORMS[timed]
+        form = form_of(timed, offset)
         raise InvalidInput(f"value.first and value.last are dates as {form}, in order")
     first, last = days
-    return Closed(kind=schema.kind, what=schema.what, first=first, last=last, timed=timed)
+    return replace(schema, first=first, last=last, timed=timed, offset=offset)
 
 
 def _id(schema: Closed, table: Mapping[str, object]) -> Closed:
@@ -243,7 +247,10 @@ def _told(schema: Closed) -> str:
         case ClosedKind.DATE:
             since = f", not before {schema.first}" if schema.first else ""
             until = f", not after {schema.last}" if schema.last else ""
-            return f'a date, written as "{_FORMS[schema.timed]}"{since}{until}'
+            form = form_of(schema.timed, schema.offset)
+            clock = "at that offset" if schema.offset else "by the clock of the text"
+            hours = f", the time {clock}" if schema.timed else ""
+            return f'a date, written as "{form}"{since}{until}{hours}'
         case ClosedKind.BOOLEAN:
             return "true or false"
         case ClosedKind.ID:
@@ -339,19 +346,9 @@ def _bounded(value: object, schema: Closed) -> int | float | None:
 
 
 def _between(text: str, schema: Closed) -> bool:
-    if not _is_day(text, schema.timed):
+    if not is_date(text, schema.timed, schema.offset):
         return False
     return text >= schema.first and (not schema.last or text <= schema.last)
-
-
-def _is_day(text: str, timed: bool) -> bool:
-    if not (_MOMENT if timed else _DAY).fullmatch(text):
-        return False
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_id(text: str, schema: Closed) -> bool:

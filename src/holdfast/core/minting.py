@@ -3,8 +3,9 @@
 - Whoever makes a token out of another one gives away at most what that one has: its
   scopes, its role, its workspace, its session, its end.
 - A task type takes away and never adds; below a token with one there is only that one.
-- A person's name is part of that: what a person wrote is shown to that person in clear. A
-  token with it is made by that person's own, or by one that may revoke it.
+- A name is part of that: what an author wrote is shown to that author in clear. A token
+  gives its own name and those below it, `agent:planner/searcher` for `agent:planner`; any
+  other takes one that may revoke it (docs/adr/0037-names-below.md).
 - What nobody knows (a scope, a role) is malformed, and what is more than there is to give
   is denied: the two are told apart.
 """
@@ -23,12 +24,12 @@ from holdfast.core.principals import (
     check_scopes,
     check_task_type,
     common,
+    is_below,
     within,
 )
 
 CREATE = "tokens:create"
 REVOKE = "tokens:revoke"
-PERSON = "user:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class Wanted:
         task_type: None is that of whoever makes it.
         workspace: the tenant; "*" is every one.
         every_session: all of the workspace's, not one alone.
-        principal: who bears it: "agent:<id>" or "user:<id>".
+        principal: who bears it: "agent:<id>" or "user:<id>", or a name below.
     """
 
     role: str
@@ -91,8 +92,12 @@ def minted(wanted: Wanted, roles: Roles, by: Principal | None) -> Minted:
 def _check_maker(wanted: Wanted, roles: Roles, by: Principal) -> None:
     if not by.may(CREATE):
         raise ScopeDenied(f"this needs the scope {CREATE}")
-    if wanted.principal.startswith(PERSON) and wanted.principal != by.id and not by.may(REVOKE):
-        raise ScopeDenied(f"a token in a person's name needs the scope {REVOKE}")
+    own = wanted.principal == by.id or is_below(wanted.principal, by.id)
+    if not own and not by.may(REVOKE):
+        raise ScopeDenied(
+            f"a token in a name that is neither {by.id} nor below it, as {by.id}/helper is, "
+            f"needs the scope {REVOKE}"
+        )
     try:
         below = roles.below(wanted.role, by.role)
     except InvalidInput:  # the maker's own role is known no more

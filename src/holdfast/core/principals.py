@@ -3,6 +3,8 @@
 A scope is `resource:verb`, `resource:*` or `*`. A role is a named set of scopes, and one
 role is above another if it has all of its scopes. Whatever is made out of a principal,
 a child's token for one, has at most what the principal has.
+A principal's id is a name, and what stands below it, `agent:planner/searcher` below
+`agent:planner`, is its own to name; whatever is below a name is an agent's.
 """
 
 from __future__ import annotations
@@ -18,6 +20,13 @@ from holdfast.core.errors import InvalidInput
 EVERYTHING: Final = "*"
 EVERY_WORKSPACE: Final = "*"
 DEFAULT_TASK_TYPE: Final = "default"
+BELOW: Final = "/"
+"""What stands between a name and what is below it."""
+
+PERSON: Final = "user:"
+NOT_PEOPLE: Final = ("agent:", "model:", "tool:", "runtime:")
+"""With what the ids of principals begin that are no people, whatever their token permits."""
+
 SCOPES_MAX: Final = 64
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 
@@ -82,6 +91,27 @@ ROLES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     }
 )
 """The built-in roles: viewer below agent and approver, both below operator, that below admin."""
+
+
+def is_person(principal: str) -> bool:
+    """Whether a principal may be a person: no agent, model or tool, and nobody's agent.
+
+    Args:
+        principal: the id; a name without a known beginning is what the embedding program
+            calls its people.
+    """
+    folded = principal.casefold()
+    return not folded.startswith(NOT_PEOPLE) and not (folded.startswith(PERSON) and BELOW in folded)
+
+
+def is_below(principal: str, other: str) -> bool:
+    """Whether a principal's id is a name below another's; case counts, as in every name."""
+    return principal.startswith(other + BELOW)
+
+
+def top_of(principal: str) -> str:
+    """The name that a principal's id is below, however far, or the id itself."""
+    return principal.partition(BELOW)[0]
 
 
 def check_scope(text: str) -> str:
@@ -206,7 +236,7 @@ class Principal:
     """Who acts, as a validated token says.
 
     Args:
-        id: a stable name, "agent:<id>" or "user:<id>".
+        id: a stable name, "agent:<id>" or "user:<id>", or one below such a name.
         workspace: the tenant it belongs to; "*" is every one, of the installation's
             administrator alone.
         session: the one session, with its children, that it may touch; "" is all of
@@ -235,6 +265,15 @@ class Principal:
     def of(self, workspace: str) -> bool:
         """Whether it belongs to a workspace."""
         return self.workspace in (EVERY_WORKSPACE, workspace)
+
+    @property
+    def counted(self) -> str:
+        """Under what its requests and streams are counted.
+
+        Whoever is below a name counts as it: otherwise each could give itself more
+        (CW-14).
+        """
+        return f"{self.workspace}\0{top_of(self.id)}"
 
     @property
     def bearer(self) -> Bearer | None:

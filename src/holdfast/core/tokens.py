@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Final
 
 from holdfast.core.errors import InvalidInput
-from holdfast.core.principals import DEFAULT_TASK_TYPE, EVERY_WORKSPACE, Roles
+from holdfast.core.principals import BELOW, DEFAULT_TASK_TYPE, EVERY_WORKSPACE, Roles
 
 PREFIX: Final = "hf_st_"
 """What every opaque token begins with, so that secret scanners find it."""
@@ -36,7 +36,8 @@ AGENT_CHARS_MAX: Final = 128
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LETTERS: Final = 43
-_AGENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]*\Z")
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._:@+-]*"
+_AGENT: Final = re.compile(rf"{_NAME}(?:{BELOW}{_NAME})*\Z")
 _WORKSPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _PARTY: Final = re.compile(r"[!-~]{1,255}\Z")
 
@@ -72,14 +73,20 @@ def digest_of(text: object) -> bytes:
 def check_agent(agent_id: object) -> str:
     """Return the principal of whoever bears a token: "agent:<id>", or "user:<id>" for a person.
 
+    What follows a "/" is a name below the one before: of an agent of its own.
+
     Raises:
-        InvalidInput: it is no name: letters, digits and ". _ : @ + -", at most 128.
+        InvalidInput: it is no name: letters, digits and ". _ : @ + -", each part beginning
+            with a letter or a digit, at most 128 in all.
     """
-    if not isinstance(agent_id, str) or not _AGENT.match(agent_id):
-        raise InvalidInput("an agent's id is letters, digits and the signs . _ : @ + -")
-    if len(agent_id) > AGENT_CHARS_MAX:
-        raise InvalidInput(f"an agent's id has at most {AGENT_CHARS_MAX} characters")
+    if not isinstance(agent_id, str) or len(agent_id) > AGENT_CHARS_MAX:
+        raise InvalidInput(f"an agent's id is a text of at most {AGENT_CHARS_MAX} characters")
     kind, _, rest = agent_id.partition(":")
+    if not _AGENT.match(agent_id) or rest.startswith(BELOW):
+        raise InvalidInput(
+            "an agent's id is letters, digits and the signs . _ : @ + -, "
+            "and what is below a name stands behind a /"
+        )
     return agent_id if kind in ("agent", "user") and rest else f"agent:{agent_id}"
 
 

@@ -9,6 +9,8 @@ Rules
 - That log is no session: it stands under a tenant that none can have, so nobody finds,
   reads or ends it as one; the audit sees it as it sees every log.
 - One writer at a time, in all processes: it leads the log while it writes.
+- A request that is repeated changes nothing and has its first outcome, whatever is stored
+  now (contract 1.11): the log tells it, and the log has no key.
 - A row that does not open, or that the log's last event did not write, is no
   configuration: it is refused, and nothing stands in for it.
 """
@@ -20,7 +22,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from holdfast.core.agentconfig import AgentRecord, key_of
+from holdfast.core.agentconfig import AgentKey, AgentRecord, CallSettings, KeySource, key_of
 from holdfast.core.errors import (
     CommandMismatch,
     HoldfastError,
@@ -101,6 +103,21 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigOutcome:
+    """What a change came to.
+
+    Args:
+        kept: what was stored then; of a repeated request without the key.
+        key: what is shown of the key.
+        repeated: the change was made before, and something else may be stored by now.
+    """
+
+    kept: Kept
+    key: AgentKey
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
     """A change that somebody asks for.
 
@@ -108,7 +125,8 @@ class Wish:
         make: the record, of what is stored and the event's version; it may refuse.
         principal: who asks.
         expected: the version that is to be there; None is any.
-        commands: the ids of a request: the same again changes nothing.
+        commands: the ids of a request: the same again changes nothing. They are only
+            `principal`'s.
     """
 
     make: Callable[[Kept, int], AgentRecord]
@@ -177,12 +195,13 @@ class AgentBook:
 
     # --- writing -------------------------------------------------------------------
 
-    async def write(self, tenant: str, wish: Wish) -> Kept:
+    async def write(self, tenant: str, wish: Wish) -> ConfigOutcome:
         """Put another configuration in place; returns what is stored then.
 
         Raises:
             VersionMismatch: another version is there.
             CommandMismatch: the request's key was used with another body.
+            Unreadable: the request was carried out before, and the log does not tell how.
             StoreBusy: others write all the time.
         """
         async with self._lock:
@@ -195,29 +214,38 @@ class AgentBook:
                 if journal.crypto is not None:
                     journal.crypto.wipe()
 
-    async def _write(self, loaded: Loaded, tenant: str, wish: Wish) -> Kept:
-        kept = await self._read(tenant)
+    async def _write(self, loaded: Loaded, tenant: str, wish: Wish) -> ConfigOutcome:
         done = await self._done(loaded, wish.commands)
-        if done is None:
-            return kept
+        if isinstance(done, int):
+            return await self._first(loaded, done, wish.principal)
+        kept = await self._read(tenant)
         if wish.expected is not None and wish.expected != kept.revision:
             raise VersionMismatch("the configuration has changed since that version")
         record = wish.make(kept, loaded.view.version + 1)
         actor = await self._backend.actor(tenant, wish.principal)
         row = self._seal(tenant, record)
-        event = Configured(settings=_settings(loaded.view.settings, record))
+        after = Kept(revision=kept.revision + 1, record=record)
+        event = Configured(settings=_settings(loaded.view.settings, record, after.revision))
         extras = Extras(
             done=done,
             asserts=(Assert(scope=row.scope, revision=kept.revision),),
             grants=(row,),
         )
         await self._append(loaded, event, actor, extras)
-        return Kept(revision=kept.revision + 1, record=record)
+        return ConfigOutcome(kept=after, key=key_of(record))
+
+    async def _first(self, loaded: Loaded, version: int, principal: str) -> ConfigOutcome:
+        """What a request came to when it was carried out, by the event that says so."""
+        told = await loaded.journal.event_at(version)
+        settings = told.event.settings if isinstance(told.event, Configured) else None
+        if settings is None:
+            raise Unreadable("the log does not tell what this request came to")
+        return outcome_of(settings, told, principal)
 
     async def _done(
         self, loaded: Loaded, commands: Commands | None
-    ) -> tuple[CommandDone, ...] | None:
-        """What marks a request as carried out; None if it was, with the same body."""
+    ) -> tuple[CommandDone, ...] | int:
+        """What marks a request as carried out; if it was, with the same body, the version."""
         if commands is None:
             return ()
         crypto, stream = loaded.journal.crypto, loaded.journal.stream
@@ -230,7 +258,7 @@ class AgentBook:
             return (one,)
         if known[1] != one.digest:
             raise CommandMismatch("this key was used before with another body")
-        return None
+        return known[0]
 
     async def _append(self, loaded: Loaded, event: Configured, actor: int, extras: Extras) -> None:
         journal, before = loaded.journal, loaded.view
@@ -276,13 +304,33 @@ class AgentBook:
         return await self._backend.create(opened, (hidden,), actor=0)
 
 
-def _settings(before: Settings, record: AgentRecord) -> Settings:
-    """What the log says of a configuration: all but the key."""
+def _settings(before: Settings, record: AgentRecord, revision: int) -> Settings:
+    """What the log says of a configuration: all but the key; `outcome_of` reads it."""
     key = key_of(record)
     said = {
         "key": key.source,
         "key_changed_ms": record.key_changed_ms,
         "calls": asdict(record.calls),
+        "changed_ms": record.changed_ms,
+        "revision": revision,
     }
     extra = json.dumps(said, separators=(",", ":"), sort_keys=True)
     return replace(before, model=record.model, extra=extra)
+
+
+def outcome_of(settings: Settings, told: Recorded, principal: str) -> ConfigOutcome:
+    """What a change came to, as its event says, which may be one of an earlier release."""
+    said = json.loads(settings.extra)
+    record = AgentRecord(
+        model=settings.model,
+        calls=CallSettings(**said["calls"]),
+        version=told.version,
+        changed_ms=said.get("changed_ms", told.time_ms),
+        key_changed_ms=said["key_changed_ms"],
+        by=principal,
+    )
+    key = key_of(record)
+    if said["key"] == KeySource.STORED:
+        key = replace(key, set=True, source=KeySource.STORED.value)
+    revision = said.get("revision", told.version - BORN)
+    return ConfigOutcome(kept=Kept(revision=revision, record=record), key=key, repeated=True)

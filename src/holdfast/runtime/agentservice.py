@@ -68,7 +68,8 @@ class AgentService(Core):
         await self.ready()
         models, book = self._agents()
         entry = await models.read(book, self.tenant)
-        return self._shown(models, entry.kept)
+        kept = entry.kept
+        return self._shown(models, kept, AgentKey() if kept.record is None else key_of(kept.record))
 
     async def set_agent_config(
         self,
@@ -82,6 +83,8 @@ class AgentService(Core):
 
         It is stored for the workspace, sealed, and holds for the next turn of every
         session without a model of its own, in every process; turns that run keep theirs.
+        A request that is repeated is answered with what it came to at first, and changes
+        nothing (contract 1.11).
 
         Args:
             model: None removes what is stored: each process's own default holds again.
@@ -113,9 +116,10 @@ class AgentService(Core):
             return record
 
         wish = Wish(make=make, principal=by, expected=expected, commands=self.commands)
-        kept = await book.write(self.tenant, wish)
-        entry = await models.adopt(self.tenant, kept)
-        return self._shown(models, entry.kept)
+        outcome = await book.write(self.tenant, wish)
+        if not outcome.repeated:
+            await models.adopt(self.tenant, outcome.kept)
+        return self._shown(models, outcome.kept, outcome.key)
 
     def _check_record(self, models: Models, record: AgentRecord) -> None:
         """Refuse what no client could be built from, or what it may not reach."""
@@ -144,7 +148,7 @@ class AgentService(Core):
     def _check_lending(self) -> None:
         """Refuse whoever may not send the installation's own keys anywhere."""
 
-    def _shown(self, models: Models, kept: Kept) -> AgentConfig:
+    def _shown(self, models: Models, kept: Kept, key: AgentKey) -> AgentConfig:
         kept.check()
         record = kept.record or AgentRecord()
         stored = AgentConfig(
@@ -154,7 +158,7 @@ class AgentService(Core):
         )
         if record.model is not None and not models.over_stored:
             stored = replace(stored, source=ConfigSource.STORED.value, calls=record.calls)
-            return _of_settings(stored, record.model, key_of(record), models)
+            return _of_settings(stored, record.model, key, models)
         own = replace(stored, source=ConfigSource.PROCESS.value)
         if models.settings is not None:
             return _of_settings(own, models.settings, key_of_settings(models.settings), models)

@@ -8,10 +8,10 @@ a model later can neither widen the schema nor read until a value suits.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from holdfast.core.closeddates import when_of
 from holdfast.core.context import Entry
 from holdfast.core.errors import HoldfastError
 from holdfast.core.events import PlanStep
@@ -22,10 +22,6 @@ from holdfast.ports.registry import Registry
 from holdfast.ports.tool import ExtractingTool
 from holdfast.runtime.extracting import arguments_of, same
 from holdfast.runtime.grounding import Value, switch, value_of
-from holdfast.runtime.moments import moment_of
-
-_SECONDS = re.compile(r":\d{2}:(?!00)\d{2}")
-"""Seconds in a time of day: nothing that was read has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +43,10 @@ class For:
             return value == as_switch and written == str(self.value).lower()
         if value == as_switch and written in ("true", "false"):
             return False
-        read = value_of(self.value, as_id=role is Role.ID)
-        if value.kind == read.kind == "date":  # of which each tool has its own way of writing
-            return moment_of(value.key) == moment_of(read.key) and not _SECONDS.search(value.key)
-        return value == read
+        when = when_of(str(self.value))
+        if when is not None:  # of which each tool has its own way of writing
+            return when == when_of(value.key if value.kind == "date" else written)
+        return value == value_of(self.value, as_id=role is Role.ID)
 
 
 def extracted(

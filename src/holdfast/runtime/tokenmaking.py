@@ -81,13 +81,15 @@ class TokenMaking:
         """Make a token, and the session it is for if there is none with that id (seed C2).
 
         Args:
-            agent_id: who bears it: a name, or "user:<name>" for a person.
+            agent_id: who bears it: a name, "user:<name>" for a person, or one below a name
+                (`core.tokens.check_agent`).
             scopes: None is all of the role's.
             expires_in: seconds; None is as the settings say.
             session: its id; None opens a new one, or means that of `by`; "" is all of
                 the workspace's.
             workspace: the tenant; default: the manager's.
-            by: whose token it is made with; it gives no more than it has.
+            by: whose token it is made with; it gives no more than it has, and without
+                `tokens:revoke` no name but its own and those below it.
 
         Raises:
             InvalidInput: a role, scope or task type is not known, or a value is no such.

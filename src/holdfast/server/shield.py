@@ -185,7 +185,7 @@ class Shield:
         except HoldfastError as error:
             return problem_of(error)
         self._note(digest)
-        wait = self._principals.take(f"{who.workspace}\0{who.id}")
+        wait = self._principals.take(who.counted)
         if wait:
             return _too_often(wait)
         scope[PRINCIPAL] = who

@@ -190,7 +190,7 @@ class Streams:
         Raises:
             Unavailable: there are too many, or the server is about to stop.
         """
-        name = f"{who.workspace}\0{who.id}"
+        name = who.counted
         if self.stopped:
             raise Unavailable("the server is about to stop")
         if self._count >= STREAMS_MAX or self._counts.get(name, 0) >= STREAMS_OF_ONE_MAX:
@@ -202,7 +202,7 @@ class Streams:
 
     def leave(self, who: Principal) -> None:
         """Count a stream that is over."""
-        name = f"{who.workspace}\0{who.id}"
+        name = who.counted
         self._count -= 1
         self._counts[name] -= 1
         if not self._counts[name]:

@@ -71,6 +71,7 @@ AMOUNT = {"type": "number", "what": "the open amount", "min": 0, "max": 500}
 BILL_ID = {"type": "id", "what": "its number", "characters": "alphanumeric", "max_length": 12}
 TARIFF = {"type": "choice", "what": "the tariff", "choices": ["basic", "full"]}
 URGENT = {"type": "boolean", "what": "is it urgent"}
+CLOCK = {"type": "date", "what": "due", "time": True}
 
 
 def wanted(value: Mapping[str, object], argument: str = "", **given: object) -> dict[str, Any]:
@@ -164,6 +165,8 @@ def test_it_is_an_extracting_tool() -> None:
         (TARIFF, "bill", "basic"),
         (URGENT, "urgent", False),
         ({"type": "date", "what": "due"}, "bill", "2026-05-01"),
+        (CLOCK, "bill", "2026-05-01 09:30"),
+        ({**CLOCK, "offset": "+02:00"}, "bill", "2026-05-01T09:30:00+02:00"),
     ],
 )
 def test_a_planned_value_needs_no_question(
@@ -181,6 +184,34 @@ def test_a_planned_value_needs_no_question(
     assert [{"to": "Dora", argument: value}] == PAID
     assert [] == done.asked
     assert [json.dumps({"value": value})] == [one.content for one in done.results]
+
+
+@pytest.mark.parametrize(
+    ("offset", "read", "given", "passes"),
+    [
+        ("", "2026-05-01 09:30", "2026-05-01T09:30:00", True),
+        ("", "2026-05-01 09:30", "2026-05-01T09:30:00Z", False),
+        ("", "2026-05-01 09:30", "2026-05-01T09:30:00+02:00", False),
+        ("Z", "2026-05-01T09:30:00Z", "2026-05-01T11:30:00+02:00", True),
+        ("Z", "2026-05-01T09:30:00Z", "2026-05-01T09:30:00", False),
+        ("+02:00", "2026-05-01T09:30:00+02:00", "2026-05-01T09:30:00-02:00", False),
+    ],
+)
+def test_nobody_moves_a_moment_by_its_offset(
+    offset: str, read: str, given: str, passes: bool
+) -> None:
+    """What was read is a clock or an instant, as the plan says, and not as the model likes."""
+    want = wanted({**CLOCK, **({"offset": offset} if offset else {})}, "bill")
+    done = played(
+        call("extract", want),
+        answered(read),
+        call("pay", {"to": "Dora", "bill": given}),
+        plan=planned(want),
+    )
+    assert ([{"to": "Dora", "bill": given}] if passes else []) == PAID
+    assert passes is (done.asked == [])
+    (result,) = done.results
+    assert json.dumps({"value": read}) == result.content
 
 
 def test_the_quarantined_model_sees_the_text_and_the_schema_only() -> None:

@@ -131,7 +131,7 @@ def test_an_ended_session_grants_nothing() -> None:
 
 def test_only_people_grant() -> None:
     """Models, tools and agents are refused, whatever the case."""
-    for who in ("agent:x", "MODEL:x", "tool:x"):
+    for who in ("agent:x", "MODEL:x", "tool:x", "user:ann/x"):
         refused(GrantCommand(grant=wanted(by=who)), ApproverRefused)
 
 

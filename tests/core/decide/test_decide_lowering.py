@@ -57,7 +57,7 @@ def test_after_strangers_were_read_a_person_fixes_it_between_turns() -> None:
     """Not the model, not in a turn, and no agent in a person's name."""
     assert ["PlanFixed"] == kinds(tainted().say(PLAN))
     refused(tainted(), FixPlan(steps=(STEP,), source="model"), NotNow, "could be a stranger's")
-    for by in ("agent:one", "Model:m", "tool:pay"):
+    for by in ("agent:one", "Model:m", "tool:pay", "user:ann/x"):
         refused(tainted(), FixPlan(steps=(STEP,), by=by), ApproverRefused, "only a person")
     talk = tainted()
     talk.send()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from holdfast.core.network import NetworkPolicy, NetworkRule
 from holdfast.core.principals import ROLES
-from serverkit import served
-from sessionhelp import echo, memory, run
+from serverkit import Served, served
+from sessionhelp import echo, memory, on_file, run
 
 API = "/api/agent/config"
 SECRET = "sk-" + "canary-route-0123456789"
@@ -214,6 +216,43 @@ def test_a_request_that_is_repeated_has_its_outcome() -> None:
             another = await made.token("user:two", "admin", workspace="*")
             fresh = {"Idempotency-Key": "k-1"}
             assert 2 == (await made.ok("PUT", API, GOOD, by=another, headers=fresh))["version"]
+
+    run(work())
+
+
+def test_a_repeated_request_is_answered_with_its_first_outcome(tmp_path: Path) -> None:
+    """What came after stays in force; after a restart and on another server, too (0035)."""
+    one, two = {"Idempotency-Key": "k-1"}, {"Idempotency-Key": "k-2"}
+    local = {**HERE, "sees": "Normal", "input_usd": "1", "calls": {"attempts": 2}}
+    other = {"provider": "openai", "model": "gpt-5", "api_key": SECRET + "-b"}
+
+    async def repeated(made: Served, first: httpx2.Response, now: Any) -> None:
+        again = await made.call("PUT", API, local, by=made.admin, headers=one)
+        assert (200, first.json()) == (again.status_code, again.json())
+        assert first.headers["etag"] == again.headers["etag"] and "canary" not in again.text
+        assert now == await made.ok("GET", API, by=made.admin)
+        wrong = await made.call("PUT", API, other, by=made.admin, headers=one)
+        assert (422, "command_mismatch") == (wrong.status_code, wrong.json()["reason"])
+
+    async def work() -> None:
+        async with served(sessions=on_file(tmp_path, echo())) as made:
+            first = await made.call("PUT", API, local, by=made.admin, headers=one)
+            second = await made.ok("PUT", API, other, by=made.admin, headers=two)
+            await repeated(made, first, second)
+            async with served(sessions=on_file(tmp_path, echo())) as beside:
+                await repeated(beside, first, second)
+                gone = await beside.call("PUT", API, {}, by=beside.admin, headers=two)
+                assert 422 == gone.status_code
+                removal = {"Idempotency-Key": "k-3"}
+                gone = await beside.call("PUT", API, {}, by=beside.admin, headers=removal)
+                assert ("process", 3) == (gone.json()["source"], gone.json()["version"])
+                assert second == await made.ok("PUT", API, other, by=made.admin, headers=two)
+            third = await made.ok("PUT", API, local, by=made.admin)
+            again = await made.call("PUT", API, {}, by=made.admin, headers=removal)
+            assert (gone.json(), 4) == (again.json(), third["version"])
+        async with served(sessions=on_file(tmp_path, echo())) as made:
+            await repeated(made, first, third)
+            assert (await made.sessions.audit_verify()).ok
 
     run(work())
 

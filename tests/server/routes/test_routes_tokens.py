@@ -29,18 +29,18 @@ def test_a_token_gives_no_more_than_its_maker_has() -> None:
                 one["id"] for one in (await made.ok("GET", SESSIONS, by=by))["sessions"]
             }
             for body, status in (
-                ({"agent_id": "x", "role": "admin"}, 403),
-                ({"agent_id": "x", "role": "operator"}, 403),
-                ({"agent_id": "x", "scopes": ["*"]}, 422),
-                ({"agent_id": "x", "session": "other"}, 403),
-                ({"agent_id": "x", "expires_in": 80_000}, 403),
-                ({"agent_id": "x", "role": "king"}, 422),
-                ({"agent_id": "x", "scopes": ["sessions:all"]}, 422),
-                ({"agent_id": "x", "expires_in": -1}, 422),
+                ({"agent_id": "bot/x", "role": "admin"}, 403),
+                ({"agent_id": "bot/x", "role": "operator"}, 403),
+                ({"agent_id": "bot/x", "scopes": ["*"]}, 422),
+                ({"agent_id": "bot/x", "session": "other"}, 403),
+                ({"agent_id": "bot/x", "expires_in": 80_000}, 403),
+                ({"agent_id": "bot/x", "role": "king"}, 422),
+                ({"agent_id": "bot/x", "scopes": ["sessions:all"]}, 422),
+                ({"agent_id": "bot/x", "expires_in": -1}, 422),
             ):
                 found = await made.call("POST", API, body, by=by)
                 assert status == found.status_code, (body, found.text)
-            child = await made.ok("POST", API, {"agent_id": "y", "role": "viewer"}, by=by)
+            child = await made.ok("POST", API, {"agent_id": "bot/y", "role": "viewer"}, by=by)
             assert "work" == child["session_id"]
             assert 403 == (await made.call("GET", API, by=by)).status_code
 
@@ -84,23 +84,64 @@ def test_the_token_of_a_wiped_session_is_for_no_other() -> None:
     run(work())
 
 
-def test_an_agent_takes_no_persons_name() -> None:
-    """What a person wrote is in clear for that person: an agent's token makes none of theirs."""
+def test_nobody_takes_the_eyes_of_another_author() -> None:
+    """What an author wrote is in clear for that author: whose name it is makes the token."""
 
     async def work() -> None:
         async with served() as made:
-            await made.ok("POST", SESSIONS, {"id": "a"})
             card = {"content": "my card is 4111 1111 1111 1111"}
-            await made.ok("POST", f"{SESSIONS}/a/messages", card)
-            bot = await made.token("bot", "agent", session="a")
-            for name in ("user:ann", "user:root"):
-                found = await made.call("POST", API, {"agent_id": name, "role": "viewer"}, by=bot)
-                assert (403, "scope_denied") == (found.status_code, found.json()["reason"])
-            read = await made.call("GET", f"{SESSIONS}/a/messages", by=bot)
-            assert "4111" not in read.text
-            user = await made.token("user:tim", "agent")
-            for by, name in ((bot, "sub"), (user, "user:tim"), (made.ann, "user:new")):
+            planner = await made.token("planner", "agent")
+            for id, by in (("a", made.ann), ("p", planner)):
+                await made.ok("POST", SESSIONS, {"id": id}, by=by)
+                await made.ok("POST", f"{SESSIONS}/{id}/messages", card, by=by)
+            evil = await made.token("evil", "agent")
+            bound = await made.token("evil", "agent", session="p")
+            tim = await made.token("user:tim", "agent")
+            for by, name in (
+                *((by, name) for by in (evil, bound, tim) for name in ("planner", "agent:planner")),
+                *((by, name) for by in (evil, bound, tim) for name in ("user:ann", "user:root")),
+                (evil, "planner/searcher"),
+                (tim, "user:ann/helper"),
+                (tim, "tim"),
+            ):
+                found = await made.call("POST", API, {"agent_id": name, "role": "viewer"}, by=by)
+                assert (403, "scope_denied") == (found.status_code, found.json()["reason"]), name
+            for id, by in (("a", evil), ("a", tim), ("p", evil), ("p", bound), ("p", tim)):
+                read = await made.call("GET", f"{SESSIONS}/{id}/messages", by=by)
+                assert read.is_success and "4111" not in read.text
+            read = await made.call("GET", f"{SESSIONS}/p/messages", by=planner)
+            assert "4111 1111" in read.text  # the author's own eyes
+
+    run(work())
+
+
+def test_a_name_of_ones_own_and_below_it_is_given() -> None:
+    """Who is below is somebody else, who sees no more than any other reader."""
+
+    async def work() -> None:
+        async with served() as made:
+            bot, tim = await made.token("bot", "agent"), await made.token("user:tim", "agent")
+            await made.ok("POST", SESSIONS, {"id": "b"}, by=bot)
+            card = {"content": "my card is 4111 1111 1111 1111"}
+            await made.ok("POST", f"{SESSIONS}/b/messages", card, by=bot)
+            for by, name in (
+                (bot, "bot"),
+                (bot, "agent:bot"),
+                (tim, "user:tim"),
+                (tim, "user:tim/helper"),
+                (made.ann, "user:new"),
+                (made.ann, "bot/of-anns"),
+            ):
                 await made.ok("POST", API, {"agent_id": name, "role": "viewer"}, by=by)
+            child = await made.ok("POST", API, {"agent_id": "bot/sub", "session": "b"}, by=bot)
+            sub = _shows(child["guard_token"])
+            assert "bot/sub" == child["agent_id"]
+            read = await made.call("GET", f"{SESSIONS}/b/messages", by=sub)
+            assert read.is_success and "4111" not in read.text
+            await made.ok("POST", API, {"agent_id": "bot/sub/deeper"}, by=sub)
+            for name in ("bot", "bot/other", "sub"):
+                found = await made.call("POST", API, {"agent_id": name}, by=sub)
+                assert (403, "scope_denied") == (found.status_code, found.json()["reason"]), name
 
     run(work())
 

@@ -78,6 +78,11 @@ class ExtractTool:
                         "first": {"type": "string", "description": "of a date: the earliest"},
                         "last": {"type": "string", "description": "of a date: the latest"},
                         "time": {"type": "boolean", "description": "of a date: with hh:mm"},
+                        "offset": {
+                            "type": "string",
+                            "description": "of a date with hh:mm: Z or as +02:00; without it "
+                            "the clock of the text",
+                        },
                         "characters": {"enum": ["digits", "hex", "alphanumeric"]},
                         "min_length": {"type": "integer", "minimum": 1},
                         "max_length": {"type": "integer", "maximum": ID_CHARS_MAX},

@@ -17,6 +17,7 @@ from holdfast.core.events import Answered, Asked, Lapsed, Outcome
 from holdfast.core.granting import samples, wider_patterns
 from holdfast.core.ids import EffectRef
 from holdfast.core.lifecycle import WORKING
+from holdfast.core.principals import is_person
 from holdfast.core.settings import TimeoutAction
 from holdfast.core.verdicts import Allow, Ask, Deny, Verdict
 from holdfast.core.view import CONSENT, Question, SessionView
@@ -32,9 +33,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
 TIMEOUT = "runtime:timeout"
 """Who answers when nobody did, where the policy says so."""
 
-NOT_PEOPLE = ("agent:", "model:", "tool:", "runtime:")
-"""Principals that never answer, whatever their token permits."""
-
 PATTERN_CHARS_MAX = 300
 PREVIEW_CHARS_MAX = 4_000
 
@@ -49,10 +47,11 @@ def may_answer(
 ) -> str:
     """Why a principal may not answer a question, or "".
 
-    Models, tools and agents never answer, and neither does the token that the run
-    acts with. Where more than one person must say yes, whose session it is does
-    not count as one of them. Where one suffices, they may: an installation with a
-    single user has nobody else (rulings R15; Service brings principals).
+    Models, tools and agents never answer, a person's own among them, and neither does
+    the token that the run acts with. Where more than one person must say yes, whose
+    session it is does not count as one of them. Where one suffices, they may: an
+    installation with a single user has nobody else (rulings R15; Service brings
+    principals).
 
     Args:
         by: the principal who answers.
@@ -63,7 +62,7 @@ def may_answer(
     """
     if about == CONSENT and by and by != requester:
         return "only the author may say what becomes of what they told"
-    if by.casefold().startswith(NOT_PEOPLE) or (acting and by == acting):
+    if not is_person(by) or (acting and by == acting):
         return "only a person answers what a model, a tool or an agent asks for"
     if quorum > 1 and not by:
         return "this needs the names of those who say yes"

@@ -12,7 +12,6 @@ from dataclasses import replace
 from holdfast.core import grants
 from holdfast.core.actions import Action
 from holdfast.core.commands import Answer, Grant, Revoke
-from holdfast.core.decide.approvals import NOT_PEOPLE
 from holdfast.core.decide.common import Draft
 from holdfast.core.errors import ApproverRefused, GrantNotFound, InvalidInput, NotNow
 from holdfast.core.events import Granted, Revoked
@@ -20,6 +19,7 @@ from holdfast.core.granting import chosen_rules, grant_id, literal_rules, wider_
 from holdfast.core.grants import GrantKind, GrantScope
 from holdfast.core.grants_of import CODES, escape_grants
 from holdfast.core.lifecycle import ENDED
+from holdfast.core.principals import is_person
 from holdfast.core.rules import Rule, RuleEffect
 from holdfast.core.tools import Operation
 from holdfast.core.view import Question
@@ -49,7 +49,7 @@ def grant(draft: Draft, command: Grant, by: str) -> None:
     if draft.view.state in ENDED:
         raise NotNow(f"the session is {draft.view.state.title}")
     given = command.grant
-    if (given.by or by).casefold().startswith(NOT_PEOPLE):
+    if not is_person(given.by or by):
         raise ApproverRefused("only a person grants what a model, a tool or an agent may do")
     if given.rule.effect is not RuleEffect.ALLOW or given.rule.always_ask:
         raise InvalidInput("a grant allows; other rules belong to a policy")

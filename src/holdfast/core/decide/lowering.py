@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 from holdfast.core.commands import FixPlan, Relabel
-from holdfast.core.decide.approvals import NOT_PEOPLE
 from holdfast.core.decide.common import Draft
 from holdfast.core.errors import ApproverRefused, InvalidInput, NotNow
 from holdfast.core.events import PlanFixed, PlanStep, Relabelled
 from holdfast.core.labels import Integrity, Label
 from holdfast.core.lifecycle import ENDED
 from holdfast.core.plans import ARGUMENTS_CHARS_MAX, STEPS_MAX, TIMES_MAX
+from holdfast.core.principals import is_person
 
 SOURCES = ("user", "model")
 WHY_CHARS_MAX = 1_000
@@ -35,7 +35,7 @@ def fix_plan(draft: Draft, command: FixPlan) -> None:
     untrusted = draft.view.label.integrity is Integrity.UNTRUSTED
     if untrusted and (command.source == "model" or draft.view.turn is not None):
         raise NotNow("untrusted content has been read: a plan could be a stranger's by now")
-    if untrusted and command.by.casefold().startswith(NOT_PEOPLE):
+    if untrusted and not is_person(command.by):
         raise ApproverRefused("once untrusted content has been read only a person fixes a plan")
     draft.add(PlanFixed(steps=command.steps, source=command.source, by=command.by))
 
@@ -64,7 +64,7 @@ def relabel(draft: Draft, command: Relabel) -> None:
     _check_open(draft)
     if draft.view.turn is not None:
         raise NotNow("a turn is running; labels are lowered between turns")
-    if command.by.casefold().startswith(NOT_PEOPLE):
+    if not is_person(command.by):
         raise ApproverRefused("only a person lowers a label")
     if not 0 < len(command.why.strip()) <= WHY_CHARS_MAX:
         raise InvalidInput(f"lowering a label needs a reason of at most {WHY_CHARS_MAX} characters")

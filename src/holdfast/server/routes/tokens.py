@@ -18,7 +18,10 @@ router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"])
 class NewToken(Form):
     """A token to be made; it gives no more than the one that asks has."""
 
-    agent_id: Name = Field(min_length=1, description='A name, or "user:<name>" for a person.')
+    agent_id: Name = Field(
+        min_length=1,
+        description='A name, "user:<name>" for a person, or one below a name, "<name>/<part>".',
+    )
     role: Name = "agent"
     scopes: list[Name] | None = Field(default=None, max_length=64)
     task_type: Name | None = None
