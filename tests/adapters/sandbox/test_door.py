@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.adapters.sandbox.command import command_line
+from holdfast.adapters.sandbox.command import CommandLine, command_line
 from holdfast.adapters.sandbox.door import Doors
 from holdfast.adapters.sandbox.status import SandboxKind, detect
 from holdfast.core.errors import Unavailable
@@ -26,29 +27,38 @@ def _children() -> set[int]:
     return found
 
 
+def _start(line: CommandLine) -> tuple[subprocess.Popen[bytes], socket.socket, int]:
+    """Start a gated command; returns its gate as well, and the first process inside."""
+    ours, theirs = socket.socketpair()
+    told, telling = os.pipe()
+    with theirs, open(told, "rb") as info:
+        process = subprocess.Popen(
+            line.telling(telling),
+            env=dict(line.env),
+            cwd=line.cwd,
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            pass_fds=(telling,),
+        )
+        os.close(telling)
+        pid = json.load(info)["child-pid"]
+    return process, ours, pid
+
+
 def _through(doors: Doors, workspace: Path, command: str = ASKS) -> tuple[bytes, int]:
     """Run a gated command whose door is opened; whoever connects there is told a word."""
     status = detect(SandboxKind.BUBBLEWRAP)
     if status.kind is not SandboxKind.BUBBLEWRAP:
         pytest.skip(status.reason)
     line = command_line(("bash", "-c", command), str(workspace), status, effect_id="e", gated=True)
-    ours, theirs = socket.socketpair()
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-    with ours, theirs:
-        process = subprocess.Popen(
-            line.argv, env=dict(line.env), cwd=line.cwd, stdin=theirs, stdout=subprocess.PIPE
-        )
-        theirs.close()
-        _, extra, _, _ = ours.recvmsg(64, socket.CMSG_SPACE(12))
-        pid = int.from_bytes(extra[0][2][:4], "little")
-        assert os.getpid() != pid
-        with doors.open(pid) as listener:
-            ours.send(b"\n")
-            listener.settimeout(5)
-            with listener.accept()[0] as one:
-                one.sendall(b"word\n")
-                with process:
-                    found, _ = process.communicate(timeout=5)
+    process, ours, pid = _start(line)
+    with ours, doors.open(pid) as listener:  # perhaps before there is any address
+        ours.send(b"\n")
+        listener.settimeout(5)
+        with listener.accept()[0] as one:
+            one.sendall(b"word\n")
+            with process:
+                found, _ = process.communicate(timeout=5)
     return found, process.returncode
 
 
@@ -90,10 +100,9 @@ def test_a_command_that_is_not_let_in_never_begins(tmp_path: Path) -> None:
     if status.kind is not SandboxKind.BUBBLEWRAP:
         pytest.skip(status.reason)
     line = command_line(("touch", "made"), str(tmp_path), status, effect_id="e", gated=True)
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen(line.argv, env=dict(line.env), cwd=line.cwd, stdin=theirs)
-    assert b"\n" == ours.recv(64)
-    ours.close()
-    assert 126 == process.wait(5)
+    process, ours, _ = _start(line)
+    with process:
+        assert process.poll() is None
+        ours.close()
+        assert 126 == process.wait(5)
     assert [] == os.listdir(tmp_path)

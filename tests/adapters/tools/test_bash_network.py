@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,6 +149,33 @@ def test_a_door_that_cannot_be_opened_starts_nothing(
     outcome = asyncio.run(_runner(bench)("touch made", allowing(80)))
     assert "network_unavailable" == outcome.metadata["reason"]
     assert [] == os.listdir(bench.workspace)
+
+
+TELLS = {
+    "says nothing": ("exit 3", "exit", 3),
+    "is no JSON": ("echo 'what}' >&$2; sleep 60", "network_unavailable", 1),
+    "names no process": ("echo '{}' >&$2; sleep 60", "network_unavailable", 1),
+    "names a process that has gone": ("echo '{\"child-pid\": 4194303}' >&$2; exit 4", "exit", 4),
+    "names one outside": (
+        "echo \"{\\\"child-pid\\\": $$}\" >&$2; sleep 60", "network_unavailable", 1,
+    ),
+    "is without end": ("yes >&$2; sleep 60", "network_unavailable", 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", TELLS)
+def test_a_sandbox_that_says_something_else(bench: Bench, how: str, tmp_path: Path) -> None:
+    """The command does not begin; where the sandbox ended by itself, its exit code says so."""
+    script, ended, code = TELLS[how]
+    program = tmp_path / "bwrap"
+    program.write_text(f"#!/bin/bash\n{script}\n")
+    program.chmod(0o755)
+    status = replace(_status(SandboxKind.BUBBLEWRAP), program=str(program))
+    tool = BashTool(status=status, firewall=Firewall(dialer=HERE))
+    context = replace(bench.context(), network=allowing(80))
+    outcome = asyncio.run(tool.run({"command": "touch made"}, context))
+    assert (ended, code) == (outcome.metadata.get("reason", "exit"), outcome.exit_code)
+    assert outcome.is_error and [] == os.listdir(bench.workspace)
 
 
 def test_the_budget_is_the_session_s(bench: Bench) -> None:

@@ -98,8 +98,8 @@ class CommandLine:
 
     Start it with `cwd` and exactly `env`, in a new session, from a thread that
     lives as long as the runtime: it dies when the thread that started it ends.
-    One that is `gated` has a stream socket as its standard input: it writes a line
-    there when it stands in its network, and begins once it is sent one.
+    One that is `gated` begins once it is sent a line on its standard input; start it
+    with what `telling` returns.
     """
 
     argv: tuple[str, ...]
@@ -108,6 +108,14 @@ class CommandLine:
     kind: SandboxKind
     scratch: tuple[str, ...] = field(default=())
     gated: bool = False
+
+    def telling(self, fd: int) -> tuple[str, ...]:
+        """The command line that tells its first process as JSON, `child-pid`, early.
+
+        Args:
+            fd: a descriptor to be handed down, where it is written.
+        """
+        return (self.argv[0], "--info-fd", str(fd), *self.argv[1:])
 
     def close(self) -> None:
         """Delete the private directories; harmless when they are gone."""
@@ -275,7 +283,7 @@ def _is_link_into_usr(path: str) -> bool:
 
 def _within(plan: _Plan) -> str:
     """Return the shell text that runs its arguments, once it may where that is asked for."""
-    waits = "echo >&0 && read -r _go || exit 126; exec 0</dev/null; " if plan.gated else ""
+    waits = "read -r _go || exit 126; exec 0</dev/null; " if plan.gated else ""
     return waits + _with_limits(plan.limits)
 
 

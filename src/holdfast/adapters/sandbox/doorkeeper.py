@@ -17,13 +17,17 @@ from __future__ import annotations
 
 import array
 import ctypes
+import errno
 import fcntl
 import os
 import select
 import socket
 import sys
+import time
 
 IDLE_SECONDS = 60.0
+UP_SECONDS = 2.0
+_LOOK_SECONDS = 0.0002
 REQUEST_BYTES_MAX = 64
 BACKLOG = 64
 _NS_GET_USERNS = 0xB701
@@ -47,9 +51,26 @@ def listening(pid: int, port: int) -> socket.socket:
     enter(fcntl.ioctl(network, _NS_GET_USERNS), _CLONE_NEWUSER)
     enter(network, _CLONE_NEWNET)
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    made.bind(("127.0.0.1", port))
+    _bind(made, port)
     made.listen(BACKLOG)
     return made
+
+
+def _bind(made: socket.socket, port: int) -> None:
+    """Take a port of a network that is perhaps only just being made.
+
+    Its addresses are not there before whoever makes it has switched them on.
+    """
+    until = time.monotonic() + UP_SECONDS
+    while True:
+        try:
+            made.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL or time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
 
 
 def answer(channel: socket.socket, request: bytes) -> None:

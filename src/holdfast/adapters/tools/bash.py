@@ -138,8 +138,9 @@ class BashTool:
         try:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *line.argv,
+                    *(line.argv if way is None else line.telling(way.info.fileno())),
                     stdin=asyncio.subprocess.DEVNULL if way is None else way.stdin.fileno(),
+                    pass_fds=() if way is None else (way.info.fileno(),),
                     stdout=writing,
                     stderr=writing,  # one pipe, so that the order of the two is kept
                     env=dict(line.env),

@@ -1,17 +1,18 @@
 """The way out of one command: its gate, the socket that listens within, and its proxy.
 
-A command that may reach hosts starts in an empty network and waits there. The runtime
-has a socket opened that listens within that network, serves it, and lets the command
-begin. Nothing of this is inside: no program, no descriptor, no file. When the call
-ends, the proxy is closed and all its connections are cut.
+A command that may reach hosts starts in an empty network and waits there. As soon as
+there is that network, while the rest of the sandbox is made, the runtime has a socket
+opened that listens within it, serves it, and lets the command begin. Nothing of this is
+inside: no program, no descriptor, no file. When the call ends, the proxy is closed and
+all its connections are cut.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
-import struct
 from collections import Counter
 
 from holdfast.adapters.network.firewall import Firewall
@@ -23,7 +24,7 @@ from holdfast.ports.tool import ByteMeter
 
 ENTRIES_MAX = 64
 READY_SECONDS = 10.0
-_CREDENTIALS = struct.Struct("iII")
+INFO_BYTES_MAX = 4096
 _SHOWN_CHARS_MAX = 120
 
 
@@ -51,21 +52,27 @@ class WayOut:
         self._sent = self._received = 0
         self._proxy: EgressProxy = firewall.proxy(session_id, policy, self._told, meter=meter)
         self._gate, self.stdin = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        # The kernel then says which process wrote, as this process sees it.
-        self._gate.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self._gate.setblocking(False)
+        self._told_pid, self.info = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        for one in (self._gate, self._told_pid):
+            one.setblocking(False)
 
     async def admit(self) -> None:
-        """Wait until the command stands in its network, open its way out, let it begin.
+        """Open the command's way out while its sandbox is made, and let it begin.
 
         Raises:
             Unavailable: that cannot be done; the command does not begin.
         """
         self.stdin.close()
-        pid = await self._waiting()
+        self.info.close()
+        pid = await self._started()
         if pid is None:
             return  # it ended before it began, and its exit code says why
-        listener = await asyncio.to_thread(self._doors.open, pid)
+        try:
+            listener = await asyncio.to_thread(self._doors.open, pid)
+        except Unavailable:
+            if _gone(pid):
+                return
+            raise
         try:
             await self._proxy.start(listener)
         except BaseException:
@@ -74,26 +81,36 @@ class WayOut:
         with contextlib.suppress(OSError):
             self._gate.send(b"\n")
 
-    async def _waiting(self) -> int | None:
-        """The process that waits at the gate; None where it has gone."""
+    async def _started(self) -> int | None:
+        """The first process of the sandbox, of which bubblewrap tells; None where it failed.
+
+        Raises:
+            Unavailable: it told nothing in time, or not what it should.
+        """
+        told = b""
         try:
             async with asyncio.timeout(READY_SECONDS):
-                await _readable(self._gate)
-            data, extra, _, _ = self._gate.recvmsg(64, socket.CMSG_SPACE(_CREDENTIALS.size))
+                while b"}" not in told and len(told) < INFO_BYTES_MAX:
+                    await _readable(self._told_pid)
+                    piece = self._told_pid.recv(INFO_BYTES_MAX)
+                    if not piece:
+                        return None
+                    told += piece
+            pid = json.loads(told)["child-pid"]
         except TimeoutError:
             raise Unavailable("the sandbox was not ready in time") from None
         except OSError:
             return None
-        for level, kind, body in extra:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and data:
-                pid: int = _CREDENTIALS.unpack(body)[0]
-                return pid or None
-        return None
+        except (ValueError, KeyError, TypeError):
+            pid = None
+        if type(pid) is not int or pid <= 1:
+            raise Unavailable("the sandbox did not say which process it is")
+        return pid
 
     async def aclose(self) -> None:
         """Close the gate, the proxy and all its connections."""
-        self.stdin.close()
-        self._gate.close()
+        for one in (self.stdin, self.info, self._gate, self._told_pid):
+            one.close()
         await self._proxy.aclose()
 
     def _told(self, entry: ProxyEntry) -> None:
@@ -125,6 +142,15 @@ def _shown(entry: ProxyEntry) -> dict[str, object]:
         "sent": entry.sent,
         "received": entry.received,
     }
+
+
+def _gone(pid: int) -> bool:
+    """Whether a process has ended, waited for or not."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[:1] == [b"Z"]
+    except OSError:
+        return True
 
 
 async def _readable(one: socket.socket) -> None:
