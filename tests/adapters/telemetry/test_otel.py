@@ -145,7 +145,7 @@ def test_an_exporter_holds_up_nobody_and_spans_end_when_they_were_over() -> None
     for number in range(100):
         inner = telemetry.start(f"inner {number}", Kind.CLIENT, {}, outer.trace)
         inner.end("broken")
-        inner.end()
+        inner.end("again")
         inner.note({"late": True}, name="late")
     outer.end()
     after = time.time_ns()

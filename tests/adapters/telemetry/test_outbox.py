@@ -106,8 +106,16 @@ def test_what_fails_is_counted_and_said_once_and_the_next_is_called(
     assert ["telemetry failed in end and is passed over: RuntimeError"] == caplog.messages
 
 
-def test_the_thread_ends_when_nothing_comes_and_begins_again() -> None:
-    """Nothing has to be closed."""
+def none(thread: threading.Thread) -> None:
+    """There is no thread to be had."""
+    raise RuntimeError("can't start new thread")
+
+
+def test_the_thread_ends_when_nothing_comes_and_begins_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing has to be closed, and waiting for nothing needs no thread."""
+    asked: list[threading.Thread] = []
     outbox, found = Outbox(idle_s=0.0), list[int]()
     before = set(threading.enumerate())
     for number in range(3):
@@ -116,21 +124,33 @@ def test_the_thread_ends_when_nothing_comes_and_begins_again() -> None:
         for one in set(threading.enumerate()) - before:
             one.join(20)
         assert set(threading.enumerate()) <= before
-    assert [0, 1, 2] == found
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", asked.append)
+            flush(outbox)
+    assert ([0, 1, 2], []) == (found, asked)
+
+
+def test_what_comes_while_the_thread_ends_is_called() -> None:
+    """By it or by the next."""
+    outbox, found = Outbox(idle_s=0.0), list[int]()
+
+    async def work() -> None:
+        for number in range(300):
+            outbox.put(partial(found.append, number))
+            await outbox.flush()
+
+    asyncio.run(asyncio.wait_for(work(), 20))
+    assert list(range(300)) == found
 
 
 def test_without_a_thread_it_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """There may be none to be had; nobody waits for one then."""
-
-    def none(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     outbox = Outbox()
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", none)
         outbox.put(fail)
         flush(outbox)
-        assert 1 == outbox.lost
+    assert 1 == outbox.lost
     found: list[int] = []
     outbox.put(partial(found.append, 1))
     flush(outbox)
@@ -139,8 +159,14 @@ def test_without_a_thread_it_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_who_waits_may_go_away() -> None:
     """And their loop may be closed before all was called."""
-    outbox, go = Outbox(), threading.Event()
-    outbox.put(lambda: None if go.wait(20) else fail())
+    outbox, begun, go = Outbox(), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go.wait(20)
+
+    outbox.put(wait)
+    assert begun.wait(20)
 
     async def work() -> None:
         with pytest.raises(TimeoutError):
@@ -165,3 +191,24 @@ def test_an_exporter_that_hangs_keeps_no_process_alive() -> None:
     """The thread ends with it."""
     ran = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, timeout=20, check=True)
     assert (b"", b"") == (ran.stdout, ran.stderr)
+
+
+FORKED = """
+import asyncio, os
+from holdfast.adapters.telemetry.outbox import Outbox
+outbox, found = Outbox(), []
+for name in ("parent", "child"):
+    outbox.put(lambda name=name: found.append(name))
+    asyncio.run(asyncio.wait_for(outbox.flush(), 20))
+    if name == "parent" and (child := os.fork()):
+        raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(found, outbox.lost)
+"""
+
+
+def test_a_forked_child_has_a_thread_of_its_own() -> None:
+    """The parent's is not there."""
+    ran = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, timeout=60, text=True, check=True
+    )
+    assert "['parent', 'child'] 0\n" == ran.stdout

@@ -76,15 +76,13 @@ class Outbox:
             self._changed.notify_all()
             if self._thread is not None and self._thread.is_alive():  # in a forked child it is not
                 return True
-            self._thread = threading.Thread(
-                target=self._work, name="holdfast-telemetry", daemon=True
-            )
+            thread = threading.Thread(target=self._work, name="holdfast-telemetry", daemon=True)
             try:
-                self._thread.start()
+                thread.start()
             except RuntimeError:  # there is none to be had, or the interpreter ends
-                self._thread = None
                 self._calls.pop()
                 return False
+            self._thread = thread
             return True
 
     def _work(self) -> None:
