@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 
@@ -23,6 +24,10 @@ class Kept:
         self.tracers.add_span_processor(SimpleSpanProcessor(self._spans))
         self.meters = MeterProvider([self._figures], shutdown_on_exit=False)
         self.telemetry = OpenTelemetry(self.tracers, self.meters, content=content)
+
+    def settle(self) -> None:
+        """Wait until all that is over has ended; where no loop runs."""
+        asyncio.run(self.telemetry.flush())
 
     @property
     def spans(self) -> list[ReadableSpan]:

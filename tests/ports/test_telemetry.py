@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from holdfast.ports.telemetry import NO_SPAN, NO_TELEMETRY, Kind
 
 
@@ -19,3 +21,5 @@ def test_nobody_is_told_anything() -> None:
         NO_TELEMETRY.incoming({"traceparent": "h"}),
     )
     assert not NO_TELEMETRY.content
+    asyncio.run(NO_TELEMETRY.flush())
+    assert 0 == NO_TELEMETRY.lost

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry import trace
@@ -19,7 +20,6 @@ from holdfast.core.hooks import HookCall, HookEvent
 from holdfast.core.labels import Sensitivity
 from holdfast.core.quantities import Usage
 from holdfast.ports.model import ModelReply
-from holdfast.ports.telemetry import NoTelemetry, Span
 from holdfast.ports.tool import Tool
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.hooks import Hook, HookEngine
@@ -400,22 +400,22 @@ def test_a_run_that_another_process_began_goes_on_in_a_trace_of_its_own(tmp_path
     assert 2 == (chat.attributes or {})["holdfast.attempt"]
 
 
-class Broken(NoTelemetry):
-    """Does what the port forbids."""
+def test_what_cannot_be_told_fails_no_session(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever is wrong with how it is told; the log says where, and not what."""
+    kept = Kept(content=True)
 
-    def start(self, *args: object, **more: object) -> Span:
-        """Fail."""
-        raise RuntimeError("canary")
+    class Looks:
+        words = taints = None
 
-
-def test_a_telemetry_that_fails_fails_no_session(caplog: pytest.LogCaptureFixture) -> None:
-    """The log says where, and not what."""
+        def security(self, view: object) -> None:
+            raise ValueError("canary")
 
     async def work() -> None:
-        sessions = memory(ScriptedModel([call("look", {}), say("done")]), look_tool())
-        sessions.telemetry = Broken()
-        async with sessions:
+        async with traced(kept, ScriptedModel([say("done")])) as sessions:
             session = await sessions.create_session("one", UNSAFE)
+            engine = await sessions.engine(await sessions.locate("one"))
+            looks: Any = Looks()
+            engine.observing.look_through(looks, lambda telling: telling.close())
             assert "done" == (await session.generate("go")).text
 
     with caplog.at_level(logging.ERROR, "holdfast"):

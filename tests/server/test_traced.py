@@ -53,6 +53,7 @@ def test_a_trace_goes_through_from_the_client_to_the_provider(
             path = "/api/v1/sessions/one/messages"
             await made.ok("POST", path, {"content": "go"}, headers=headers)
             (sent,) = provider.received
+            await kept.telemetry.flush()
             call = kept.one("chat m")
             span = f"{call.context.span_id:016x}"
             assert f"00-{TRACE}-{span}-01" == sent.headers["traceparent"]

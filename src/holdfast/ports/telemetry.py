@@ -1,8 +1,10 @@
 """The telemetry port: spans and figures of what runs, for whoever watches the installation.
 
 Contract
-- It is told; it decides nothing. No method raises, blocks or waits, whatever becomes of
-  what it is told: a session never fails because of its telemetry.
+- It is told; it decides nothing. No method blocks, but for `flush`, which waits: what
+  takes long to tell is kept and handed over beside. What a method raises is passed over
+  (`quiet`): a session never fails because of its telemetry.
+- It is told on the event loop that things happen on, in the order in which they do.
 - Nothing of a session's content is told unless `content` says so, and then only as
   another reader than the author may see it.
 - A trace is opaque: where in a trace something belongs. None is nowhere.
@@ -59,6 +61,11 @@ class Telemetry(Protocol):
         """Whether redacted content is wanted."""
         ...
 
+    @property
+    def lost(self) -> int:
+        """How much of what it was told it could not keep or hand over."""
+        ...
+
     def start(
         self,
         name: str,
@@ -92,6 +99,10 @@ class Telemetry(Protocol):
         """Have what happens here, and in tasks that begin here, belong to a trace, or to none."""
         ...
 
+    async def flush(self) -> None:
+        """Wait until what it was told so far is handed over."""
+        ...
+
 
 class _NoSpan:
     """Is told nothing."""
@@ -112,6 +123,7 @@ class NoTelemetry:
     """Tells nobody."""
 
     content = False
+    lost = 0
 
     def start(
         self,
@@ -139,6 +151,9 @@ class NoTelemetry:
     def within(self, trace: object | None) -> AbstractContextManager[None]:
         """Nothing changes."""
         return nullcontext()
+
+    async def flush(self) -> None:
+        """Nothing is kept."""
 
 
 NO_TELEMETRY: Telemetry = NoTelemetry()

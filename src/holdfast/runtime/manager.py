@@ -30,7 +30,6 @@ from holdfast.ports.model import ModelClient
 from holdfast.ports.registry import Registry
 from holdfast.ports.shell import NoShell, ShellParser
 from holdfast.ports.store import PendingKind, StreamRow
-from holdfast.ports.telemetry import NO_TELEMETRY, Telemetry
 from holdfast.runtime.authority import Trust
 from holdfast.runtime.backend import Backend, Follower, Loaded
 from holdfast.runtime.codec import encode_command
@@ -53,6 +52,7 @@ from holdfast.runtime.located import Located, find_located
 from holdfast.runtime.outcomes import check_timely, left_no_trace, outcome_of
 from holdfast.runtime.stream import StreamEvent
 from holdfast.runtime.sweep import WATCH_S, Sweeping
+from holdfast.runtime.telling import Telling
 from holdfast.runtime.waiting import waits
 
 __all__ = ["Core", "Located", "Surroundings"]
@@ -81,7 +81,7 @@ class Surroundings:
     tokens: TokenSettings | None = None
 
 
-class Core(Sweeping):
+class Core(Sweeping, Telling):
     """Engines, backends and the way of a command."""
 
     def __init__(self, surroundings: Surroundings) -> None:
@@ -104,7 +104,6 @@ class Core(Sweeping):
         self._watchers: list[asyncio.Task[None]] = []
         self._closing = False
         self.trust = Trust()
-        self.telemetry: Telemetry = NO_TELEMETRY
 
     async def ready(self) -> None:
         """Open the stores if they are not; `bootstrap` says how."""
@@ -131,6 +130,7 @@ class Core(Sweeping):
             await backend.store.aclose()
             backend.keys.close()
         await self._around.detectors.taints.aclose()
+        await self.telemetry.flush()
 
     # --- finding ---------------------------------------------------------------------
 

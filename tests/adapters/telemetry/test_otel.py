@@ -7,14 +7,17 @@ import logging
 import random
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
 
-from holdfast.adapters.telemetry import otel
 from holdfast.adapters.telemetry.otel import OpenTelemetry, carry
+from holdfast.ports.quiet import quiet
 from holdfast.ports.telemetry import NO_SPAN, Kind
 from tracekit import Kept
 
@@ -27,8 +30,9 @@ def test_a_span_begins_when_it_is_said_and_ends_once() -> None:
     span = kept.telemetry.start("a", Kind.CLIENT, {"x": 1}, None, since_ns=5)
     span.note({"y": ("z",)}, name="b")
     span.end("broken")
-    span.note({"x": 2})
+    span.note({"x": 2}, name="c")
     span.end()
+    kept.settle()
     (found,) = kept.spans
     assert ("b", 5, StatusCode.ERROR) == (found.name, found.start_time, found.status.status_code)
     assert {"x": 1, "y": ("z",), "error.type": "broken"} == dict(found.attributes or {})
@@ -52,6 +56,7 @@ def test_what_is_within_a_span_belongs_to_it_also_in_tasks_that_begin_there() ->
         assert telemetry.current() is None
         await task
         outer.end()
+        await telemetry.flush()
         assert f"{kept.one('outer').context.span_id:016x}" == headers["traceparent"].split("-")[2]
         carry(empty := dict[str, str]())
         assert {} == empty
@@ -91,21 +96,84 @@ class Failing(SpanProcessor):
         raise RuntimeError("canary")
 
 
-def test_what_fails_there_is_passed_over(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The log says so once, and not what it was about."""
-    monkeypatch.setattr(otel, "_told", set())
+def test_what_fails_there_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    """The log says so once of what is called and once of what ends, and not what it was about."""
     tracers = TracerProvider(shutdown_on_exit=False)
-    telemetry = OpenTelemetry(tracers)
-    good = telemetry.start("a", Kind.INTERNAL, {}, None)
+    telemetry = quiet(OpenTelemetry(tracers))
+    good = [telemetry.start("a", Kind.INTERNAL, {}, None) for _ in range(2)]
     tracers.add_span_processor(Failing())
     with caplog.at_level(logging.WARNING, "holdfast"):
-        assert NO_SPAN is telemetry.start("b", Kind.INTERNAL, {}, good.trace)
-        good.end()
+        assert NO_SPAN is telemetry.start("b", Kind.INTERNAL, {}, good[0].trace)
+        for one in good:
+            one.end()
         telemetry.measure("no.such.figure", 1, {})
-    assert ["RuntimeError", "KeyError"] == [str(one.args[0]) for one in caplog.records if one.args]
-    assert "canary" not in caplog.text
+        asyncio.run(telemetry.flush())
+    assert [
+        "telemetry failed in end and is passed over: RuntimeError",
+        "telemetry failed in start and is passed over: RuntimeError",
+    ] == sorted(caplog.messages)
+    assert 4 == telemetry.lost
+
+
+class Waiting(SpanProcessor):
+    """Exports where a span ends, and takes as long as it is told to.
+
+    Attributes:
+        begun, go: an export has begun; it may end.
+        ended: what was exported, in order.
+    """
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.ended: list[ReadableSpan] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Wait."""
+        self.begun.set()
+        assert self.go.wait(20)
+        self.ended.append(span)
+
+
+def test_an_exporter_holds_up_nobody_and_spans_end_when_they_were_over() -> None:
+    """Also when nobody lets them end for long; in their order, once, and children know parents."""
+    waiting = Waiting()
+    tracers = TracerProvider(shutdown_on_exit=False)
+    tracers.add_span_processor(waiting)
+    telemetry = OpenTelemetry(tracers)
+    before = time.time_ns()
+    outer = telemetry.start("outer", Kind.INTERNAL, {}, None)
+    for number in range(100):
+        inner = telemetry.start(f"inner {number}", Kind.CLIENT, {}, outer.trace)
+        inner.end("broken")
+        inner.end("again")
+        inner.note({"late": True}, name="late")
+    outer.end()
+    after = time.time_ns()
+    assert waiting.begun.wait(20)
+    assert [] == waiting.ended
+    waiting.go.set()
+    asyncio.run(telemetry.flush())
+    assert [*(f"inner {number}" for number in range(100)), "outer"] == [
+        one.name for one in waiting.ended
+    ]
+    context = waiting.ended[-1].context
+    assert context is not None
+    for one in waiting.ended[:-1]:
+        assert one.parent is not None
+        assert context.span_id == one.parent.span_id
+        assert {"error.type": "broken"} == dict(one.attributes or {})
+    ends = [one.end_time or 0 for one in waiting.ended]
+    assert sorted(ends) == ends
+    assert before <= ends[0] <= ends[-1] <= after
+    assert 0 == telemetry.lost
+
+
+def test_what_is_not_recorded_needs_no_thread() -> None:
+    """Nobody waits for what goes nowhere."""
+    telemetry = OpenTelemetry(TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False))
+    before = set(threading.enumerate())
+    telemetry.start("a", Kind.INTERNAL, {}, None).end()
+    assert set(threading.enumerate()) <= before
 
 
 WITHOUT = """

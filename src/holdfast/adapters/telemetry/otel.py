@@ -1,9 +1,11 @@
 """Spans and figures by OpenTelemetry's interface; whoever runs the program says where to.
 
 - Only the interface is used: without an SDK that the program sets up, all of it is nothing.
-- Whatever an SDK or an exporter raises stays here, and the log says once that it did.
-- A processor that exports where a span ends is waited for: that it does not is a matter of
-  whoever sets up the SDK (docs/how-to/observe.md).
+- Whatever an SDK raises is passed over by whoever calls (`holdfast.ports.quiet`).
+- A processor may export where a span ends, and the interface lets nobody see whether one
+  does. So spans that are recorded end in a thread of their own, in the order in which they
+  were said to be over and at the time at which they were (`Outbox`). They begin where they
+  are begun, so that what happens within them has them as its parent at once.
 - Only the W3C trace context is read from requests and written to them, never baggage,
   which may say anything of anybody. What is no `tracestate` by the letter is dropped
   before the library sees it, which would log it.
@@ -11,23 +13,19 @@
 
 from __future__ import annotations
 
-import functools
-import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+import time
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from functools import partial
 
 from opentelemetry import context as contexts
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from holdfast.ports.telemetry import NO_SPAN, Attribute, Kind, Span
-
-_log = logging.getLogger("holdfast")
-P = ParamSpec("P")
-T = TypeVar("T")
+from holdfast.adapters.telemetry.outbox import Outbox
+from holdfast.ports.telemetry import Attribute, Kind, Span
 
 NAME = "holdfast"
 HISTOGRAMS: Mapping[str, tuple[str, str, tuple[float, ...]]] = {
@@ -56,28 +54,6 @@ _MEMBER = re.compile(
     r"=[ -+\--<>-~]{0,255}[!-+\--<>-~]",
     re.ASCII,
 )
-_told: set[str] = set()
-NOWHERE: object | None = None
-
-
-def _quiet(other: T) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Have a function return something else where it would raise."""
-
-    def wrapped(function: Callable[P, T]) -> Callable[P, T]:
-        @functools.wraps(function)
-        def quiet(*args: P.args, **given: P.kwargs) -> T:
-            try:
-                return function(*args, **given)
-            except Exception as error:  # telemetry fails nothing but itself
-                kind = type(error).__name__
-                if kind not in _told and len(_told) < 100:
-                    _told.add(kind)
-                    _log.warning("telemetry failed and is passed over: %s", kind)
-                return other
-
-        return quiet
-
-    return wrapped
 
 
 def _is_state(text: str) -> bool:
@@ -88,7 +64,6 @@ def _is_state(text: str) -> bool:
     return len(members) <= STATE_MEMBERS_MAX and all(map(_MEMBER.fullmatch, members))
 
 
-@_quiet(NOWHERE)
 def _extract(headers: Mapping[str, str]) -> object | None:
     given = {"traceparent": headers.get("traceparent", "")}
     state = headers.get("tracestate", "")
@@ -99,32 +74,44 @@ def _extract(headers: Mapping[str, str]) -> object | None:
 
 
 class OpenTelemetrySpan:
-    """One span."""
+    """One span.
 
-    def __init__(self, span: trace.Span, parent: Context) -> None:
+    Args:
+        outbox: where it ends.
+    """
+
+    def __init__(self, span: trace.Span, parent: Context, outbox: Outbox) -> None:
         self._span = span
         self._parent = parent
+        self._outbox = outbox
+        self._over = False
 
     @property
     def trace(self) -> object | None:
         """The context that has it as the current span."""
         return trace.set_span_in_context(self._span, self._parent)
 
-    @_quiet(None)
     def note(self, attributes: Mapping[str, Attribute], *, name: str = "") -> None:
         """Set attributes, and the name if one is given."""
+        if self._over:
+            return
         if name:
             self._span.update_name(name)
         for key, value in attributes.items():
             self._span.set_attribute(key, value)
 
-    @_quiet(None)
     def end(self, error: str = "") -> None:
         """End it, with an error as its status if there is one."""
+        if self._over:
+            return
+        self._over = True
         if error:
             self._span.set_attribute("error.type", error)
             self._span.set_status(trace.StatusCode.ERROR)
-        self._span.end()
+        if self._span.is_recording():
+            self._outbox.put(partial(self._span.end, time.time_ns()))
+        else:  # it goes nowhere
+            self._span.end()
 
 
 class OpenTelemetry:
@@ -144,6 +131,7 @@ class OpenTelemetry:
         content: bool = False,
     ) -> None:
         self._content = content
+        self._outbox = Outbox()
         self._tracer = trace.get_tracer(NAME, tracer_provider=tracers)
         meter = metrics.get_meter(NAME, meter_provider=meters)
         self._histograms = {
@@ -158,6 +146,11 @@ class OpenTelemetry:
         """Whether redacted content is wanted."""
         return self._content
 
+    @property
+    def lost(self) -> int:
+        """How many spans were dropped, and how many ends failed."""
+        return self._outbox.lost
+
     def start(
         self,
         name: str,
@@ -169,23 +162,11 @@ class OpenTelemetry:
     ) -> Span:
         """Begin a span; it is ended by hand, and is current only `within` it."""
         parent = trace if isinstance(trace, Context) else Context()
-        return self._start(name, kind, attributes, parent, since_ns)
-
-    @_quiet(NO_SPAN)
-    def _start(
-        self,
-        name: str,
-        kind: Kind,
-        attributes: Mapping[str, Attribute],
-        parent: Context,
-        since_ns: int | None,
-    ) -> Span:
         found = self._tracer.start_span(
             name, context=parent, kind=_KINDS[kind], attributes=attributes, start_time=since_ns
         )
-        return OpenTelemetrySpan(found, parent)
+        return OpenTelemetrySpan(found, parent, self._outbox)
 
-    @_quiet(None)
     def measure(self, name: str, value: float, attributes: Mapping[str, Attribute]) -> None:
         """Tell a figure of one of `HISTOGRAMS`."""
         self._histograms[name].record(value, attributes)
@@ -207,6 +188,10 @@ class OpenTelemetry:
             yield
         finally:
             contexts.detach(token)
+
+    async def flush(self) -> None:
+        """Wait until all spans that are over have ended, exported or handed to what exports."""
+        await self._outbox.flush()
 
 
 def carry(headers: MutableMapping[str, str]) -> None:

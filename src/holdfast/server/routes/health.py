@@ -52,6 +52,10 @@ async def metrics(request: Request) -> PlainTextResponse:
     gauges = {
         "holdfast_sessions_led": ("Sessions that this process leads.", float(led)),
         "holdfast_streams_open": ("Readers of live events.", float(watched)),
+        "holdfast_telemetry_lost": (
+            "What telemetry was told and could not keep.",
+            float(manager.telemetry.lost),
+        ),
     }
     text = request.app.state.metrics.text(gauges)
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
