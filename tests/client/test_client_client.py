@@ -294,7 +294,7 @@ def test_the_agents_configuration_goes_over_the_wire() -> None:
     model = ModelSettings(
         provider="openai",
         model="m",
-        base_url="http://127.0.0.1:9/v1",
+        base_url="https://models.example/v1",
         zone=Zone.LOCAL,
         sees=Sensitivity.NORMAL,
     )

@@ -261,6 +261,8 @@ class Tenancy(SessionService):
     ) -> AgentConfig:
         """Put a configuration in place of the one there is; see `AgentService`."""
         self.unbound("change the agent's configuration")
+        if self._acts is not None and isinstance(model, ModelSettings):
+            model = replace(model, public_only=model.base_url is not None)
         return await super().set_agent_config(
             model, api_key=api_key, calls=calls, expected=expected
         )
