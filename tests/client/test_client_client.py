@@ -85,7 +85,7 @@ SERVED_OTHERWISE = {
     "revoke_escape", "export_escapes", "imported_escapes", "accept_imported_escapes",
     "imported_rules", "accept_imported_rules", "cost_records", "system_prompt", "view",
     "state_of", "set_state", "set_error", "set_completed", "touch", "emit", "submit", "send",
-    "on_approval", "questions", "set_security", "uses_tee", "mark_tee_active", "facts",
+    "on_approval", "questions", "set_security", "mark_tee_active", "facts",
 }  # fmt: skip
 """Methods of a handle that the server has no route for, or that need this process."""
 
