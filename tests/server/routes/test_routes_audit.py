@@ -193,3 +193,19 @@ def test_a_wiped_session_is_exported_by_its_stream_for_an_administrator_alone() 
                 assert (200, True) == (found.status_code, f"{stream:016x}" in found.text)
 
     run(work())
+
+
+def test_what_is_refused_holds_no_place_among_the_streams() -> None:
+    """Neither a session that is not there nor an export that was read to its end."""
+    path = f"{AUDIT}/export?nonce={'0' * 64}"
+
+    async def work() -> None:
+        async with served() as made:
+            await made.ok("POST", API, {"id": "one"})
+            for _ in range(3):
+                assert 404 == (await made.call("GET", f"{path}&session_id=none")).status_code
+                assert 403 == (await made.call("GET", path)).status_code
+                assert (await made.call("GET", f"{path}&session_id=one")).is_success
+            assert 0 == len(made.app.api.state.streams)
+
+    run(work())

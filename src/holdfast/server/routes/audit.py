@@ -110,10 +110,14 @@ async def export(
     """The log of one session, or, for administrators of all workspaces, of every one, as
     outsiders may have it: headers, hashes and sealed bodies, signed as the answer to this."""
     question = AuditQuestion(nonce=bytes.fromhex(nonce), session_id=session_id, workspace=workspace)
-    lines = sessions.audit_export(question)
-    first = await anext(lines)
     token = bearer_of(request.scope["headers"])
-    return AuditStream(lines, first, Held(request.app.state.streams, token, who, READS))
+    held = Held(request.app.state.streams, token, who, READS)
+    lines = sessions.audit_export(question)
+    try:
+        return AuditStream(lines, await anext(lines), held)
+    except BaseException:
+        held.give()
+        raise
 
 
 # --- events and alerts ------------------------------------------------------------------
