@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,41 @@ def test_no_address_that_is_not_public_is_named_over_http() -> None:
             free = {**GOOD, "base_url": "https://h.example/", "zone": "local", "public_only": False}
             assert 422 == (await made.call("PUT", API, free, by=made.admin)).status_code
 
+    run(work())
+
+
+def test_a_name_that_leads_to_this_machine_is_refused_when_it_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It passed when it was stored, as a name does; every call resolves it, and is refused."""
+    asked: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def rebinding(host: Any, port: Any, *args: Any, **more: Any) -> Any:
+        """As a name server that belongs to whoever chose the name answers."""
+        if host != "models.example":
+            return resolve(host, port, *args, **more)
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async def work() -> None:
+        async with listening(Outside()) as inside, served() as made:
+            model = {"provider": "openai", "model": "m", "input_usd": "0", "output_usd": "0"}
+            model |= {"base_url": f"http://models.example:{inside.port}/v1"}
+            local = await made.token("user:x", "admin")
+            put = {**model, "zone": "public", "api_key": SECRET, "calls": {"attempts": 1}}
+            await made.ok("PUT", API, put, by=local)
+            await made.ok("POST", SESSIONS, {"id": "one"})
+            monkeypatch.setenv("OPENAI_API_KEY", "not-a-real-key")
+            own = {"id": "two", "user_id": "user:ann", "config": {"model": model}}
+            await made.ok("POST", SESSIONS, own, by=made.admin)
+            for number, id in enumerate(("one", "two"), start=1):
+                path = f"{SESSIONS}/{id}/messages"
+                found = await made.call("POST", path, {"content": "hi"})
+                assert not found.is_success and "block_address" in found.text
+                assert (number, 0) == (len(asked), inside.connections)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     run(work())
 
 
