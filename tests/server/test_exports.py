@@ -21,9 +21,9 @@ Message = MutableMapping[str, Any]
 
 
 class Lines:
-    """Lines without end; counts those that were read, and knows whether it was closed."""
+    """Many lines; counts those that were read, and knows whether it was closed."""
 
-    def __init__(self, end: int = 10**9) -> None:
+    def __init__(self, end: int = 5000) -> None:
         self.read = 0
         self.closed = False
         self._end = end
