@@ -483,9 +483,8 @@ class Client:
         """
         if question.workspace != self._wire.workspace:
             raise InvalidInput("the question is about another workspace than the client's")
-        query: Query = {
-            "nonce": question.nonce.hex(), "session_id": question.session_id or None
-        }  # fmt: skip
+        nonce, session_id = question.nonce.hex(), question.session_id or None
+        query: Query = {"nonce": nonce, "session_id": session_id}
         ask = Ask(method="GET", path=f"{API}/audit/export", query=query)
         async with aclosing(self._wire.pieces(ask, "application/x-ndjson")) as pieces:
             async for piece in pieces:
