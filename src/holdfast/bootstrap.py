@@ -23,6 +23,7 @@ from holdfast.adapters.keys.installation import default_installation_key_path
 from holdfast.adapters.keys.memory import MemoryKeys
 from holdfast.adapters.models.factory import build_client, check_client, parse_model
 from holdfast.adapters.models.limits import CallLimits
+from holdfast.adapters.models.reach import check_reach
 from holdfast.adapters.models.zones import zone_of
 from holdfast.adapters.network.firewall import Firewall
 from holdfast.adapters.sandbox.processes import kill_leftovers
@@ -151,7 +152,13 @@ class SessionManager(Retaining):
         )
         self._models = Models(
             llm_client,
-            Building(check_client, _build, network=lambda: self._model_network, zone=zone_of),
+            Building(
+                check_client,
+                check_reach,
+                _build,
+                network=lambda: self._model_network,
+                zone=zone_of,
+            ),
         )
         self._own_parts = own_parts(
             tool_executor=tool_executor,

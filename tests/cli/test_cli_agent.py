@@ -12,6 +12,7 @@ from clienthelp import beside
 
 SECRET = "sk-" + "canary-cli-0123456789"
 HERE = ("openai:m", "--base-url", "http://127.0.0.1:9/v1", "--zone", "local")
+THERE = ("openai:m", "--base-url", "https://models.example/v1", "--zone", "private")
 
 
 def json_of(ran: Ran) -> dict[str, Any]:
@@ -107,8 +108,10 @@ def test_a_server_does_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None
         assert 5 == place.cli("agent-config", "show").code
         token = found.served.admin["Authorization"].removeprefix("Bearer ")
         monkeypatch.setenv("HOLDFAST_TOKEN", token)
-        set_ = place.cli("agent-config", "set", *HERE, "--key-env", "MY_KEY", "--json")
+        set_ = place.cli("agent-config", "set", *THERE, "--key-env", "MY_KEY", "--json")
         assert json_of(set_) == json_of(place.cli("agent-config", "show", "--json"))
+        refused = place.cli("agent-config", "set", *HERE, "--key-env", "MY_KEY")
+        assert (5, True) == (refused.code, "[model_network]" in refused.err)
         assert (1, "user:root") == (json_of(set_)["version"], json_of(set_)["changed_by"])
         assert 2 == place.cli("agent-config", "show", "--workspace", "other").code
         assert "m" == found.run(found.sessions.agent_config()).model

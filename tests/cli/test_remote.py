@@ -226,6 +226,26 @@ def test_labels_risk_and_plans(place: Place, there: Beside) -> None:
     assert 2 == odd.code and "--by" in odd.err
 
 
+def test_what_is_followed_is_listed(place: Place, there: Beside) -> None:
+    """As of a store that is here: by fingerprint and pseudonym, never the value."""
+    assert [] == place.cli("taint", "list", "one", "--json").json()
+    assert "nothing is followed\n" == place.cli("taint", "list", "one").err
+
+    async def tell() -> list[list[str]]:
+        session = await there.sessions.get_session("one")
+        await session.add_message("write to jane@example.com, or call +44 20 7946 0958")
+        found = await there.sessions.isolation.registry("one")
+        return [[one.fingerprint, one.kind, one.pseudonym] for one in found]
+
+    wanted = there.run(tell())
+    rows = place.cli("taint", "list", "one", "--json").json()
+    assert wanted == [[row["fingerprint"], row["kind"], row["pseudonym"]] for row in rows]
+    assert ["sensitive", "sensitive"] == [row["level"] for row in rows]
+    shown = place.cli("taint", "list", "one").out
+    assert wanted[0][2] in shown and "jane@example.com" not in shown
+    assert 3 == place.cli("taint", "list", "none").code
+
+
 def test_sessions_are_moved(place: Place, there: Beside) -> None:
     """Out into a private file, in again, and a fork; forms as here."""
 
@@ -326,6 +346,8 @@ SERVED = {
     "agent-config set": ["--clear"],
     "audit alerts": [],
     "audit list": [],
+    "audit verify": ["--key", "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29"],
+    "taint list": ["one"],
     "tokens list": [],
     "tokens refresh": [],
     "tokens revoke": ["x"],
@@ -349,7 +371,6 @@ ARGUMENTS = {
     "privacy classify": ["text"],
     "privacy scan": ["file"],
     "privacy injection": ["text"],
-    "taint list": ["one"],
     "enclave verify": ["file", "--measurement", "00", "--binding", "00"],
     "enclave serve": ["--config", "file", "--stdio"],
     "enclave provision": ["env:NAME"],

@@ -6,23 +6,27 @@ import asyncio
 import inspect
 import subprocess
 import sys
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import holdfast.client
-from clienthelp import QUICK, line, pair, token_of
+from clienthelp import QUICK, TOKEN, canned, http, line, pair, token_of
 from holdfast.bootstrap import SessionManager
 from holdfast.client import Client, RemoteSession
 from holdfast.client.wire import Ask
 from holdfast.core.agentconfig import CallSettings
+from holdfast.core.auditquestion import AuditQuestion
 from holdfast.core.errors import (
+    BadAnswer,
     ImportRefused,
     InvalidInput,
     InvalidSessionId,
     QuestionNotFound,
     ScopeDenied,
+    ServerUnreachable,
     SessionExists,
     SessionNotFound,
     TokenInvalid,
@@ -31,6 +35,7 @@ from holdfast.core.errors import (
 from holdfast.core.labels import Sensitivity
 from holdfast.core.security import Zone
 from holdfast.core.settings import ModelSettings
+from holdfast.runtime.audit_file import verify_answer
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.handle import Session
 from holdfast.runtime.tokens import SessionTokens
@@ -80,7 +85,7 @@ SERVED_OTHERWISE = {
     "revoke_escape", "export_escapes", "imported_escapes", "accept_imported_escapes",
     "imported_rules", "accept_imported_rules", "cost_records", "system_prompt", "view",
     "state_of", "set_state", "set_error", "set_completed", "touch", "emit", "submit", "send",
-    "on_approval", "questions", "set_security", "uses_tee", "mark_tee_active", "facts",
+    "on_approval", "questions", "set_security", "mark_tee_active", "facts",
 }  # fmt: skip
 """Methods of a handle that the server has no route for, or that need this process."""
 
@@ -294,7 +299,7 @@ def test_the_agents_configuration_goes_over_the_wire() -> None:
     model = ModelSettings(
         provider="openai",
         model="m",
-        base_url="http://127.0.0.1:9/v1",
+        base_url="https://models.example/v1",
         zone=Zone.LOCAL,
         sees=Sensitivity.NORMAL,
     )
@@ -319,5 +324,62 @@ def test_the_agents_configuration_goes_over_the_wire() -> None:
                 three = await client.set_agent_config(None)
                 assert ("process", 3) == (three.source, three.version)
         assert secret not in repr(Ask(method="PUT", path="/", body={"api_key": secret}))
+
+    run(work())
+
+
+def test_an_export_comes_piece_by_piece_and_answers_the_question() -> None:
+    """It is tried again until it begins; what breaks off, or is something else, is no answer."""
+    kind = "application/x-ndjson"
+    question = AuditQuestion(nonce=bytes(32), session_id="one")
+
+    async def taken(client: Client, asked: AuditQuestion = question) -> bytes:
+        return b"".join([piece async for piece in client.audit_export(asked)])
+
+    async def work() -> None:
+        async with pair() as found:
+            await found.client.create_session("one")
+            key = found.served.sessions.distinct_backends()[0][1].keys.audit_public_key
+            report = await verify_answer(found.client.audit_export(question), key, question)
+            assert (True, 1) == (report.ok, report.sessions)
+            with pytest.raises(InvalidInput, match="workspace"):
+                await taken(found.client, replace(question, workspace="other"))
+            with pytest.raises(SessionNotFound):
+                await taken(found.client, replace(question, session_id="none"))
+        body = b"x" * 100_000
+        broken = http(200, body, kind)[:-1]
+        replies = (None, http(503, b"{}", "application/json", "Retry-After: 0"))
+        async with (
+            canned(*replies, http(200, body, kind), broken, http(200, body, "text/html")) as server,
+            Client(server.url, token=TOKEN, settings=QUICK) as client,
+        ):
+            assert body == await taken(client)
+            assert 3 == server.connections
+            assert {("GET", f"/api/v1/audit/export?nonce={'00' * 32}&session_id=one")} == {
+                (one.method, one.target) for one in server.requests
+            }
+            with pytest.raises(ServerUnreachable, match="whole"):
+                await taken(client)
+            with pytest.raises(BadAnswer, match="x-ndjson"):
+                await taken(client)
+
+    run(work())
+
+
+def test_a_token_is_not_replaced_while_an_export_is_read() -> None:
+    """Who leaves it in its middle lets the next request through."""
+
+    async def work() -> None:
+        async with pair() as found:
+            await found.client.create_session("one")
+            question = AuditQuestion(nonce=bytes(32), session_id="one")
+            async with aclosing(found.client.audit_export(question)) as pieces:
+                await anext(pieces)
+                refreshing = asyncio.create_task(found.client.tokens.refresh())
+                for _ in range(50):
+                    await asyncio.sleep(0)
+                assert not refreshing.done()
+            await asyncio.wait_for(refreshing, 10)
+            assert (await (await found.client.get_session("one")).info()).id == "one"
 
     run(work())

@@ -149,6 +149,9 @@ def test_labels_risk_and_plans() -> None:
             assert not (await session.trifecta()).complete
             await session.fix_plan(["look", ("send", {"to": "a"})])
             assert ["look", "send"] == [one.tool for one in await session.plan()]
+            assert not await session.uses_tee()
+            await (await found.served.sessions.get_session("one")).mark_tee_active()
+            assert await session.uses_tee()
 
     run(main())
 

@@ -30,6 +30,7 @@ from holdfast.core.principals import Principal
 from holdfast.core.security import Zone
 from holdfast.core.settings import ModelSettings
 from holdfast.ports.clock import SystemClock
+from holdfast.runtime.agentbook import AgentBook
 from holdfast.runtime.auditbus import AuditBus
 from holdfast.runtime.host import Commands
 from holdfast.testing.provider_server import ProviderServer
@@ -40,6 +41,7 @@ from sessionhelp import echo, memory, on_file, run, until
 SECRET = "sk-" + "canary-service-0123456789"
 GPT = ModelSettings(provider="openai", model="gpt-4o")
 HERE = replace(GPT, base_url="http://127.0.0.1:9/v1", zone=Zone.LOCAL)
+THERE = replace(GPT, base_url="https://models.example/v1", zone=Zone.PRIVATE)
 LOG = "agent-config:default"
 WEB = [NetworkRule(host="*.example", schemes=(Scheme.HTTPS,))]
 
@@ -137,25 +139,48 @@ def test_what_is_refused_leaves_what_was(caplog: pytest.LogCaptureFixture) -> No
 def test_whose_key_a_workspace_has_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys of the installation go only where an administrator of all workspaces says."""
     monkeypatch.setenv("OPENAI_API_KEY", "of-the-installation")
-    named = replace(GPT, key="env:NO_SUCH_VARIABLE_HERE")
+    named = replace(GPT, key="env:NO_SUCH_VARIABLE_THERE")
 
     async def work() -> None:
         async with memory(echo()) as sessions:
             here = sessions.acting_as(admin("default"))
-            for model in (HERE, named, replace(HERE, provider="other")):
+            for model in (THERE, named, replace(THERE, provider="other")):
                 for key in (None, KEEP):
                     with pytest.raises(ScopeDenied) as caught:
                         await here.set_agent_config(model, api_key=key)
                     assert "NO_SUCH" not in str(caught.value)
-            assert 1 == (await here.set_agent_config(HERE, api_key=SECRET)).version
+            assert 1 == (await here.set_agent_config(THERE, api_key=SECRET)).version
             assert 2 == (await here.set_agent_config(GPT, api_key=None)).version
             everywhere = sessions.acting_as(admin(), workspace="default")
-            found = await everywhere.set_agent_config(HERE)
+            found = await everywhere.set_agent_config(THERE)
             assert (3, "user:root") == (found.version, found.changed_by)
             bound = sessions.acting_as(admin("default", session="one"))
             for work in (bound.agent_config(), bound.set_agent_config(None)):
                 with pytest.raises(ScopeDenied):
                     await work
+
+    run(work())
+
+
+def test_a_principal_names_no_address_that_is_not_public() -> None:
+    """The program may; of others it is refused, and what they name is marked for good."""
+
+    async def work() -> None:
+        async with memory(echo()) as sessions:
+            everywhere = sessions.acting_as(admin(), workspace="default")
+            with pytest.raises(NetworkBlocked) as refused:
+                await everywhere.set_agent_config(HERE, api_key=SECRET)
+            assert "block_address" == refused.value.verdict
+            await sessions.set_agent_config(HERE, api_key=SECRET)
+            with pytest.raises(NetworkBlocked):
+                await everywhere.set_agent_config(replace(HERE, model="x"))
+            await everywhere.set_agent_config(THERE, api_key=SECRET)
+            stored = (await AgentBook(sessions.distinct_backends()[0][1]).read("default")).record
+            assert stored is not None and replace(THERE, public_only=True) == stored.model
+            await sessions.set_agent_config(THERE)
+            stored = (await AgentBook(sessions.distinct_backends()[0][1]).read("default")).record
+            assert stored is not None and THERE == stored.model
+            assert GPT == everywhere.restricted(GPT)
 
     run(work())
 

@@ -13,10 +13,11 @@ from holdfast.cli.exits import Quit
 from holdfast.cli.output import facts, note, print_json, print_line, warn_heading
 from holdfast.cli.world import Options, opened, options_of
 from holdfast.core.checkpoints import ORIGIN, Checkpoint, note_key
-from holdfast.core.errors import Damaged, NotFound
+from holdfast.core.errors import Damaged, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from holdfast.runtime.audit import AuditReport
+    from holdfast.runtime.audit_file import FileReport
 
 CheckpointsOption = Annotated[
     Path | None,
@@ -28,12 +29,19 @@ def verify(
     context: typer.Context,
     what: Annotated[
         str | None,
-        typer.Argument(metavar="[ID|FILE]", help="Only this session; with --key an export's file."),
+        typer.Argument(
+            metavar="[ID|FILE]",
+            help="Only this session; with --key, and no server, an export's file.",
+        ),
     ] = None,
     *,
     key: Annotated[
         str | None,
-        typer.Option("--key", help="Verify an export with this public key; needs no store."),
+        typer.Option(
+            "--key",
+            help="Verify an export with this public key; needs no store. A server's is "
+            "fetched and verified here.",
+        ),
     ] = None,
     checkpoints: CheckpointsOption = None,
 ) -> None:
@@ -41,7 +49,9 @@ def verify(
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
+    if options.server:
+        raise Quit(_verify_there(options, what or "", key, checkpoints))
     if key is None:
         raise Quit(asyncio.run(_verify(options, what, checkpoints)))
     if what is None:
@@ -83,6 +93,42 @@ def _print_report(report: AuditReport) -> None:
     note(report.limits)
 
 
+def _verify_there(options: Options, session: str, key: str | None, checkpoints: Path | None) -> int:
+    """Fetch a server's log and verify it here, by a key that is not the server's to say.
+
+    Raises:
+        InvalidInput: there is no key; a server's own word proves nothing.
+        HoldfastError: it was refused, or broke off.
+    """
+    # lazy: help needs neither an event loop nor cryptography, and a server is rarely asked.
+    import asyncio
+    import secrets
+    from contextlib import aclosing
+
+    from holdfast.bootstrap import checkpoint_directory
+    from holdfast.cli.remote import connected
+    from holdfast.core.auditquestion import NONCE_BYTES, AuditQuestion
+    from holdfast.runtime.audit_file import public_key_of, verify_answer
+
+    if key is None:
+        raise InvalidInput(
+            "a server's word for its own log proves nothing: give the audit key's public half "
+            "with --key, as `holdfast audit key` says it where the store is"
+        )
+    public_key = public_key_of(key)
+    signed = None if checkpoints is None else checkpoint_directory(checkpoints)
+    question = AuditQuestion(nonce=secrets.token_bytes(NONCE_BYTES), session_id=session)
+
+    async def work() -> FileReport:
+        async with (
+            connected(options) as client,
+            aclosing(client.audit_export(question)) as pieces,
+        ):
+            return await verify_answer(pieces, public_key, question, signed)
+
+    return _say_file(options, asyncio.run(work()))
+
+
 def _verify_file(options: Options, path: Path, key: str, checkpoints: Path | None) -> int:
     # lazy: help does not need cryptography.
     import asyncio
@@ -97,6 +143,10 @@ def _verify_file(options: Options, path: Path, key: str, checkpoints: Path | Non
             report = asyncio.run(verify_file(file, public_key, signed))
     except (FileNotFoundError, IsADirectoryError):
         raise NotFound(f"there is no file {path}") from None
+    return _say_file(options, report)
+
+
+def _say_file(options: Options, report: FileReport) -> int:
     if options.json:
         print_json({"ok": report.ok, **asdict(report)})
     else:

@@ -20,6 +20,7 @@ from holdfast.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from holdfast.client import RemoteSession
+    from holdfast.client.values import Followed as ToldFollowed
     from holdfast.client.values import RiskReport as ToldRisk
     from holdfast.core.commands import Relabel
     from holdfast.core.labels import Label
@@ -168,7 +169,7 @@ def list_taints(context: typer.Context, session: SessionArgument) -> None:
     # lazy: help does not need an event loop.
     import asyncio
 
-    options = options_of(context)
+    options = options_of(context, served=True)
     found = asyncio.run(_taints(options, session))
     rows = [(one.fingerprint, one.kind, word(one.level), one.pseudonym) for one in found]
     if options.json:
@@ -181,8 +182,8 @@ def list_taints(context: typer.Context, session: SessionArgument) -> None:
     table(("fingerprint", "kind", "level", "pseudonym"), rows)
 
 
-async def _taints(options: Options, id: str) -> tuple[Followed, ...]:
-    async with opened(options) as manager:
+async def _taints(options: Options, id: str) -> tuple[Followed, ...] | tuple[ToldFollowed, ...]:
+    async with sessions_of(options) as manager:
         return await manager.isolation.registry(id)
 
 

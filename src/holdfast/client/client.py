@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from holdfast.client.auditing import alerts_of, page_of, stats_of
 from holdfast.client.controls import API, condition_of, new_key
 from holdfast.client.decode import member, read, read_list, written
+from holdfast.client.isolation import RemoteIsolation
 from holdfast.client.session import RemoteSession
 from holdfast.client.settings import ClientSettings
 from holdfast.client.tokens import RemoteTokens
@@ -32,6 +34,7 @@ from holdfast.client.values import (
 from holdfast.client.wire import Ask, Query, Wire, part
 from holdfast.core.agentconfig import KEEP, AgentConfig, CallSettings, Keep
 from holdfast.core.auditpages import AlertPage, AuditPage, AuditStats
+from holdfast.core.auditquestion import AuditQuestion
 from holdfast.core.errors import BadAnswer, InvalidInput, QuestionNotFound
 from holdfast.core.ids import validate_id
 from holdfast.core.labels import Sensitivity
@@ -83,6 +86,11 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self._url!r})"
+
+    @property
+    def isolation(self) -> RemoteIsolation:
+        """What each session holds apart from all others."""
+        return RemoteIsolation(self._wire)
 
     @property
     def tokens(self) -> RemoteTokens:
@@ -460,6 +468,27 @@ class Client:
     async def audit_verify(self, session_id: str | None = None) -> AuditReport:
         """Prove one session, or, for administrators of all workspaces, every one."""
         return read(AuditReport, await self._get("/audit/verify", session_id=session_id or ""))
+
+    async def audit_export(self, question: AuditQuestion) -> AsyncGenerator[bytes]:
+        """The audit log as the answer to a question, piece by piece, for whoever verifies it.
+
+        The server is not believed: `holdfast audit verify --key` verifies the answer here.
+
+        Args:
+            question: its workspace is that of this client.
+
+        Raises:
+            InvalidInput: it is another one.
+            HoldfastError: it was refused, or broke off.
+        """
+        if question.workspace != self._wire.workspace:
+            raise InvalidInput("the question is about another workspace than the client's")
+        nonce, session_id = question.nonce.hex(), question.session_id or None
+        query: Query = {"nonce": nonce, "session_id": session_id}
+        ask = Ask(method="GET", path=f"{API}/audit/export", query=query)
+        async with aclosing(self._wire.pieces(ask, "application/x-ndjson")) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def audit_events(
         self,

@@ -174,6 +174,13 @@ class Controls:
         """The most restrictive label of all that the session has seen."""
         return label_of(await self._get("/label"))
 
+    async def uses_tee(self) -> bool:
+        """Whether the session has used an enclave, by a call or a mark; it stays so.
+
+        A mark is the server's program's to make: a token's holder cannot show evidence of one.
+        """
+        return (await self.info()).tee_active
+
     async def risk(self) -> RiskReport:
         """How much about a person the session was told."""
         return read(RiskReport, await self._get("/risk"))

@@ -25,15 +25,25 @@ LEVELS = {
 }
 
 
+def level_of(value: object) -> Sensitivity:
+    """A level as the server spells it.
+
+    Raises:
+        BadAnswer: it is not one.
+    """
+    level = LEVELS.get(read(str, value))
+    if level is None:
+        raise BadAnswer("the server's answer has a sensitivity that is not known here")
+    return level
+
+
 def label_of(value: object) -> Label:
     """A label out of JSON with `sensitivity` and `trusted`.
 
     Raises:
         BadAnswer: it is not one.
     """
-    level = LEVELS.get(read(str, member(value, "sensitivity")))
-    if level is None:
-        raise BadAnswer("the server's answer has a sensitivity that is not known here")
+    level = level_of(member(value, "sensitivity"))
     trusted = read(bool, member(value, "trusted"))
     there = isinstance(value, Mapping) and "origins" in value  # a message's has none
     origins = read_list(str, member(value, "origins")) if there else []

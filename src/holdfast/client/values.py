@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from holdfast.core.gitstate import GitState
+from holdfast.core.labels import Sensitivity
 from holdfast.core.quantities import Usage
 
 
@@ -121,6 +122,21 @@ class WipeReceipt:
     kept: tuple[str, ...] = ()
     checkpoint: int = 0
     exports: tuple[ExportNote, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """A value that is followed in a session, without the value; see the library's.
+
+    Args:
+        fingerprint: its digest under the session's own key.
+        pseudonym: what a model that may not see it is told instead.
+    """
+
+    fingerprint: str
+    kind: str
+    level: Sensitivity
+    pseudonym: str
 
 
 @dataclass(frozen=True, slots=True)

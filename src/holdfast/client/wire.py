@@ -17,7 +17,8 @@ import ipaddress
 import json
 import random
 import ssl
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
@@ -213,6 +214,11 @@ class Wire:
         """Close all connections."""
         await self._http.aclose()
 
+    @property
+    def workspace(self) -> str:
+        """Which one an administrator of all workspaces means; "" for none in particular."""
+        return self._workspace
+
     def use(self, token: str) -> None:
         """Show another token from now on."""
         self._secret = Secret(token)
@@ -285,6 +291,30 @@ class Wire:
         again = status == 429 or (status == 503 and wait_s is not None and passes(error))
         return Trouble(error, again, wait_s)
 
+    async def pieces(self, ask: Ask, media_type: str) -> AsyncGenerator[bytes]:
+        """Send a request and give its answer piece by piece, however long it is.
+
+        It is tried again until the answer begins. The token is not replaced meanwhile.
+
+        Args:
+            media_type: what the answer has to be.
+
+        Raises:
+            ServerUnreachable: no answer came, or it broke off.
+            BadAnswer: it is something else.
+            HoldfastError: the server refused it.
+        """
+        tries = Tries(self.settings)
+        while True:
+            async with self.gate.request():
+                opened = await self.open(ask)
+                if not isinstance(opened, Trouble):
+                    async with aclosing(_pieces_of(opened, media_type)) as found:
+                        async for piece in found:
+                            yield piece
+                    return
+            await tries.wait(opened)
+
     async def body_of(self, response: httpx2.Response, limit: int) -> bytes | None:
         """The body, cut one byte above a limit; None if the connection was lost."""
         found = bytearray()
@@ -317,6 +347,23 @@ class Wire:
             )
         except (httpx2.InvalidURL, UnicodeEncodeError):
             raise InvalidInput("what is asked for does not fit into an address") from None
+
+
+async def _pieces_of(response: httpx2.Response, media_type: str) -> AsyncGenerator[bytes]:
+    """The body as it comes; the connection is closed in any case."""
+    lost = False
+    try:
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != media_type:
+            raise BadAnswer(f"the server's answer is not {media_type}")
+        async for piece in response.aiter_bytes():
+            yield piece
+    except httpx2.HTTPError:
+        lost = True
+    finally:
+        await response.aclose()
+    if lost:  # outside of the handler: nothing hangs on what the library knows
+        raise ServerUnreachable("the connection was lost before the answer was whole")
 
 
 def _authorities(url: str) -> bool | ssl.SSLContext:

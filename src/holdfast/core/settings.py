@@ -68,6 +68,9 @@ class ModelSettings:
         zone: where it runs; None means "local" for an address on this machine and
             "public" for any other.
         sees: the most sensitive content it may see in clear; None means as its zone.
+        public_only: its requests go to public addresses only, whatever the `base_url`
+            leads to, unless the installation's `model_network` lists where. A server sets
+            it on every `base_url` that it is given.
     """
 
     provider: str
@@ -78,6 +81,7 @@ class ModelSettings:
     output_usd: str | None = None
     zone: Zone | None = None
     sees: Sensitivity | None = None
+    public_only: bool = False
 
     @property
     def problem(self) -> str:

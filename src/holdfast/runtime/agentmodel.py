@@ -53,12 +53,14 @@ class Building:
 
     Args:
         check: refuses settings, with the key or "", that no client can be built from.
+        reach: refuses a `base_url` that such a client may never send to.
         build: of settings, the key or "", limits and what may be reached.
         network: what model clients may reach now.
         zone: where a model runs, as declared or as its address says.
     """
 
     check: Callable[[ModelSettings, str], None]
+    reach: Callable[[ModelSettings, NetworkPolicy | None], None]
     build: Callable[[ModelSettings, str, CallSettings | None, NetworkPolicy | None], ModelClient]
     network: Callable[[], NetworkPolicy | None]
     zone: Callable[[ModelSettings], Zone]

@@ -24,8 +24,7 @@ from holdfast.core.agentconfig import (
     lends_our_keys,
 )
 from holdfast.core.commands import Tick
-from holdfast.core.errors import InvalidInput, NetworkBlocked, NotFound, Unavailable
-from holdfast.core.network import Scheme, judge_request, read_address
+from holdfast.core.errors import InvalidInput, NotFound, Unavailable
 from holdfast.core.security import Zone
 from holdfast.core.settings import ModelSettings
 from holdfast.core.view import SessionView
@@ -132,18 +131,19 @@ class AgentService(Core):
             models.building.check(record.model, record.secret)
         except (NotFound, Unavailable) as error:
             raise InvalidInput(error.message) from None
-        if record.model.base_url is None:
-            return
-        address = read_address(record.model.base_url)
-        if address is None:
-            raise InvalidInput("it is not certain where the base_url leads")
-        network = models.building.network()
-        if network is None:
-            return
-        scheme = Scheme(address.scheme)
-        decision = judge_request(network, scheme, address.host, address.port, method="POST")
-        if not decision.allowed:
-            raise NetworkBlocked("the base_url is not one that models may reach")
+        models.building.reach(record.model, models.building.network())
+
+    def restricted(self, model: ModelSettings) -> ModelSettings:
+        """A model as somebody names it who is not the program: for public addresses only.
+
+        Raises:
+            InvalidInput, NetworkBlocked: its `base_url` leads where it may not.
+        """
+        if model.base_url is None:
+            return model
+        held = replace(model, public_only=True)
+        self._models.building.reach(held, self._models.building.network())
+        return held
 
     def _check_lending(self) -> None:
         """Refuse whoever may not send the installation's own keys anywhere."""

@@ -12,6 +12,7 @@ Rules
 - Of a store that was altered before the export a signature says nothing; there
   the chain tells, and the checkpoints that were signed earlier.
 - A checkpoint that is older than the export binds it: every event it names is there.
+- One that was asked for says in its first line which question it answers.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import IO, Literal
 
 from holdfast.core.errors import InvalidInput
 from holdfast.core.events import TYPE_OF
-from holdfast.ports.store import SealedEvent, StreamRow
+from holdfast.ports.store import SealedEvent
 from holdfast.runtime.audit import all_streams, find_stream
 from holdfast.runtime.backend import Backend
 from holdfast.runtime.boxes import framed
@@ -73,18 +75,17 @@ def event_line(stream: int, row: SealedEvent) -> Line:
 class _Writer:
     """Writes lines and keeps their hash."""
 
-    def __init__(self, out: IO[bytes], form: AuditFormat, installation: str, now_ms: int) -> None:
-        self._out = out
+    def __init__(self, form: AuditFormat, installation: str, now_ms: int) -> None:
         self._form = form
         self._source = f"urn:holdfast:{installation}"
         self._now_ms = now_ms
         self._digest = hashlib.sha256()
 
-    def write(self, line: Line) -> None:
+    def write(self, line: Line) -> bytes:
         """Write one object."""
         data = encode(line if self._form == "jsonl" else self._enveloped(line))
         self._digest.update(data)
-        self._out.write(data)
+        return data
 
     def digest(self) -> bytes:
         """The hash of all lines so far."""
@@ -129,54 +130,67 @@ async def export_audit(
         InvalidInput: there is no such form, or the sessions are of several stores.
         SessionNotFound: there is no such session.
     """
+    count = -2  # the first line and the last
+    async with aclosing(audit_lines(core, sessions, form=form)) as lines:
+        async for line in lines:
+            out.write(line)
+            count += 1
+    return count
+
+
+async def audit_lines(
+    core: Core, sessions: Sequence[str] = (), *, form: str = "jsonl", answers: str = ""
+) -> AsyncGenerator[bytes]:
+    """The lines of an export, one after the other; a page of events is held at a time.
+
+    Args:
+        sessions, form: as of `export_audit`.
+        answers: the digest of the question that this was asked for by; "" for none.
+
+    Raises:
+        InvalidInput, SessionNotFound: as of `export_audit`, before the first line.
+    """
     if form not in FORMATS:
         raise InvalidInput(f"the formats are {', '.join(FORMATS)}")
     chosen: AuditFormat = "cloudevents" if form == "cloudevents" else "jsonl"
     await core.ready()
     now_ms = core.clock.now_ms()
-    backend, rows = await _rows(core, sessions)
+    backend, streams = await _streams(core, sessions)
     installation = backend.keys.installation.hex()
-    writer = _Writer(out, chosen, installation, now_ms)
-    writer.write(
-        {
-            "type": HEAD,
-            "format": VERSION,
-            "installation": installation,
-            "time_ms": now_ms,
-            "sessions": [f"{row.stream:016x}" for row in rows] if sessions else None,
-        }
-    )
+    writer = _Writer(chosen, installation, now_ms)
+    head: Line = {
+        "type": HEAD,
+        "format": VERSION,
+        "installation": installation,
+        "time_ms": now_ms,
+        "sessions": [f"{stream:016x}" for stream in streams] if sessions else None,
+    }
+    yield writer.write({**head, "answers": answers} if answers else head)
     count = 0
-    for row in rows:
-        count += await _write_events(backend, row, writer)
+    for stream in streams:
+        version = 0
+        while page := await backend.store.read(stream, version, PAGE):
+            for event in page:
+                yield writer.write(event_line(stream, event))
+            count += len(page)
+            version = page[-1].version
     digest = writer.digest()
     end: Line = {
         "type": END,
         "events": count,
-        "sessions": len(rows),
+        "sessions": len(streams),
         "digest": digest.hex(),
         "signature": base64.b64encode(backend.keys.sign(signed_message(digest))).decode(),
     }
-    writer.write(end)
-    return count
+    yield writer.write(end)
 
 
-async def _rows(core: Core, sessions: Iterable[str]) -> tuple[Backend, list[StreamRow]]:
-    """The sessions to write, by stream, and the store they are in."""
+async def _streams(core: Core, sessions: Iterable[str]) -> tuple[Backend, list[int]]:
+    """The sessions to write, in order, and the store they are in."""
     found = [await find_stream(core, one) for one in sessions]
     backend = found[0][0] if found else core.distinct_backends()[0][1]
     if any(other is not backend for other, _ in found):
         raise InvalidInput("the sessions of an export are all of one store")
-    rows = [row for _, row in found] if found else [row async for row in all_streams(backend)]
-    by_stream = {row.stream: row for row in rows}
-    return backend, [by_stream[stream] for stream in sorted(by_stream)]
-
-
-async def _write_events(backend: Backend, row: StreamRow, writer: _Writer) -> int:
-    version, count = 0, 0
-    while page := await backend.store.read(row.stream, version, PAGE):
-        for event in page:
-            writer.write(event_line(row.stream, event))
-            count += 1
-        version = page[-1].version
-    return count
+    if found:
+        return backend, sorted({row.stream for _, row in found})
+    return backend, sorted({row.stream async for row in all_streams(backend)})

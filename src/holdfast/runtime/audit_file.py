@@ -2,6 +2,11 @@
 
 Neither a store nor a secret is needed. Whatever is wrong is named with its line,
 and the reading goes on; a line that cannot be read is a finding, never skipped.
+
+A file may be as old as it says. What somebody else answers to a question is held to more:
+- it is signed for this question, so it is of now, and of what was asked for;
+- every checkpoint that was there before the question binds it, whatever time it gives;
+- reading ends after too many findings, and no line is read without end.
 """
 
 from __future__ import annotations
@@ -9,22 +14,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import IO
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from holdfast.core.auditquestion import AuditQuestion
 from holdfast.core.checkpoints import TOKENS, Leaf, canonical_base64
 from holdfast.core.errors import ChainBroken, InvalidInput, Unreadable
 from holdfast.core.events import TYPE_OF
 from holdfast.ports.checkpoints import CheckpointSink
 from holdfast.runtime.audit_export import END, EVENT, HEAD, VERSION, Line, signed_message
-from holdfast.runtime.checkpointing import leaves_of, read_chain
+from holdfast.runtime.checkpointing import leaves_of, newest_of, read_chain
 from holdfast.runtime.envelope import GENESIS, Header, chain_hash, open_clear
 
 LINE_BYTES_MAX = 64 * 1024 * 1024
 FINDINGS_MAX = 1000
+HASH_BYTES = 32
 
 _NUMBERS = ("version", "kind", "time_ms", "actor", "key_id", "epoch")
 _STREAM = re.compile(r"[0-9a-f]{16}")
@@ -38,6 +46,18 @@ UNBOUND = (
 BOUND = (
     "What happened after the last checkpoint that is older than the export is bound only by the "
     "export's own signature."
+)
+ANSWERED = (
+    "No checkpoint was given: whoever has the audit key can answer with a log that was cut or "
+    "written anew. Compare with the checkpoints that were signed before."
+)
+ANSWERED_BOUND = (
+    "What happened after the last checkpoint, and which log is the session's, is the word of "
+    "whoever has the audit key."
+)
+ANSWERED_UNNAMED = (
+    "No checkpoint names this session's log: it is younger than the last one, or it is not the "
+    "log that it passes for, which whoever has the audit key could say."
 )
 
 
@@ -91,6 +111,57 @@ def public_key_of(text: str) -> bytes:
     return raw
 
 
+async def verify_answer(
+    pieces: AsyncIterator[bytes],
+    public_key: bytes,
+    question: AuditQuestion,
+    checkpoints: CheckpointSink | None = None,
+) -> FileReport:
+    """Verify an export while it comes, from somebody who is not trusted.
+
+    Args:
+        pieces: the answer, cut anywhere; nothing is asked of it before the checkpoints
+            are counted.
+        public_key: of the audit key, 32 bytes; never taken from who answers.
+        question: what was asked, with its nonce.
+        checkpoints: a place of checkpoints to compare with.
+
+    Raises:
+        Unavailable: that place is out of order.
+    """
+    newest = 0 if checkpoints is None else await newest_of(checkpoints)
+    reader = _Reader(public_key, question)
+    number = 0
+    async for line in _lines(pieces):
+        number += 1
+        if len(line) > LINE_BYTES_MAX:
+            reader.find(number, "the line is too long to be one of an export")
+            break
+        reader.take(number, line)
+        if len(reader.report.findings) >= FINDINGS_MAX:
+            break
+    reader.finish(number)
+    if checkpoints is not None:
+        await reader.compare(checkpoints, newest)
+    return reader.report
+
+
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Whole lines, and what is left at the end; one that is too long ends it all."""
+    rest = bytearray()
+    async for piece in pieces:
+        rest += piece
+        if b"\n" in piece:
+            *whole, last = bytes(rest).split(b"\n")
+            for line in whole:
+                yield line + b"\n"
+            rest = bytearray(last)
+        if len(rest) > LINE_BYTES_MAX:
+            break
+    if rest:
+        yield bytes(rest)
+
+
 async def verify_file(
     file: IO[bytes], public_key: bytes, checkpoints: CheckpointSink | None = None
 ) -> FileReport:
@@ -121,9 +192,10 @@ async def verify_file(
 class _Reader:
     """An export on the way through its lines."""
 
-    def __init__(self, public_key: bytes) -> None:
-        self.report = FileReport()
+    def __init__(self, public_key: bytes, question: AuditQuestion | None = None) -> None:
+        self.report = FileReport(limits=UNBOUND if question is None else ANSWERED)
         self._public_key = public_key
+        self._question = question
         self._digest = hashlib.sha256()
         self._installation = ""
         self._named: list[str] | None = None
@@ -131,7 +203,8 @@ class _Reader:
         self._stream = -1
         self._version = 0
         self._hash = GENESIS
-        self._heads: dict[int, list[bytes]] = {}
+        self._heads: dict[int, bytearray] = {}
+        self._bound = False
 
     def find(self, line: int, text: str) -> None:
         """Note what is wrong."""
@@ -176,6 +249,18 @@ class _Reader:
             self._installation = installation
             self.report.time_ms = int(str(time_ms))
             self._named = named
+            self._check_answer(line, named)
+
+    def _check_answer(self, line: Line, named: list[str] | None) -> None:
+        """Hold the first line to what was asked, if anything was."""
+        asked = self._question
+        if asked is None:
+            return
+        if line.get("answers") != asked.digest():
+            self.find(1, "it answers another question: it is older, or of other sessions")
+        if (None if named is None else len(named)) != (1 if asked.session_id else None):
+            self.find(1, "it is not of the sessions that were asked for")
+            self._named = []
 
     def _event(self, number: int, line: Line) -> None:
         self.report.events += 1
@@ -199,7 +284,7 @@ class _Reader:
         if known is not None and line.get("name") != known.__name__:
             self.find(number, "its name is not that of its kind")
         self._version, self._hash = header.version, said
-        self._heads.setdefault(header.stream, []).append(said)
+        self._heads.setdefault(header.stream, bytearray()).extend(said)
 
     def _check_clear(self, number: int, header: Header, body: bytes) -> None:
         try:
@@ -221,17 +306,21 @@ class _Reader:
         except InvalidSignature:
             self.find(number, "the signature is not that of this key over these lines")
 
-    async def compare(self, sink: CheckpointSink) -> None:
-        """Compare with the checkpoints of a place; those younger than the export are not."""
+    async def compare(self, sink: CheckpointSink, until: int | None = None) -> None:
+        """Compare with the checkpoints of a place; those younger than a file are not.
+
+        Args:
+            until: the newest that was there before the question was asked; all to it bind.
+        """
         any_there = False
         try:
-            async for signed in read_chain(sink, self._public_key):
+            async for signed in read_chain(sink, self._public_key, until):
                 any_there = True
                 if signed.checkpoint.installation != self._installation:
                     self.find(0, "the checkpoints are those of another installation")
                     return
-                self.report.limits = BOUND
-                if signed.checkpoint.time_ms <= self.report.time_ms:
+                self.report.limits = BOUND if until is None else ANSWERED_BOUND
+                if until is not None or signed.checkpoint.time_ms <= self.report.time_ms:
                     leaves = await leaves_of(sink, signed.checkpoint)
                     self._compare(signed.checkpoint.number, leaves)
                     self.report.checkpoints += 1
@@ -241,6 +330,8 @@ class _Reader:
             self.find(0, str(error))
         if not self.report.checkpoints and not self.report.findings:
             self.find(0, "every checkpoint is younger than the export: nothing binds it")
+        if self._question is not None and self._question.session_id and not self._bound:
+            self.report.limits = ANSWERED_UNNAMED
 
     def _compare(self, number: int, leaves: list[Leaf]) -> None:
         for leaf in leaves:
@@ -248,11 +339,13 @@ class _Reader:
                 continue  # an export has sessions alone; the store is compared by itself
             if self._named is not None and f"{leaf.stream:016x}" not in self._named:
                 continue
-            heads = self._heads.get(leaf.stream, [])
+            self._bound = True
+            heads = self._heads.get(leaf.stream, b"")
+            end = leaf.version * HASH_BYTES
             what = f"session {leaf.stream:016x} event {leaf.version}"
-            if len(heads) < leaf.version:
+            if len(heads) < end:
                 self.find(0, f"{what}: checkpoint {number} names it, and it is gone")
-            elif heads[leaf.version - 1] != leaf.head:
+            elif heads[end - HASH_BYTES : end] != leaf.head:
                 self.find(0, f"{what}: it is not what checkpoint {number} names")
 
 

@@ -117,18 +117,31 @@ def _check_follows(last: Signed | None, one: Signed) -> None:
         raise ChainBroken(f"checkpoint {number} is of another log than the one before")
 
 
-async def read_chain(sink: CheckpointSink, public_key: bytes) -> AsyncIterator[Signed]:
+async def newest_of(sink: CheckpointSink) -> int:
+    """The number of the newest checkpoint there now, or 0 for none.
+
+    Raises:
+        Unavailable: the place is out of order.
+    """
+    return await _asked(sink.newest())
+
+
+async def read_chain(
+    sink: CheckpointSink, public_key: bytes, until: int | None = None
+) -> AsyncIterator[Signed]:
     """Read all checkpoints in order, verifying that each signs the one before.
 
     Args:
         public_key: of the audit key, 32 bytes.
+        until: the last one to read; None is the newest there.
 
     Raises:
         ChainBroken: one is missing, altered, or of another installation.
         Unavailable: the place is out of order.
     """
     last: Signed | None = None
-    for number in range(1, await _asked(sink.newest()) + 1):
+    newest = await newest_of(sink) if until is None else until
+    for number in range(1, newest + 1):
         one = await _read(sink, number, public_key)
         if one is None:
             raise ChainBroken(f"checkpoint {number} is missing")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO, TypeVar
 
+from holdfast.core.auditquestion import AuditQuestion
 from holdfast.core.messages import Message
 from holdfast.core.settings import ModelSettings
 from holdfast.core.tokens import TokenFormat, TokenSettings
 from holdfast.runtime.agentservice import AgentService
 from holdfast.runtime.approving import ApprovalService
 from holdfast.runtime.audit import AuditReport, rotate_keys, verify_store
+from holdfast.runtime.audit_export import audit_lines
 from holdfast.runtime.children import Children
 from holdfast.runtime.config import AgentResult, ContextUsage
 from holdfast.runtime.confining import Confining
@@ -204,6 +207,19 @@ class SessionService(
     async def audit_verify(self, session_id: str | None = None) -> AuditReport:
         """Prove one session, or all of every store; see `audit`."""
         return await verify_store(self, session_id)
+
+    async def audit_export(self, question: AuditQuestion) -> AsyncGenerator[bytes]:
+        """The audit log as outsiders may have it, line by line: the answer to a question.
+
+        `audit_file.verify_answer` verifies it with the audit key's public half alone.
+
+        Raises:
+            SessionNotFound: there is no such session.
+        """
+        ids = [question.session_id] if question.session_id else []
+        async with aclosing(audit_lines(self, ids, answers=question.digest())) as lines:
+            async for line in lines:
+                yield line
 
     async def rotate_keys(self) -> dict[str, int]:
         """Rotate the keys of every store; returns the new epochs. See `audit`."""

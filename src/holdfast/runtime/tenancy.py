@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Self
 
 from holdfast.core.agentconfig import KEEP, AgentConfig, CallSettings, Keep
+from holdfast.core.auditquestion import AuditQuestion
 from holdfast.core.errors import (
     InvalidInput,
     ScopeDenied,
@@ -261,6 +263,8 @@ class Tenancy(SessionService):
     ) -> AgentConfig:
         """Put a configuration in place of the one there is; see `AgentService`."""
         self.unbound("change the agent's configuration")
+        if self._acts is not None and isinstance(model, ModelSettings):
+            model = replace(model, public_only=model.base_url is not None)
         return await super().set_agent_config(
             model, api_key=api_key, calls=calls, expected=expected
         )
@@ -340,6 +344,26 @@ class Tenancy(SessionService):
         if self._acts is not None and isinstance(out, (str, Path)):
             raise InvalidInput("an export through a view goes to a stream")
         return await super().export_session(session_id, out)
+
+    async def audit_export(self, question: AuditQuestion) -> AsyncGenerator[bytes]:
+        """The audit log, as far as the principal sees it; see `SessionService`.
+
+        Raises:
+            SessionNotFound: there is no such session, or it is not the principal's.
+            ScopeDenied: all sessions are for an administrator of all workspaces.
+        """
+        who = self._acts
+        if who is not None and question.session_id:
+            # What was wiped has no workspace any more; only who sees them all may name it.
+            if who.session or who.workspace != EVERY_WORKSPACE:
+                await self.locate(question.session_id)
+        elif who is not None:
+            self.unbound("read the log of all sessions")
+            if who.workspace != EVERY_WORKSPACE:
+                raise ScopeDenied("the whole store is an administrator's to verify: name a session")
+        async with aclosing(super().audit_export(question)) as lines:
+            async for line in lines:
+                yield line
 
     def at_work(self) -> tuple[int, int]:
         """How many sessions this process leads, and of how many live events are read."""

@@ -55,6 +55,15 @@ class Done(Form):
     changed: bool
 
 
+PublicOnly = Annotated[
+    Literal[True],
+    Field(
+        description="A base_url leads to public addresses, or where model_network of the "
+        "installation's policy file lists."
+    ),
+]
+
+
 class ModelForm(Form):
     """A model; where its key is found is an administrator of all workspaces' to say."""
 
@@ -66,6 +75,7 @@ class ModelForm(Form):
     )
     input_usd: Money | None = None
     output_usd: Money | None = None
+    public_only: PublicOnly = True
 
     def settings(self, sessions: SessionManager) -> ModelSettings:
         """The model's settings.
@@ -73,8 +83,10 @@ class ModelForm(Form):
         Raises:
             ScopeDenied: an endpoint or a key is named by somebody who may not: keys of the
                 installation would go there, as with the agent's configuration.
+            InvalidInput, NetworkBlocked: the endpoint is not a public one.
         """
-        who, model = sessions.acts, ModelSettings(**self.model_dump())
+        fields = self.model_dump(exclude={"public_only"})
+        who, model = sessions.acts, ModelSettings(**fields)
         if who is not None and lends_our_keys(AgentRecord(model=model)):
             if not who.may("config:write"):
                 raise ScopeDenied("base_url and key need the scope config:write")
@@ -83,7 +95,7 @@ class ModelForm(Form):
                     "only an administrator of all workspaces names base_url and key of a session: "
                     "a workspace's own configuration brings its own key"
                 )
-        return model
+        return sessions.restricted(model)
 
 
 class LimitsForm(Form):

@@ -11,6 +11,7 @@ import pytest
 
 from adapters.network.networkhelp import (
     HERE,
+    HOSTILE,
     OUTSIDE,
     Outside,
     allowing,
@@ -135,6 +136,70 @@ def test_a_name_is_resolved_once_for_each_request() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("host", [one for one in HOSTILE if one.isascii()])
+def test_without_a_policy_only_what_is_public_is_reached(host: str) -> None:
+    """Whatever the form: nobody listens to a request for this machine."""
+
+    async def main() -> None:
+        async with listening(Outside()) as inside:
+            transport = GuardedTransport(None)
+            shown = f"[{host}]" if ":" in host and "[" not in host else host
+            async with httpx2.AsyncClient(transport=transport) as client:
+                with pytest.raises((NetworkBlocked, httpx2.ConnectError, httpx2.InvalidURL)):
+                    await client.get(f"http://{shown}:{inside.port}/")
+            assert 0 == inside.connections
+
+    asyncio.run(main())
+
+
+def test_a_name_that_is_bound_anew_leads_nowhere_else() -> None:
+    """It was public when it was judged: that address is connected to, and no other is asked for."""
+    asked: list[str] = []
+
+    async def rebinding(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
+        return ["192.0.2.1", "127.0.0.1"] if host == "both.test" else answers.pop(0)
+
+    async def main() -> None:
+        async with listening(Outside()) as inside:
+            transport = GuardedTransport(None, dialer=Dialer(resolver=rebinding))
+            async with httpx2.AsyncClient(transport=transport, timeout=0.2) as client:
+                with pytest.raises(httpx2.TransportError):
+                    await client.get(f"http://first.test:{inside.port}/")
+                for name in ("first.test", "both.test"):
+                    with pytest.raises(NetworkBlocked):
+                        await client.get(f"http://{name}:{inside.port}/")
+            assert (["first.test", "first.test", "both.test"], 0) == (asked, inside.connections)
+
+    answers = [["1.1.1.1"], ["127.0.0.1"]]
+    asyncio.run(main())
+
+
+def test_without_a_policy_a_redirect_is_judged_too() -> None:
+    """It leads to this machine, by a name and by its address."""
+
+    class Redirecting(GuardedTransport):
+        """Its first host is one that answers; what follows is judged as ever."""
+
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            if request.url.host == "public.test":
+                target = request.url.params["to"]
+                return httpx2.Response(302, headers={"Location": target}, request=request)
+            return await super().handle_async_request(request)
+
+    async def main() -> None:
+        async with listening(Outside()) as inside:
+            transport = Redirecting(None)
+            async with httpx2.AsyncClient(transport=transport, follow_redirects=True) as client:
+                for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
+                    target = f"http://{host}:{inside.port}/"
+                    with pytest.raises(NetworkBlocked):
+                        await client.get("http://public.test/", params={"to": target})
+            assert 0 == inside.connections
+
+    asyncio.run(main())
+
+
 def test_a_host_without_address_is_a_connection_that_failed() -> None:
     """It is no refusal, so that callers may try again."""
 
@@ -173,5 +238,36 @@ def test_a_model_s_client_keeps_to_a_policy(provider: str) -> None:
             assert not failed.value.retryable
             assert 0 == inside.connections
             await client.aclose()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "compatible"])
+def test_a_model_that_is_for_public_addresses_reaches_no_other(provider: str) -> None:
+    """By name and by address; the same settings without it do reach it."""
+
+    async def main() -> None:
+        request = ModelRequest(system="", messages=(Message(Role.USER, (Text("hi"),)),))
+        async with listening(Outside()) as inside:
+            for host, public_only in (
+                ("localhost", True),
+                ("127.0.0.1", True),
+                ("127.0.0.1", False),
+            ):
+                settings = ModelSettings(
+                    provider=provider,
+                    model="m",
+                    base_url=f"http://{host}:{inside.port}",
+                    key="env:KEY",
+                    public_only=public_only,
+                )
+                limits = CallLimits(attempts=1)
+                client = build_client(settings, environ={"KEY": "k"}, limits=limits)
+                with pytest.raises(ProviderFailed) as failed:
+                    async for _ in client.stream(request):
+                        pass
+                assert public_only == ("block_address" in str(failed.value))
+                assert (0 if public_only else 1) == inside.connections
+                await client.aclose()
 
     asyncio.run(main())

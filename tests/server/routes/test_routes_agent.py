@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from adapters.network.networkhelp import HOSTILE, Outside, listening
 from holdfast.core.network import NetworkPolicy, NetworkRule
 from holdfast.core.principals import ROLES
+from holdfast.testing.provider_server import ProviderServer
+from holdfast.testing.script import say
 from serverkit import Served, served
 from sessionhelp import echo, memory, on_file, run
 
 API = "/api/agent/config"
+SESSIONS = "/api/v1/sessions"
 SECRET = "sk-" + "canary-route-0123456789"
 GOOD: dict[str, Any] = {"provider": "openai", "model": "gpt-4o", "api_key": SECRET}
-HERE = {**GOOD, "base_url": "http://127.0.0.1:9/v1", "zone": "local"}
+HERE = {**GOOD, "base_url": "https://models.example/v1", "zone": "local"}
 
 
 def test_it_is_an_administrators() -> None:
@@ -90,7 +95,7 @@ def test_what_is_put_is_in_force_and_its_key_is_shown_nowhere(
                 "source": "stored",
                 "provider": "openai",
                 "model": "gpt-4o",
-                "base_url": "http://127.0.0.1:9/v1",
+                "base_url": "https://models.example/v1",
                 "zone": "local",
                 "sees": "Normal",
                 "input_usd": "1",
@@ -271,6 +276,103 @@ def test_a_workspace_brings_its_own_key() -> None:
                 found = await made.call("PUT", API, body, by=local)
                 assert (403, "scope_denied") == (found.status_code, found.json()["reason"])
             await made.ok("PUT", API, HERE, by=local)
+
+    run(work())
+
+
+def test_no_address_that_is_not_public_is_named_over_http() -> None:
+    """Whoever asks, in whatever form, for the workspace, a session or a child; nothing changes."""
+
+    async def work() -> None:
+        async with listening(Outside()) as inside, served() as made:
+            await made.ok("POST", SESSIONS, {"id": "one"})
+            local = await made.token("user:x", "admin")
+            for host in (*HOSTILE, "a.localhost"):
+                shown = f"[{host}]" if ":" in host and "[" not in host else host
+                model = {"provider": "openai", "model": "m"}
+                model |= {"base_url": f"http://{shown}:{inside.port}/v1"}
+                put = {**model, "zone": "local", "api_key": SECRET}
+                for method, path, body, by in (
+                    ("PUT", API, put, made.admin),
+                    ("PUT", API, put, local),
+                    ("PATCH", f"{SESSIONS}/one", {"model": model}, made.admin),
+                    ("POST", SESSIONS, {"config": {"model": model}}, made.admin),
+                    ("POST", f"{SESSIONS}/one/children", {"config": {"model": model}}, made.admin),
+                ):
+                    found = await made.call(method, path, body, by=by)
+                    refused = found.status_code, found.json()["reason"]
+                    assert refused in ((403, "network_blocked"), (422, "invalid_input")), found.text
+                    assert SECRET not in found.text
+            assert 0 == (await made.ok("GET", API, by=made.admin))["version"]
+            assert 1 == len((await made.ok("GET", SESSIONS))["sessions"])
+            assert 0 == inside.connections
+            free = {**GOOD, "base_url": "https://h.example/", "zone": "local", "public_only": False}
+            assert 422 == (await made.call("PUT", API, free, by=made.admin)).status_code
+
+    run(work())
+
+
+def test_a_name_that_leads_to_this_machine_is_refused_when_it_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It passed when it was stored, as a name does; every call resolves it, and is refused."""
+    asked: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def rebinding(host: Any, port: Any, *args: Any, **more: Any) -> Any:
+        """As a name server that belongs to whoever chose the name answers."""
+        if host != "models.example":
+            return resolve(host, port, *args, **more)
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async def work() -> None:
+        async with listening(Outside()) as inside, served() as made:
+            model = {"provider": "openai", "model": "m", "input_usd": "0", "output_usd": "0"}
+            model |= {"base_url": f"http://models.example:{inside.port}/v1"}
+            local = await made.token("user:x", "admin")
+            put = {**model, "zone": "public", "api_key": SECRET, "calls": {"attempts": 1}}
+            await made.ok("PUT", API, put, by=local)
+            await made.ok("POST", SESSIONS, {"id": "one"})
+            monkeypatch.setenv("OPENAI_API_KEY", "not-a-real-key")
+            own = {"id": "two", "user_id": "user:ann", "config": {"model": model}}
+            await made.ok("POST", SESSIONS, own, by=made.admin)
+            for number, id in enumerate(("one", "two"), start=1):
+                path = f"{SESSIONS}/{id}/messages"
+                found = await made.call("POST", path, {"content": "hi"})
+                assert not found.is_success and "block_address" in found.text
+                assert (number, 0) == (len(asked), inside.connections)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    run(work())
+
+
+def test_where_the_policy_file_lists_it_a_model_on_this_machine_answers(tmp_path: Path) -> None:
+    """As a server of models beside this one, for the workspace and for a session."""
+
+    async def work() -> None:
+        async with ProviderServer([say("from here"), say("from here")]) as provider:
+            port = int(provider.base_url.rpartition(":")[2])
+            file = tmp_path / "holdfast.toml"
+            file.touch(mode=0o600)
+            file.write_text(
+                f'[model_network]\nunsafe_addresses = ["127.0.0.1:{port}"]\n'
+                f'[[model_network.rules]]\nhost = "127.0.0.1"\nports = [{port}]\n'
+                'schemes = ["http"]\n'
+            )
+            model = {"provider": "local", "model": "m", "base_url": f"{provider.base_url}/v1"}
+            model |= {"input_usd": "0", "output_usd": "0"}
+            async with served(sessions=memory(echo(), policy=str(file))) as made:
+                body = {**model, "zone": "local", "api_key": SECRET}
+                await made.ok("PUT", API, body, by=made.admin)
+                await made.ok("POST", SESSIONS, {"id": "one"})
+                own = {"id": "two", "user_id": "user:ann", "config": {"model": model}}
+                await made.ok("POST", SESSIONS, own, by=made.admin)
+                stored = (await (await made.sessions.get_session("two")).view()).settings.model
+                assert stored is not None and stored.public_only
+                for id in ("one", "two"):
+                    path = f"{SESSIONS}/{id}/messages"
+                    assert "from here" == (await made.ok("POST", path, {"content": "hi"}))["text"]
 
     run(work())
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from holdfast.core.auditing import Severity, Vector
+from holdfast.core.auditquestion import AuditQuestion
+from holdfast.core.principals import Principal
+from holdfast.runtime.audit_file import FileReport, verify_answer
 from holdfast.testing.script import call, say
 from holdfast.testing.scripted import ScriptedModel
 from serverkit import served
@@ -112,5 +116,96 @@ def test_workspaces_and_sessions_are_apart() -> None:
             told = await made.ok("GET", f"{AUDIT}/alerts", by=made.admin)
             assert ["enclave_refused"] == [one["kind"] for one in told["incidents"]]
             assert [] == (await made.ok("GET", f"{AUDIT}/alerts"))["incidents"]
+
+    run(work())
+
+
+def test_who_may_have_which_export() -> None:
+    """One's own sessions, as the answer to one's question; all of them the administrator's."""
+    nonce = bytes(range(32))
+    path = f"{AUDIT}/export?nonce={nonce.hex()}"
+
+    async def work() -> None:
+        async with served() as made:
+            await made.ok("POST", API, {"id": "one"})
+            await made.ok("POST", API, {"id": "two"}, by=made.bob)
+            key = made.sessions.distinct_backends()[0][1].keys.audit_public_key
+
+            async def verified(question: AuditQuestion, **more: Any) -> FileReport:
+                query = f"&session_id={question.session_id}" if question.session_id else ""
+                found = await made.call("GET", path + query, **more)
+                assert (200, "application/x-ndjson") == (
+                    found.status_code,
+                    found.headers["content-type"].partition(";")[0],
+                )
+                assert "no-store" in found.headers["cache-control"]
+                return await verify_answer(found.aiter_bytes(), key, question)
+
+            one = AuditQuestion(nonce=nonce, session_id="one")
+            assert (await verified(one)).ok
+            agent = await made.token("bot", "agent", session="one")
+            bound = await made.token("user:cat", "operator", session="one")
+            local = await made.token("user:dan", "admin")
+            assert (await verified(one, by=bound)).ok
+            whole = await verified(AuditQuestion(nonce=nonce), by=made.admin)
+            assert (True, 2) == (whole.ok, whole.sessions)
+            there = {"Holdfast-Workspace": "other"}
+            asked = AuditQuestion(nonce=nonce, session_id="two", workspace="other")
+            assert (await verified(asked, by=made.admin, headers=there)).ok
+            other = AuditQuestion(nonce=nonce, session_id="two")
+            assert not (await verified(other, by=made.admin, headers=there)).ok
+            foreign = await made.call("GET", f"{path}&session_id=one", by=made.bob)
+            unknown = await made.call("GET", f"{path}&session_id=eno", by=made.bob)
+            assert (404, foreign.text) == (
+                foreign.status_code,
+                unknown.text.replace("eno", "one"),
+            )
+            for by in (made.ann, bound, local, agent):
+                assert 403 == (await made.call("GET", path, by=by)).status_code
+            assert 403 == (await made.call("GET", f"{path}&session_id=one", by=agent)).status_code
+            assert 401 == (await made.call("GET", path, by={})).status_code
+            for odd in ("", "?nonce=", "?nonce=00", f"?nonce={'G' * 64}", f"?nonce={'0' * 65}"):
+                assert 422 == (await made.call("GET", f"{AUDIT}/export{odd}")).status_code
+
+    run(work())
+
+
+def test_a_wiped_session_is_exported_by_its_stream_for_an_administrator_alone() -> None:
+    """Nobody knows any more whose it was; and a stream of another workspace is no way around."""
+    path = f"{AUDIT}/export?nonce={'0' * 64}&session_id=stream-"
+
+    async def work() -> None:
+        async with served() as made:
+            await made.ok("POST", API, {"id": "one"})
+            await made.ok("POST", API, {"id": "two"}, by=made.bob)
+            root = Principal(id="user:root", workspace="*", scopes=frozenset("*"))
+            streams = [
+                (await made.sessions.acting_as(root, workspace=name).get_session(id)).where.stream
+                for id, name in (("one", "default"), ("two", "other"))
+            ]
+            await made.ok("DELETE", f"{API}/one")
+            bound = await made.token("user:eve", "admin", "other", session="two")
+            for stream in streams:
+                for by in (made.ann, made.bob, bound):
+                    found = await made.call("GET", f"{path}{stream:016x}", by=by)
+                    assert 404 == found.status_code
+                found = await made.call("GET", f"{path}{stream:016x}", by=made.admin)
+                assert (200, True) == (found.status_code, f"{stream:016x}" in found.text)
+
+    run(work())
+
+
+def test_what_is_refused_holds_no_place_among_the_streams() -> None:
+    """Neither a session that is not there nor an export that was read to its end."""
+    path = f"{AUDIT}/export?nonce={'0' * 64}"
+
+    async def work() -> None:
+        async with served() as made:
+            await made.ok("POST", API, {"id": "one"})
+            for _ in range(3):
+                assert 404 == (await made.call("GET", f"{path}&session_id=none")).status_code
+                assert 403 == (await made.call("GET", path)).status_code
+                assert (await made.call("GET", f"{path}&session_id=one")).is_success
+            assert 0 == len(made.app.api.state.streams)
 
     run(work())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from serverkit import served
 from sessionhelp import run
 
@@ -85,5 +87,54 @@ def test_control() -> None:
             assert 0 == (await made.ok("GET", f"{path}/cost"))["total"]["calls"]
             receipt = await made.ok("DELETE", f"{path}?hidden=true")
             assert "one" == receipt["session_id"]
+
+    run(work())
+
+
+def asked_for(document: Any, shape: Any, seen: set[str]) -> set[str]:
+    """The names of all fields of a shape, of those within it too."""
+    if isinstance(shape, list):
+        return {name for one in shape for name in asked_for(document, one, seen)}
+    if not isinstance(shape, dict):
+        return set()
+    name = str(shape.get("$ref", "")).rpartition("/")[2]
+    if name in seen:
+        return set()
+    if name:
+        return asked_for(document, document["components"]["schemas"][name], seen | {name})
+    return set(shape.get("properties", {})) | asked_for(document, [*shape.values()], seen)
+
+
+def test_nobody_marks_a_session_as_one_of_an_enclave() -> None:
+    """No request has a field for it, and a file that says so is not believed."""
+
+    async def work() -> None:
+        async with served() as made:
+            document = (await made.http.get("/openapi.json")).json()
+            fields = {
+                name
+                for path in document["paths"].values()
+                for one in path.values()
+                for name in asked_for(document, one.get("requestBody", {}), set())
+            }
+            assert {"system_prompt", "base_url", "sensitivity"} <= fields
+            assert not {name for name in fields if "tee" in name.split("_")}
+            for id in ("one", "two"):
+                await made.ok("POST", API, {"id": id})
+            body = {"tee_active": True}
+            for method, path in (("PATCH", f"{API}/one"), ("POST", API)):
+                assert 422 == (await made.call(method, path, body, by=made.admin)).status_code
+            assert not (await made.ok("GET", f"{API}/one"))["tee_active"]
+            marked = await made.sessions.get_session("two")
+            assert await marked.mark_tee_active()
+            assert (await made.ok("GET", f"{API}/two"))["tee_active"]
+            for form in ("jsonl", "session_data", "serializable_session"):
+                file = await made.call("GET", f"{API}/two/export?format={form}")
+                name = form.replace("_", "-")
+                told = await made.http.request(
+                    "POST", f"{API}/import?new_id={name}", headers=made.ann, content=file.content
+                )
+                assert 201 == told.status_code, told.text
+                assert not (await made.ok("GET", f"{API}/{name}"))["tee_active"]
 
     run(work())

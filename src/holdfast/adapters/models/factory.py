@@ -134,7 +134,8 @@ def build_client(
         key: the key itself, where it was handed over or is kept elsewhere; None for as
             the settings say. An empty one is none, and nothing is put in its place.
         limits: time limits and retries; default `CallLimits()`.
-        network: what its requests may reach; None for whatever its address leads to.
+        network: what its requests may reach; None for whatever its address leads to, or
+            for what is public where the settings say `public_only`.
 
     Raises:
         MissingExtra: the optional part `llm` is not installed.

@@ -92,7 +92,8 @@ class PydanticAIModel:
         jitter: returns a random number in [0, 1) for each wait.
         prompt_cache: ask Anthropic to cache the prompt; default only at its own
             address, because compatible servers may refuse the field.
-        network: what its requests may reach; None for whatever its address leads to.
+        network: what its requests may reach; None for whatever its address leads to, or
+            for what is public where the settings say `public_only`.
 
     Raises:
         InvalidInput: the key has signs that no header can carry.
@@ -118,10 +119,11 @@ class PydanticAIModel:
         self._jitter = jitter
         official = settings.base_url is None
         self._prompt_cache = official if prompt_cache is None else prompt_cache
+        guarded = network is not None or settings.public_only
         self._http = httpx2.AsyncClient(
             timeout=httpx2.Timeout(limits.idle_s, connect=limits.connect_s),
             follow_redirects=False,
-            transport=None if network is None else GuardedTransport(network),
+            transport=GuardedTransport(network) if guarded else None,
             event_hooks={"request": [_traced]},
         )
         self._wire = _wire_model(settings, key, self._http)

@@ -7,6 +7,8 @@ Rules
   addresses (RFC 6890 and its registries) are written out here, so that the answer
   does not depend on the interpreter's version, and the interpreter's opinion is
   asked besides: both must agree.
+- The one public address at which a cloud's machines reach their host (Azure's platform
+  address) is none of the outside either.
 - What is not an address is refused.
 """
 
@@ -21,9 +23,10 @@ _SPECIAL_4 = tuple(
     IPv4Network(text)
     for text in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-        "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24",
-        "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15",
-        "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        "168.63.129.16/32", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
+        "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24",
+        "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24",
+        "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
     )
 )  # fmt: skip
 _SPECIAL_6 = tuple(

@@ -3,6 +3,7 @@
 Rules
 - Every request is judged, also each that follows a redirect, by the same rules and the
   same reading of hosts as the proxy of the sandbox; here methods are seen in https too.
+- Without a policy any host may be meant, and every address has to be public.
 - Its host is resolved once, checked, and connected to by the address that was checked;
   TLS and the header `Host` still are for the host's name.
 - Connections are kept for each host apart, so that two hosts at one address never
@@ -27,20 +28,23 @@ from holdfast.core.network import (
 )
 
 HOSTS_MAX = 64
+NO_EXCEPTION = NetworkPolicy()
+"""Under it no address that is not public is reached."""
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
     """Sends requests that the policy lets through.
 
     Args:
-        policy: what may be reached; its byte budget is not counted here.
+        policy: what may be reached; its byte budget is not counted here. None: any host
+            over http and https, at public addresses only.
         dialer: finds and checks addresses.
         verify: how certificates are verified; default: as the client library does.
     """
 
     def __init__(
         self,
-        policy: NetworkPolicy,
+        policy: NetworkPolicy | None,
         *,
         dialer: Dialer | None = None,
         verify: ssl.SSLContext | None = None,
@@ -64,12 +68,13 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             verdict = NetworkVerdict.BLOCK_PROTOCOL.value
             raise NetworkBlocked("only http and https are spoken", verdict=verdict)
         host, port, scheme = address.host, address.port, Scheme(address.scheme)
-        decision = judge_request(self._policy, scheme, host, port, method=request.method)
-        if not decision.allowed:
-            message = f"{host}:{port}: {decision.detail}"
-            raise NetworkBlocked(message, verdict=decision.verdict.value)
+        if self._policy is not None:
+            decision = judge_request(self._policy, scheme, host, port, method=request.method)
+            if not decision.allowed:
+                message = f"{host}:{port}: {decision.detail}"
+                raise NetworkBlocked(message, verdict=decision.verdict.value)
         try:
-            found = await self._dialer.addresses(self._policy, host, port)
+            found = await self._dialer.addresses(self._policy or NO_EXCEPTION, host, port)
         except OSError as error:
             raise httpx2.ConnectError(str(error), request=request) from None
         return await self._to(host).handle_async_request(_pinned(request, host, found[0]))

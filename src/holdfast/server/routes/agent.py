@@ -14,7 +14,7 @@ from holdfast.core.settings import ModelSettings
 from holdfast.runtime.securing import level_of
 from holdfast.server.auth import Acting, Commanding, require
 from holdfast.server.conditions import Expected, tagged
-from holdfast.server.forms import Form, Level, Money, Name
+from holdfast.server.forms import Form, Level, Money, Name, PublicOnly
 
 router = APIRouter(prefix="/api/agent", tags=["agent"])
 USUAL = CallSettings()
@@ -54,6 +54,7 @@ class AgentForm(Form):
         "stays, as long as provider and address do; null removes it.",
     )
     calls: CallsForm = Field(default_factory=CallsForm)
+    public_only: PublicOnly = True
 
     def settings(self) -> ModelSettings | None:
         """The model, or None for none.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from holdfast.core.auditing import Alert, AuditEvent, Vector
 from holdfast.core.auditpages import EVENTS_MAX
+from holdfast.core.auditquestion import AuditQuestion
 from holdfast.core.errors import ScopeDenied
-from holdfast.core.principals import EVERY_WORKSPACE
+from holdfast.core.principals import EVERY_WORKSPACE, Principal
 from holdfast.runtime.audit import AuditReport
-from holdfast.server.auth import Acting, require
+from holdfast.server.auth import Acting, Workspace, bearer_of, principal, require
+from holdfast.server.exports import NDJSON, AuditStream, Held
 from holdfast.server.forms import Count, Form, Name
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
@@ -78,6 +80,44 @@ async def verify(
     if who is None or who.workspace != EVERY_WORKSPACE:
         raise ScopeDenied("the whole store is an administrator's to verify: name a session")
     return verified(await sessions.audit_verify())
+
+
+# --- an export that is verified by whoever asks --------------------------------------------
+
+READS = "audit:read"
+Nonce = Annotated[
+    str, Query(pattern=r"^[0-9a-f]{64}$", description="32 random bytes, drawn for this request.")
+]
+
+
+@router.get(
+    "/export",
+    operation_id="audit_export",
+    status_code=200,
+    response_class=AuditStream,
+    responses={200: {"description": "The export.", "content": {NDJSON: {}}}},
+    dependencies=[require(READS)],
+)
+async def export(
+    request: Request,
+    sessions: Acting,
+    who: Annotated[Principal, Depends(principal)],
+    *,
+    nonce: Nonce,
+    session_id: Annotated[str, Query(max_length=128)] = "",
+    workspace: Workspace = "",
+) -> AuditStream:
+    """The log of one session, or, for administrators of all workspaces, of every one, as
+    outsiders may have it: headers, hashes and sealed bodies, signed as the answer to this."""
+    question = AuditQuestion(nonce=bytes.fromhex(nonce), session_id=session_id, workspace=workspace)
+    token = bearer_of(request.scope["headers"])
+    held = Held(request.app.state.streams, token, who, READS)
+    lines = sessions.audit_export(question)
+    try:
+        return AuditStream(lines, await anext(lines), held)
+    except BaseException:
+        held.give()
+        raise
 
 
 # --- events and alerts ------------------------------------------------------------------
