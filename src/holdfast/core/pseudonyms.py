@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from holdfast.core.findings import TaintMatch
 from holdfast.core.labels import Sensitivity
-from holdfast.core.redaction import marker, markers, merge
+from holdfast.core.redaction import by_place, marker, markers, merge
 
 VALUES_MAX = 10_000
 PREFIX = "PRIVATE-"
@@ -109,8 +109,9 @@ class Pseudonyms:
         found = list(matches)
         pieces: list[str] = []
         done = 0
+        places = by_place(found)
         for span in merge(found, len(text)):
-            whole = [one for one in found if (one.start, one.end) == (span.start, span.end)]
+            whole = places.get((span.start, span.end), [])
             value = text[span.start : span.end]
             pieces += (text[done : span.start], self._named(whole, span.kind, value))
             done = span.end
