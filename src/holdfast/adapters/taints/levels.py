@@ -84,7 +84,7 @@ class Level:
     def _folded_bounds(self) -> list[int]:
         """Where in the fold segments begin, and where the fold ends."""
         if self._folded_starts is None:
-            where = self._where() if len(self._segments) > 1 else []
+            where = self._where() if self.is_split else []
             starts = [bisect_left(where, start) for start in self._starts[1:]]
             self._folded_starts = [0, *starts, len(self.folded)]
         return self._folded_starts
@@ -93,6 +93,11 @@ class Level:
         """Where in the fold the segment ends that a place of the fold lies in."""
         bounds = self._folded_bounds()
         return bounds[bisect_right(bounds, at, hi=len(bounds) - 1)]
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it has more than one segment."""
+        return len(self._segments) > 1
 
     def bounds(self, at: int) -> Place:
         """The place of the segment that a place lies in."""
@@ -131,7 +136,7 @@ class Level:
 
     def _escapes(self) -> Iterator[Segment]:
         """Resolve the escapes of each segment: what was made of two is not beside each other."""
-        if len(self._segments) < 2 or not has_escapes(self.data):
+        if not self.is_split or not has_escapes(self.data):
             yield from escape_segments(self.data)
             return
         for first, one in zip(self._starts, self._segments, strict=True):

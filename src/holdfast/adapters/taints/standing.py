@@ -13,7 +13,7 @@ from holdfast.adapters.taints import likeness
 from holdfast.adapters.taints.decoding import Place
 from holdfast.adapters.taints.folding import fold, is_word
 from holdfast.adapters.taints.levels import Level
-from holdfast.adapters.taints.nesting import Nest, Node
+from holdfast.adapters.taints.nesting import Node
 from holdfast.adapters.taints.registry import Automaton, Registry
 from holdfast.adapters.taints.signs import Signs
 from holdfast.adapters.taints.variants import Pattern, Variant
@@ -44,7 +44,12 @@ class _Runs:
 
     def add(self, node: Node, start: int) -> None:
         """Add what stands there; it is called for places in the order of the text."""
-        for step in [step for step in node.steps if not self._within(step, start)]:
+        steps = node.steps
+        if len(steps) > 1:  # all of them before any is added: they begin at the same place
+            steps = tuple(step for step in steps if not self._within(step, start))
+        elif self._within(node, start):
+            steps = ()
+        for step in steps:
             self.add_alone(step, start)
             if node.loose:
                 self._loose[step] = max(self._loose.get(step, 0), node.loose)
@@ -119,27 +124,22 @@ def _in_fold(
     """What stands in a fold, and the first pieces of values there."""
     runs = _Runs(registry)
     seeds: dict[Place, tuple[Pattern, int]] = {}
-    folded = level.folded
+    folded, size, split = level.folded, len(level.folded), level.is_split
     for head, start in automaton.find(folded):
         for pattern in head.seeds:
             if len(seeds) < LIKENESS_CHECKS_MAX:
                 near = (start - pattern.seed_at) // 4
                 seeds.setdefault((pattern.entry, near), (pattern, start))
-        if head.free and (node := _longest(level, head.free, start)):
+        if head.seeds and not (head.free or head.alone):
+            continue
+        end = level.folded_end(start) if split else size
+        if head.free and (node := head.free.longest(folded, start, end)):
             runs.add(node, start)
-        if head.alone and (node := _longest(level, head.alone, start)):
+        if head.alone and (node := head.alone.longest(folded, start, end)):
             for one in node.chain():
                 if _is_number(level, start, start + len(one.data)):
                     runs.add_alone(one, start)
     return runs, seeds
-
-
-def _longest(level: Level, nest: Nest, start: int) -> Node | None:
-    """The longest pattern of a nest that stands there in one segment."""
-    node = nest.longest(level.folded, start, len(level.folded))
-    if node is None or (end := level.folded_end(start)) >= start + len(node.data):
-        return node
-    return nest.longest(level.folded, start, end)
 
 
 def _changed(
