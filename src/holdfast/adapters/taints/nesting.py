@@ -10,7 +10,7 @@ number, and what is found are the longest; the others follow from them.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.adapters.taints.variants import Arounds, Known, Pattern, Variant
@@ -30,7 +30,7 @@ class Node:
         data: the bytes.
         owners: whose they are.
         level: the highest of the owners'.
-        before: the signs that may stand before them, see `Variant`.
+        before: the signs that may stand before them, and how secret what begins so is.
         parent: the longest other of the nest that these begin with.
 
     Attributes:
@@ -60,7 +60,7 @@ class Node:
         data: bytes,
         owners: Sequence[Pattern],
         level: Sensitivity,
-        before: frozenset[Arounds],
+        before: Mapping[Arounds, Sensitivity],
         parent: Node | None,
     ) -> None:
         self.data = data
@@ -71,7 +71,7 @@ class Node:
         self.variants: tuple[Variant, ...] = ()
         self.loose: int = parent.loose if parent else 0
         above = parent.steps if parent else ()
-        steps = [one for one in above if one.level > level or not one.before <= before]
+        steps = [one for one in above if not self._stands_for(one)]
         if len(steps) > STEPS_MAX:
             self.loose = max(self.loose, *(_signs(one.before) for one in steps))
             steps = [one for one in steps if one.level > level]
@@ -82,6 +82,13 @@ class Node:
         self.steps: tuple[Node, ...] = (self, *steps)
         self._depth: int = parent._depth + 1 if parent else 0
         self._jump: Node = parent._beyond() if parent else self
+
+    def _stands_for(self, other: Node) -> bool:
+        """Whether what has to be told of another that begins alike is told with this."""
+        return self.level >= other.level and all(
+            around in self.before and self.before[around] >= level
+            for around, level in other.before.items()
+        )
 
     def _beyond(self) -> Node:
         """Where a child jumps to, so that any ancestor is a logarithm of steps away."""
@@ -105,7 +112,7 @@ class Node:
         return node
 
 
-def _signs(before: frozenset[Arounds]) -> int:
+def _signs(before: Iterable[Arounds]) -> int:
     """How many signs at most stand before."""
     return max((sum(len(one) for one, _ in arounds) for arounds in before), default=0)
 
@@ -137,10 +144,17 @@ class Nest:
             owners = self._owners[data]
             parent = above[-1] if above else None
             level = max(map(self._known.level, owners))
-            around = {self._known.around(one) for one in owners}
-            before = frozenset(one for one in around if any(first for first, _ in one))
-            above.append(Node(data, owners, level, before, parent))
+            above.append(Node(data, owners, level, self._before(owners), parent))
             self._nodes.append(above[-1])
+
+    def _before(self, owners: Sequence[Pattern]) -> dict[Arounds, Sensitivity]:
+        """The signs that stand before owners, each with the highest level of those."""
+        before: dict[Arounds, Sensitivity] = {}
+        for owner in owners:
+            around, level = self._known.around(owner), self._known.level(owner)
+            if any(first for first, _ in around):
+                before[around] = max(before.get(around, level), level)
+        return before
 
     def longest(self, text: bytes, start: int, end: int) -> Node | None:
         """The longest pattern that begins at a place of a text and is over by another."""
