@@ -145,7 +145,8 @@ class Level:
 
     def _hex(self, least: Least) -> Iterator[Segment]:
         """Decode runs of hex of each segment."""
-        if not has_hex(self.folded, least):
+        if not self.is_split or not has_hex(self.folded, least):
+            yield from hex_segments(self.folded, self.unfold, least)
             return
         for first, last in pairwise(self._folded_bounds()):
             unfold = partial(_from_further, self.unfold, first)
