@@ -74,11 +74,7 @@ class Node:
         steps = [one for one in above if not self._stands_for(one)]
         if len(steps) > STEPS_MAX:
             self.loose = max(self.loose, *(_signs(one.before) for one in steps))
-            steps = [one for one in steps if one.level > level]
-            steps = [
-                one for at, one in enumerate(steps)
-                if all(one.level > longer.level for longer in steps[:at])
-            ]  # fmt: skip
+            steps = _rising(steps, level)
         self.steps: tuple[Node, ...] = (self, *steps)
         self._depth: int = parent._depth + 1 if parent else 0
         self._jump: Node = parent._beyond() if parent else self
@@ -110,6 +106,16 @@ class Node:
             jump = node._jump
             node = node.parent if jump is node or window.startswith(jump.data) else jump
         return node
+
+
+def _rising(nodes: Iterable[Node], level: Sensitivity) -> list[Node]:
+    """Of nodes those that are more secret than a level and all nodes before them."""
+    rising: list[Node] = []
+    for node in nodes:
+        if node.level > level:
+            rising.append(node)
+            level = node.level
+    return rising
 
 
 def _signs(before: Iterable[Arounds]) -> int:
@@ -183,7 +189,15 @@ class Head:
 
 
 def heads(free: Owners, alone: Owners, seeds: Owners, known: Known) -> dict[bytes, Head]:
-    """Sort patterns by their heads; a piece of a value is a head as it is."""
+    """Sort patterns by their heads; a piece of a value is a head as it is.
+
+    Args:
+        free: patterns that count wherever they stand.
+        alone: patterns that count where they are no part of more.
+        seeds: pieces of values.
+        known: what is known of owners.
+    """
+    assert all(len(data) >= HEAD_BYTES for data in free), "so they are found in order"
     nests = []
     for patterns in (free, alone):
         by_head: dict[bytes, dict[bytes, Sequence[Pattern]]] = {}
