@@ -275,6 +275,17 @@ def test_any_value_comes_back(values: list[tuple[str, str]]) -> None:
         assert text == vault.restore(vault.swap(text, places))
 
 
+def test_a_value_is_as_secret_as_it_was_ever_said_to_be() -> None:
+    """Its level rises, in whatever order it is learned, and never falls."""
+    for levels in ((2, 4), (4, 2)):
+        vault = Pseudonyms()
+        names = {vault.learn("ab" * 32, "secret", Sensitivity(one), b"x9") for one in levels}
+        (name,) = names
+        assert ((name, "secret", Sensitivity.CRITICAL),) == vault.named(f"say {name}.")
+        assert frozenset() == vault.up_to(Sensitivity.SENSITIVE)
+        assert 1 == len(vault) and "say x9." == vault.restore(f"say {name}.")
+
+
 def test_swapping_takes_time_in_proportion_to_what_is_swapped() -> None:
     """Sixteen times as many places take nothing like 256 times as long."""
 

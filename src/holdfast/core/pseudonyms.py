@@ -86,14 +86,19 @@ class Pseudonyms:
     def learn(self, id: str, kind: str, level: Sensitivity, value: bytes | bytearray) -> str:
         """Remember a value, a copy of it; returns its name.
 
-        A marker stands for a value if the vault is full or another has its name.
+        A value that is known is as secret as it was ever said to be. A marker stands for
+        a value if the vault is full or another has its name.
         """
         name = name_of(id, kind)
         if name not in self._values:
             if len(self._values) >= VALUES_MAX:
                 return marker(kind)
             self._values[name] = (bytearray(value), level, kind, id)
-        return name if self._values[name][3] == id else marker(kind)
+        known, before, said, owner = self._values[name]
+        if owner != id:
+            return marker(kind)
+        self._values[name] = (known, max(before, level), said, id)
+        return name
 
     def holds(self, match: TaintMatch, written: str) -> bool:
         """Whether the value behind a match is spelled just like this."""
