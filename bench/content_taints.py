@@ -30,6 +30,8 @@ SAMPLED = pick(120, 20)
 CLEAN = 1_500
 TEXT_CHARS = 2_048
 SIZES = (10, 1_000, 10_000)
+NESTED = (10, 100, 1_000, 10_000)[: pick(4, 3)]
+NESTED_CHARS = 100_000
 ROUNDS = pick(400, 100)
 BEFORE, AFTER = "Please look at this: ", " and tell me what you make of it."
 MARK = "[REDACTED:SECRET]"
@@ -160,6 +162,48 @@ async def _cost() -> None:
         )
 
 
+def _within(count: int) -> Iterator[tuple[str, list[str], str]]:
+    """Values within values, and 100 KB that are full of them: what an attacker could write."""
+    chance = random.Random(5)  # noqa: S311 - no secret is made with it
+    base = "".join(chance.choices(string.ascii_lowercase, k=count + 8))
+    sizes = range(count)
+    again = base * (NESTED_CHARS // len(base) + 1)
+    spelled = [f"secret{size:b}".replace("1", "O").replace("0", "o") for size in sizes]
+    yield "one letter", ["a" * (8 + size) for size in sizes], "a" * NESTED_CHARS
+    yield "one sign", ["$" * (8 + size) for size in sizes], "$" * NESTED_CHARS
+    yield "beginnings", [base[: 8 + size] for size in sizes], again[:NESTED_CHARS]
+    yield "ends", [base[count - size :] for size in sizes], again[:NESTED_CHARS]
+    yield "spellings", spelled, f"{spelled[-1]} " * (NESTED_CHARS // (len(spelled[-1]) + 1))
+    yield "signs around", [f"{'#' * size}secret12" for size in sizes], "#secret12 " * 10_000
+
+
+async def _nested() -> None:
+    """What a text costs that is full of values within values, few and many."""
+    spent: dict[str, list[float]] = {}
+    for count in NESTED:
+        for name, within, text in _within(count):
+            matcher = LocalTaintMatcher()
+            await matcher.load("s", [taint(one, id=str(at)) for at, one in enumerate(within)])
+            await matcher.scan("s", text)
+            started = time.process_time()
+            matches = await matcher.scan("s", text)
+            spent.setdefault(name, []).append((time.process_time() - started) * 1000)
+            report(
+                f"taint scan of 100 KB within each other, {name}, {count:,} values",
+                spent[name][-1],
+                "ms",
+                against=f"{len(matches):,} matches",
+            )
+    name, times = max(spent.items(), key=lambda one: one[1][-1] / one[1][0])
+    report(
+        f"taint scan of 100 KB within each other, {NESTED[-1]:,} values to {NESTED[0]}, worst",
+        times[-1] / times[0],
+        "times",
+        at_most=8,
+        against=f"{name}; each value is found, places are those that cover the rest",
+    )
+
+
 async def _worker(local: LocalTaintMatcher) -> None:
     """What the other process adds to a scan, and how long forgetting takes."""
     text = " ".join(prose())[:TEXT_CHARS]
@@ -213,6 +257,7 @@ async def measure() -> None:
     await _recall(matcher)
     await _false_positives(matcher)
     await _cost()
+    await _nested()
     await _worker(matcher)
     await _streaming(matcher)
     report("taint bench, resident memory", rss_mb(), "MB")

@@ -351,4 +351,32 @@ CONTENT: tuple[tuple[str, str, str, str, tuple[str, ...]], ...] = (
         "if question.about == CONSENT:",
         ("core/test_session.py",),
     ),
+    (
+        "what is less secret covers what is more",
+        "adapters/taints/covering.py",
+        "for level in sorted(set(places.values()), reverse=True):",
+        "for level in sorted(set(places.values())):",
+        ("adapters/taints/test_covering.py",),
+    ),
+    (
+        "signs at the end of a value within a value are left",
+        "adapters/taints/standing.py",
+        "return end < reach or (end == reach and not self._registry.has_signs(node))",
+        "return end <= reach",
+        ("adapters/taints/test_standing.py",),
+    ),
+    (
+        "a secret that a value begins with is not followed",
+        "adapters/taints/nesting.py",
+        "        return self.level >= other.level and all(\n",
+        "        return all(\n",
+        ("adapters/taints/test_nesting.py",),
+    ),
+    (
+        "what stands for an encoded value is as secret as most",
+        "core/redaction.py",
+        "end=one.end, level=one.level)",
+        "end=one.end)",
+        ("core/test_redaction.py",),
+    ),
 )

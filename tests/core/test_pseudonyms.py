@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -272,3 +273,36 @@ def test_any_value_comes_back(values: list[tuple[str, str]]) -> None:
         at += 1 + len(value)
     if not any(value.upper().startswith("PRIVATE") for value, _ in values):
         assert text == vault.restore(vault.swap(text, places))
+
+
+def test_a_value_is_as_secret_as_it_was_ever_said_to_be() -> None:
+    """Its level rises, in whatever order it is learned, and never falls."""
+    for levels in ((2, 4), (4, 2)):
+        vault = Pseudonyms()
+        names = {vault.learn("ab" * 32, "secret", Sensitivity(one), b"x9") for one in levels}
+        (name,) = names
+        assert ((name, "secret", Sensitivity.CRITICAL),) == vault.named(f"say {name}.")
+        assert frozenset() == vault.up_to(Sensitivity.SENSITIVE)
+        assert 1 == len(vault) and "say x9." == vault.restore(f"say {name}.")
+
+
+def test_swapping_takes_time_in_proportion_to_what_is_swapped() -> None:
+    """Sixteen times as many places take nothing like 256 times as long."""
+
+    def spent(count: int) -> float:
+        vault = Pseudonyms()
+        vault.learn("ab" * 32, "secret", Sensitivity.SENSITIVE, b"secret123")
+        text = "secret123 " * count
+        matches = [
+            TaintMatch(id="ab" * 32, kind="secret", level=Sensitivity.SENSITIVE,
+                       start=at, end=at + 9)
+            for at in range(0, len(text), 10)
+        ]  # fmt: skip
+        taken = []
+        for _ in range(3):
+            started = time.process_time()
+            assert count == vault.swap(text, matches).count("PRIVATE-SECRET-")
+            taken.append(time.process_time() - started)
+        return min(taken)
+
+    assert spent(8_000) <= 64 * max(spent(500), 0.001)

@@ -40,7 +40,8 @@ def test_overlapping_places_are_one() -> None:
     high = Span(kind="high", start=5, end=7, level=Sensitivity.CRITICAL)
     assert "[REDACTED:LONG]ij" == redact(text, [low, long])
     assert "[REDACTED:HIGH]ij" == redact(text, [low, long, high])
-    assert [Span(kind="high", start=0, end=8)] == merge([low, high, long], 10)
+    both = Span(kind="high", start=0, end=8, level=Sensitivity.CRITICAL)
+    assert [both] == merge([low, high, long], 10)
 
 
 def test_touching_places_are_two() -> None:

@@ -149,6 +149,17 @@ def test_a_packed_stream_is_held_until_it_ends() -> None:
     assert PROSE + MARK + " " + PROSE * 9 == left
 
 
+@pytest.mark.parametrize("inner", ["percent", "hex", "base64"])
+@pytest.mark.parametrize("outer", ["percent", "HTML decimal", "\\u"])
+def test_escapes_of_escapes_are_held_until_they_end(inner: str, outer: str) -> None:
+    """They take more than a value's reach; no beginning of them leaves before the rest."""
+    value = "k" + VALUES[0] * 3
+    packed = str(hide(str(hide(value, inner)), outer))
+    text = f"Look: {packed} is it."
+    left = "".join(run(cut(text, [7]), matcher_with(value)))
+    assert [] == pieces_left(packed, left, f"Look:  is it.{MARK}")
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     value=st.sampled_from(VALUES[:-1]),

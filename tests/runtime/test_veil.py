@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from contenthelp import (
 )
 from holdfast.adapters.tools.function import FunctionTool
 from holdfast.core.findings import TaintMatch
+from holdfast.core.flows import Flow, Role, Sink
 from holdfast.core.hooks import HookAnswer, HookCall, HookEvent
 from holdfast.core.labels import Sensitivity
 from holdfast.core.messages import Thinking, ToolUse
@@ -31,6 +33,7 @@ from holdfast.core.security import Security, Zone
 from holdfast.core.tools import ToolSpec
 from holdfast.ports.model import ModelRequest
 from holdfast.ports.tool import ToolContext, ToolOutcome
+from holdfast.runtime.approvals import Approval
 from holdfast.runtime.config import SessionConfig
 from holdfast.runtime.hooks import Hook, HookEngine
 from holdfast.runtime.securing import Features, SecurityConfig
@@ -358,6 +361,46 @@ def test_the_reader_has_a_level(reader: str, hidden: int) -> None:
     config = SessionConfig(unsafe_auto_approve=True, security_config=SecurityConfig(reader=reader))
     text = shown(run(streamed(4, config=config)), "text_delta", "turn_end", "tool_end")
     assert hidden == len(SECRETS) - len(leaked(text))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_encoded_value_is_as_secret_as_it_is_in_plain(which: int) -> None:
+    """A tool that may have what is Sensitive is not given a password by the name of its base64."""
+    packed = base64.b64encode(PASSWORD.encode()).decode()
+    got: list[str] = []
+
+    def find() -> ToolOutcome:
+        return ToolOutcome(content=f"the password is {PASSWORD}; again, packed: {packed}")
+
+    def keep(text: str) -> str:
+        got.append(text)
+        return "kept"
+
+    def keeping(_request: ModelRequest, names: list[str]) -> Turn:
+        assert 2 == len(names)
+        return call("keep", {"text": names[which]})
+
+    async def work() -> str:
+        flow = Flow(sink=Sink.WRITE, roles=(("text", Role.PAYLOAD),), accepts=Sensitivity.SENSITIVE)
+        tools = tool(find), tool(keep, params=["text"], flow=flow)
+        model = public([call("find"), with_names(keeping), say("done")])
+        config = SessionConfig(
+            permission_policy={"allow": ["find", "keep"]},
+            security_config=SecurityConfig(reader="sensitive"),
+        )
+        asked: list[str] = []
+
+        async def person(approval: Approval) -> str:
+            asked.append(approval.text)
+            return "deny"
+
+        async with one_session(model, *tools, config=config, detectors=quick()) as session:
+            attendant = session.on_approval(person)
+            await session.generate("go")
+            attendant.close()
+        return "".join(asked)
+
+    assert "password" in run(work()) and [] == got
 
 
 def test_the_sanitiser_can_be_switched_off() -> None:

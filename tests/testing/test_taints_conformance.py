@@ -33,6 +33,19 @@ class Short(LocalTaintMatcher):
         return tuple(replace(match, end=match.end - 4) for match in found)
 
 
+class Longest(LocalTaintMatcher):
+    """Tells the longest of values within each other only."""
+
+    async def scan(self, session: str, text: str) -> tuple[TaintMatch, ...]:
+        """Drop what is within another."""
+        found = await super().scan(session, text)
+        return tuple(
+            one
+            for one in found
+            if not any(other.start <= one.start and one.end < other.end for other in found)
+        )
+
+
 class Shared(LocalTaintMatcher):
     """Has one session for all."""
 
@@ -83,6 +96,8 @@ def test_every_check_is_listed_and_described() -> None:
     [
         (Blind, "check_finds_every_encoding"),
         (Short, "check_tells_places_and_labels"),
+        (Longest, "check_what_is_more_secret_is_told_everywhere"),
+        (Longest, "check_finds_values_that_overlap"),
         (Shared, "check_sessions_are_apart"),
         (Remembering, "check_forget_drops_values"),
         (Remembering, "check_closing_drops_everything"),

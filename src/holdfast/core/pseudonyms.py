@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from holdfast.core.findings import TaintMatch
 from holdfast.core.labels import Sensitivity
-from holdfast.core.redaction import marker, markers, merge
+from holdfast.core.redaction import by_place, marker, markers, merge
 
 VALUES_MAX = 10_000
 PREFIX = "PRIVATE-"
@@ -86,14 +86,19 @@ class Pseudonyms:
     def learn(self, id: str, kind: str, level: Sensitivity, value: bytes | bytearray) -> str:
         """Remember a value, a copy of it; returns its name.
 
-        A marker stands for a value if the vault is full or another has its name.
+        A value that is known is as secret as it was ever said to be. A marker stands for
+        a value if the vault is full or another has its name.
         """
         name = name_of(id, kind)
         if name not in self._values:
             if len(self._values) >= VALUES_MAX:
                 return marker(kind)
             self._values[name] = (bytearray(value), level, kind, id)
-        return name if self._values[name][3] == id else marker(kind)
+        known, before, said, owner = self._values[name]
+        if owner != id:
+            return marker(kind)
+        self._values[name] = (known, max(before, level), said, id)
+        return name
 
     def holds(self, match: TaintMatch, written: str) -> bool:
         """Whether the value behind a match is spelled just like this."""
@@ -109,8 +114,9 @@ class Pseudonyms:
         found = list(matches)
         pieces: list[str] = []
         done = 0
+        places = by_place(found)
         for span in merge(found, len(text)):
-            whole = [one for one in found if (one.start, one.end) == (span.start, span.end)]
+            whole = places.get((span.start, span.end), [])
             value = text[span.start : span.end]
             pieces += (text[done : span.start], self._named(whole, span.kind, value))
             done = span.end

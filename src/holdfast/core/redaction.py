@@ -59,6 +59,7 @@ class _Merged:
     start: int
     end: int
     kind: str
+    level: Sensitivity
     whole: bool
 
 
@@ -74,10 +75,22 @@ def markers(text: str) -> int:
 
 
 def merge(spans: Iterable[Placed], length: int) -> list[Span]:
-    """Merge places that overlap, cut to a text's length, in order of their start."""
+    """Merge places that overlap, cut to a text's length, in order of their start.
+
+    Each has the highest level of what it was made of.
+    """
     return [
-        Span(kind=one.kind, start=one.start, end=one.end) for one in _merged(_cut(spans, length))
+        Span(kind=one.kind, start=one.start, end=one.end, level=one.level)
+        for one in _merged(_cut(spans, length))
     ]
+
+
+def by_place(found: Iterable[TaintMatch]) -> dict[tuple[int, int], list[TaintMatch]]:
+    """Sort matches by their place."""
+    places: dict[tuple[int, int], list[TaintMatch]] = {}
+    for one in found:
+        places.setdefault((one.start, one.end), []).append(one)
+    return places
 
 
 def redact(
@@ -129,7 +142,8 @@ def _merged(spans: Sequence[Span]) -> list[_Merged]:
             at += 1
         winner = max(spans[first:at], key=lambda span: (span.level, span.end - span.start))
         start = spans[first].start
-        merged.append(_Merged(start, end, winner.kind, (winner.start, winner.end) == (start, end)))
+        whole = (winner.start, winner.end) == (start, end)
+        merged.append(_Merged(start, end, winner.kind, winner.level, whole))
     return merged
 
 

@@ -7,6 +7,10 @@ Contract
 - `scan` finds a value in every encoding that docs/concepts.md lists; it never
   raises for what a text says. If it cannot answer, it raises `Unavailable`, and the
   caller takes the text for tainted (fail closed).
+- Every value that stands in a text is told at least once. Of places that overlap as
+  few are told as cover all of them, at each level of secrecy: whatever counts as too
+  secret, what is taken out is what would be if all places had been told. So what a
+  text costs does not grow with values within values, which a stranger can make up.
 - A session's values are never matched for another session.
 - `reach` is how many characters at the end of a text may still become a match
   when more follows; 0 for a session without values.

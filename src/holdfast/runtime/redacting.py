@@ -2,8 +2,8 @@
 
 Rules
 - Nothing leaves before it can no longer be part of a value: what is as near to the
-  end as the matcher reaches is held back, and so is a run of letters and digits
-  without a gap, which could be a packed stream.
+  end as the matcher reaches is held back, and so is a run of letters, digits and the
+  signs of escapes without a gap, which could be a packed stream or escapes of escapes.
 - What leaves never ends within a match, so that pieces together are what the whole
   would have become.
 - A session without values has no delay.
@@ -30,7 +30,7 @@ HELD_CHARS_MAX = 16 * 1024
 CONTEXT_CHARS_MIN = 256
 RING_CHARS = 4 * 1024
 DESTINATIONS_MAX = 1_000
-_RUN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_\r\n"
+_RUN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_\r\n%\\&#;"
 
 
 class StreamRedactor:

@@ -22,7 +22,7 @@ from holdfast.core.findings import TaintMatch
 from holdfast.core.labels import Sensitivity
 from holdfast.core.messages import Message, Part, Text, Thinking, ToolResult, ToolUse
 from holdfast.core.pseudonyms import PREFIX, Pseudonyms, Restorer
-from holdfast.core.redaction import Placed, RedactionStrategy, Span, merge, redact
+from holdfast.core.redaction import Placed, RedactionStrategy, Span, by_place, merge, redact
 from holdfast.core.security import Security
 from holdfast.core.tools import ToolSpec
 from holdfast.ports.taints import TaintMatcher
@@ -114,10 +114,10 @@ class Veil:
         it was registered, gets a name of its own: what a tool is given is then what the
         model wrote, sign for sign.
         """
-        places = []
+        places, there = [], by_place(found)
         for span in merge(found, len(text)):
             written = text[span.start : span.end]
-            same = [one for one in found if (one.start, one.end) == (span.start, span.end)]
+            same = there.get((span.start, span.end), [])
             known = next((one for one in same if self.vault.holds(one, written)), None)
             if known is None and not exact:
                 known = next((one for one in same if not one.view), None)

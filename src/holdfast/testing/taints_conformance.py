@@ -96,6 +96,17 @@ async def check_finds_values_that_overlap(make: Make) -> None:
         assert {"abcdefghij", "abcdefgh", "ghijklmnop"} == await _ids(matcher, "abcdefghijklmnop")
 
 
+async def check_what_is_more_secret_is_told_everywhere(make: Make) -> None:
+    """Also within what is less: whoever may see that may not see all of it."""
+    async with _made(make) as matcher:
+        outer = taint("abcdefghij", id="outer", level=Sensitivity.SENSITIVE)
+        inner = taint("abcdefgh", id="inner", level=Sensitivity.CRITICAL)
+        await matcher.load("s", [outer, inner])
+        matches = await matcher.scan("s", "abcdefghij or abcdefghij")
+        assert [match.start for match in matches if match.id == "inner"] == [0, 14]
+        assert [match.start for match in matches if match.id == "outer"] == [0, 14]
+
+
 async def check_short_values_stand_alone(make: Make) -> None:
     """Four to seven letters are found as a word only; fewer are never looked for."""
     async with _made(make, "hunter2", "abc", "1") as matcher:
@@ -197,6 +208,7 @@ CHECKS: tuple[Check, ...] = (
     check_finds_every_encoding,
     check_tells_places_and_labels,
     check_finds_values_that_overlap,
+    check_what_is_more_secret_is_told_everywhere,
     check_short_values_stand_alone,
     check_ordinary_text_is_clean,
     check_sessions_are_apart,

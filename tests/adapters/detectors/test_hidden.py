@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from holdfast.adapters.detectors.canonical import canonical
 from holdfast.adapters.detectors.hidden import WORDS_MAX, hidden_text
 
 
@@ -56,3 +57,24 @@ def test_one_sign_alone_is_below_suspicion_but_tags_are_not() -> None:
 def test_only_so_many_words_are_looked_at() -> None:
     """A text of many words is not searched to its end."""
     assert [] == list(hidden_text("μgram " * WORDS_MAX + "pаssword"))
+
+
+def test_every_character_that_hides_is_seen() -> None:
+    """None is passed over because of the bytes it begins with."""
+
+    def rules(text: str) -> set[str]:
+        return {one.rule for one in hidden_text(text)}
+
+    inside = (*range(0x200B, 0x2010), *range(0x2060, 0x2065), 0xFEFF, *range(0xFE00, 0xFE10))
+    for code in inside:
+        assert "hidden.zero_width" in rules(f"ab{chr(code)}cd"), hex(code)
+    for code in (0x202D, 0x202E):
+        assert "hidden.bidi_override" in rules(f"ab {chr(code)} cd"), hex(code)
+    for code in range(0xE0020, 0xE0080):
+        assert "hidden.tags" in rules(f"ab {chr(code) * 2} cd"), hex(code)
+    drawn = 0
+    for code in (*range(0x370, 0x530), *range(0x531, 0x588)):
+        if chr(code) not in "αβγδμΩΔπσλ" and canonical(f"ab{chr(code)}cd").text.isascii():
+            drawn += 1
+            assert "hidden.mixed_scripts" in rules(f"ab{chr(code)}cd"), hex(code)
+    assert drawn > 50

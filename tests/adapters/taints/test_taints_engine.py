@@ -7,12 +7,16 @@ import random
 import string
 import time
 import tracemalloc
+from collections.abc import Callable, Iterable
+from itertools import islice, product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.adapters.taints.engine import TaintEngine
+from holdfast.core.findings import TaintMatch
+from holdfast.core.labels import Sensitivity
 from holdfast.core.redaction import redact
 from holdfast.testing.taints_kit import ENCODINGS, hide, pieces_left, taint
 
@@ -240,6 +244,145 @@ def test_digits_in_base64_whatever_stands_before_them(letter: str) -> None:
             assert encoded.rstrip("=") in [
                 found.rstrip("=") for found, _ in stood(knowing(value), text)
             ]
+
+
+def covered(matches: Iterable[TaintMatch], least: Sensitivity) -> set[int]:
+    """The characters at which something stands that is at least so secret."""
+    return {at for match in matches if match.level >= least for at in range(match.start, match.end)}
+
+
+@st.composite
+def related(draw: st.DrawFn) -> tuple[list[str], str]:
+    """Values that begin with, end with and contain each other, and a text made of them."""
+    letters = draw(st.sampled_from(["ab", "a", "ab#", "sSß#", "12", "1a", "$#", "ab \t", "密码a"]))
+    base = draw(st.text(letters, min_size=24, max_size=40))
+    part = st.tuples(st.integers(0, 30), st.integers(4, 20)).map(
+        lambda one: base[one[0] : one[0] + one[1]]
+    )
+    change = st.sampled_from([str, str.upper, "#{}".format, "{}!?".format, "-".join])
+    values = draw(st.lists(st.builds(lambda one, how: how(one), part, change), max_size=7))
+    values.append(base[:16])
+    hidden = st.builds(
+        lambda value, encoding: str(hide(value, encoding)) if value.strip() else value,
+        st.sampled_from(values),
+        st.sampled_from(ENCODINGS),
+    )
+    parts = draw(st.lists(st.one_of(st.sampled_from(values), part, hidden), max_size=6))
+    return values, draw(st.sampled_from([" ", "", "#", " and "])).join(parts)
+
+
+@settings(max_examples=80, deadline=None)
+@given(related(), st.lists(st.sampled_from(Sensitivity), min_size=8, max_size=8))
+def test_many_values_are_found_as_each_is_alone(
+    given: tuple[list[str], str], levels: list[Sensitivity]
+) -> None:
+    """Each is told, and what has to be taken out is the same whatever the level."""
+    values, text = given
+    taints = [
+        taint(value, id=str(index), level=level)
+        for index, (value, level) in enumerate(zip(values, levels, strict=False))
+    ]
+    together = TaintEngine()
+    together.load("s", taints[:3])
+    together.scan("s", "what is built first and what comes later are apart")
+    together.load("s", taints)
+    found = together.scan("s", text)
+    alone: list[TaintMatch] = []
+    for one in taints:
+        engine = TaintEngine()
+        engine.load("s", [one])
+        alone += engine.scan("s", text)
+    plain = [match for match in alone if "changed" not in match.view]  # these are sampled
+    assert {match.id for match in plain} <= {match.id for match in found}
+    for level in Sensitivity:
+        assert covered(plain, level) <= covered(found, level)
+        if not any("changed" in match.view for match in found):
+            assert covered(plain, level) == covered(found, level)
+
+
+@pytest.mark.parametrize("hidden", ["percent", "hex", "base64", "escapes"])
+def test_a_value_that_is_packed_twice_side_by_side(hidden: str) -> None:
+    """Each decoding is by itself, at every depth, also of a value that overlaps itself."""
+    if hidden == "escapes":
+        inner = "".join(f"\\u{ord(char):04x}" for char in "ssssssss")
+    else:
+        inner = hide("ssssssss", hidden).occurrence
+    packed = base64.b64encode(inner.encode()).decode()
+    text = f"{packed} and {packed}"
+    shown = redact(text, knowing("ssssssss").scan("s", text))
+    assert not pieces_left(packed, shown, " and [REDACTED:SECRET]")
+
+
+def both_cases(char: str) -> str:
+    """A letter in small and as a capital."""
+    return char + char.upper()
+
+
+def test_many_spellings_of_a_value_are_each_told_where_they_stand() -> None:
+    """Each once, and besides the one that is spelled just so and the most secret one."""
+    spelled = ["".join(mixed) for mixed in product(*map(both_cases, "abcdefgh"))]
+    engine = TaintEngine()
+    engine.load("s", [taint(one, id=one) for one in spelled])
+    text = "aBcDeFgH " * 50 + "abcdefgh"
+    matches = engine.scan("s", text)
+    assert set(spelled) == {match.id for match in matches}
+    assert 50 == sum(match.id == "aBcDeFgH" for match in matches)
+    assert len(matches) < len(spelled) + 3 * 51
+
+
+def test_signs_before_many_values_within_each_other_go_with_them() -> None:
+    """More of them begin at one place, each with signs of its own, than are followed."""
+    values = [f"{'#' * size}{'a' * (8 + size)}" for size in range(40)]
+    engine = knowing(*values)
+    for value in values:
+        text = f"x {value} y {'a' * 60} {value} z"
+        assert not pieces_left(value, redact(text, engine.scan("s", text)), "[REDACTED:SECRET]")
+
+
+NESTED: dict[str, Callable[[int], tuple[list[str], str]]] = {
+    "one letter": lambda count: (["a" * (8 + size) for size in range(count)], "a" * 20_000),
+    "signs": lambda count: (["$" * (8 + size) for size in range(count)], "$" * 20_000),
+    "beginnings": lambda count: (
+        [BASE[: 8 + size] for size in range(count)],
+        BASE[: count + 8] * (20_000 // count),
+    ),
+    "ends": lambda count: (
+        [BASE[count - size : count + 8] for size in range(count)],
+        BASE[: count + 8] * (20_000 // count),
+    ),
+    "signs before and after": lambda count: (
+        [f"{'#' * size}{'a' * (8 + count - size)}{'!' * size}" for size in range(count)],
+        ("#" * count + "a" * (count + 8) + "!" * count) * (20_000 // (3 * count)),
+    ),
+    "spellings": lambda count: (
+        ["".join(one) for one in islice(product(*map(both_cases, "abcdefghij")), count)],
+        "abcdefghij " * 1_800,
+    ),
+    "encoded": lambda count: (
+        ["a" * (8 + size) for size in range(count)],
+        base64.b64encode(b"a" * 15_000).decode(),
+    ),
+}  # fmt: skip
+BASE = "".join(random.Random(5).choices(string.ascii_lowercase, k=2_000))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NESTED)
+def test_values_within_values_take_no_time_for_each(name: str) -> None:
+    """A hundred times as many take nothing like a hundred times as long."""
+
+    def spent(count: int) -> float:
+        values, text = NESTED[name](count)
+        engine = knowing(*values)
+        assert len(values) == len({match.id for match in engine.scan("s", text)})
+        taken = []
+        for _ in range(2):
+            started = time.process_time()
+            engine.scan("s", text)
+            taken.append(time.process_time() - started)
+        return min(taken)
+
+    assert spent(1_000) <= 12 * max(spent(10), 0.01)
 
 
 @pytest.mark.parametrize("letter", ["a", "$"])

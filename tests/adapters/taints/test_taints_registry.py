@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from holdfast.adapters.taints import registry
+from holdfast.adapters.taints.nesting import Head
 from holdfast.adapters.taints.registry import (
     TIERS,
     Automaton,
     How,
-    Pattern,
     Registry,
     edges,
     entry_of,
@@ -98,7 +98,7 @@ def test_common_pieces_are_no_seeds() -> None:
         [taint(f"{number:03d}q7-common-part-of-all", id=str(number)) for number in range(20)]
     )
     (tier,) = registry.tiers()
-    seeds = [pattern for pattern in tier.folds.patterns if pattern.seed_at >= 0]
+    seeds = [pattern for head in tier.folds.heads for pattern in head.seeds]
     assert {0} == {pattern.seed_at for pattern in seeds}
 
 
@@ -107,26 +107,42 @@ def test_addresses_and_numbers_have_no_seeds() -> None:
     registry = Registry()
     registry.add([taint("somebody.long@example.org", id="1"), taint("4111 1111 1111 1111", id="2")])
     (tier,) = registry.tiers()
-    assert all(pattern.seed_at < 0 for pattern in tier.folds.patterns)
+    assert tier.folds.heads and not any(head.seeds for head in tier.folds.heads)
 
 
 def test_an_empty_automaton_finds_nothing() -> None:
     """There need not be any patterns."""
-    assert [] == list(Automaton([]).find(b"text"))
+    assert [] == list(Automaton({}).find(b"text"))
 
 
 def test_a_text_is_looked_through_window_by_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands across windows is found, and all is found once, in order."""
-    values = [b"aaaa", b"aaaaaaaaa", b"ab", b"b"]
-    automaton = Automaton([(value, Pattern(index)) for index, value in enumerate(values)])
+    made = {value: Head() for value in (b"aaaa", b"aaaaaa", b"ab", b"b")}
+    automaton = Automaton(made)
     text = b"a" * 30 + b"b" + b"a" * 17 + b"bab"
     whole = list(automaton.find(text))
-    assert (0, 0, 4) == whole[0] and 3 == sum(index == 3 for index, _, _ in whole)
+    assert (made[b"aaaa"], 0) == whole[0]
+    assert [30, 48, 50] == [start for head, start in whole if head is made[b"b"]]
     for size in range(1, len(text) + 2):
         monkeypatch.setattr(registry, "WINDOW_BYTES", size)
         found = list(automaton.find(text))
-        assert sorted(whole) == sorted(found)
-        for index in range(len(values)):
-            places = [one for one in found if one[0] == index]
-            assert places == sorted(places)
-    assert [] == list(Automaton([]).find(text)) == list(automaton.find(b""))
+        assert len(whole) == len(found)
+        for head in made.values():
+            places = [start for one, start in found if one is head]
+            assert places == [start for one, start in whole if one is head] == sorted(places)
+    assert [] == list(Automaton({}).find(text)) == list(automaton.find(b""))
+
+
+def test_owners_of_the_same_bytes_are_told_by_the_signs_around_them() -> None:
+    """Case and separators within make no difference; too many ways of signs are one, loose."""
+    registry = Registry()
+    values = ["secret123", "Secret-123", "#secret123", "secret123!?"]
+    registry.add([taint(value, id=value) for value in values])
+    (tier,) = registry.tiers()
+    (nest,) = [head.free for head in tier.folds.heads if head.free and head.free.longest(
+        b"secret123", 0, 9)]  # fmt: skip
+    node = nest.longest(b"secret123", 0, 9)
+    assert node is not None and registry.has_signs(node)
+    groups = [[one.entry for one in variant.owners] for variant in registry.variants(node)]
+    assert [[0, 1], [2], [3]] == groups
+    assert registry.variants(node) is registry.variants(node)

@@ -24,6 +24,7 @@ _RUN = re.compile(r"[ \n]{2,}")
 _EVEN = re.compile(r"[!-~]+(?:[ \n][!-~]+)*")
 # What plain text is made of; anything else of ASCII is folded.
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\n"
+_STRANGE = re.compile(r"[^ -~\n]+")
 _DOUBLES = (" \n", "\n ", "\n\n")
 
 
@@ -106,7 +107,11 @@ def canonical(text: str, *, fold_case: bool = True) -> Canonical:
     if text.isascii() and not _needs_folding(text):
         return Canonical(text.lower() if fold_case else text, text, None)
     table = _TABLES[fold_case]
-    return Canonical(_RUN.sub(_one_blank, text.translate(table)), text, table)
+    # A table is asked character by character, so only for what is not plain.
+    plain = _STRANGE.sub(lambda found: found[0].translate(table), text)
+    if fold_case:  # of plain text: all else is folded, and Cherokee's small letters are capitals
+        plain = plain.encode().lower().decode()
+    return Canonical(_RUN.sub(_one_blank, plain), text, table)
 
 
 def _needs_folding(text: str) -> bool:

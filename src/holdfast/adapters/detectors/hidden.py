@@ -22,28 +22,37 @@ _WORD = re.compile(f"[{_LETTER}]{{4,40}}")
 _SEAM = re.compile("[A-Za-z][\u0370-\u03ff\u0400-\u052f\u0531-\u0587]"
                    "|[\u0370-\u03ff\u0400-\u052f\u0531-\u0587][A-Za-z]")  # fmt: skip
 WORDS_MAX = 200
-# Any of the characters that the rest looks for: most texts hold none.
-_ANY = re.compile(
-    "[\u200b-\u200f\u202d\u202e\u2060-\u2064\ufeff\ufe00-\ufe0f\u0370-\u03ff\u0400-\u052f"
-    "\u0531-\u0587\U000e0020-\U000e007f]"
-)
+# What these begin with in UTF-8: bytes are found at once, members of a set one by one.
+_TAG_BYTES = (b"\xf3\xa0",)
+_OVERRIDE_BYTES = (b"\xe2\x80\xad", b"\xe2\x80\xae")
+_INSIDE_BYTES = (b"\xe2\x80", b"\xe2\x81", b"\xef\xbb\xbf", b"\xef\xb8")
+_LETTER_BYTES = tuple(bytes((code,)) for code in range(0xCD, 0xD7))
 
 
 def hidden_text(text: str) -> Iterator[Evidence]:
     """Yield what hides in a text: at most one piece of evidence of each kind."""
-    if text.isascii() or _ANY.search(text) is None:
+    if text.isascii():
         return
-    tags = next((found for found in _TAGS.finditer(text) if found[1]), None)
+    data = text.encode(errors="surrogatepass")
+    tags = _first_tags(text) if _holds(data, _TAG_BYTES) else None
     if tags is not None:
         # A single tag may be a leftover; two letters and more are a text.
         weight = 0.6 if tags.end() - tags.start() > 1 else 0.2
         yield _evidence("hidden.tags", weight, tags)
-    if (found := _OVERRIDE.search(text)) is not None:
+    if _holds(data, _OVERRIDE_BYTES) and (found := _OVERRIDE.search(text)) is not None:
         yield _evidence("hidden.bidi_override", 0.3, found)
-    if (found := _INSIDE.search(text)) is not None:
+    if _holds(data, _INSIDE_BYTES) and (found := _INSIDE.search(text)) is not None:
         yield _evidence("hidden.zero_width", 0.25, found)
-    if (found := _mixed_word(text)) is not None:
+    if _holds(data, _LETTER_BYTES) and (found := _mixed_word(text)) is not None:
         yield _evidence("hidden.mixed_scripts", 0.3, found)
+
+
+def _holds(data: bytes, any_of: tuple[bytes, ...]) -> bool:
+    return any(one in data for one in any_of)
+
+
+def _first_tags(text: str) -> re.Match[str] | None:
+    return next((found for found in _TAGS.finditer(text) if found[1]), None)
 
 
 def _mixed_word(text: str) -> re.Match[str] | None:

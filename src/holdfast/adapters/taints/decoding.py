@@ -283,6 +283,11 @@ def base32_segments(data: bytes, least: Least) -> Iterator[Segment]:
         yield from _decoded("base32", alignments, runs.locate, least)
 
 
+def has_hex(folded: bytes, least: Least) -> bool:
+    """Whether there is a run of hex digits in a fold."""
+    return _HEX_SEEN[least.chars].search(folded) is not None
+
+
 def hex_segments(folded: bytes, unfold: Locate, least: Least) -> Iterator[Segment]:
     """Decode runs of hex digits in a fold, so whatever stands between them, at both alignments.
 
@@ -357,9 +362,14 @@ def _resolve(found: re.Match[bytes]) -> bytes:
             return _character(int(given, 16))
 
 
+def has_escapes(data: bytes) -> bool:
+    """Whether there could be an escape."""
+    return b"\\" in data or b"%" in data or b"&" in data or b"0x" in data
+
+
 def escape_segments(data: bytes) -> Iterator[Segment]:
     """Resolve percent-encoding, HTML entities and backslash escapes, once."""
-    if not (b"\\" in data or b"%" in data or b"&" in data or b"0x" in data):
+    if not has_escapes(data):
         return
     made = _ESCAPE.sub(_resolved, data)
     if made == data:

@@ -1,34 +1,31 @@
 """The engine: the registries of many sessions, and what stands where in a text.
 
 Pure but for what was loaded. Linear in the text: every level is folded once and run
-through a few automata once, whatever the number of values; only what is found
-costs more.
+through a few automata once, whatever the number of values. Of what is found as few
+places are told as cover all of it, and each value that stands anywhere at least once:
+so values within values cost no more than others (docs/adr/0020).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 
-from holdfast.adapters.taints import likeness
+from holdfast.adapters.taints.covering import covering
 from holdfast.adapters.taints.decoding import Place
-from holdfast.adapters.taints.folding import fold, is_word
 from holdfast.adapters.taints.levels import Level, levels
-from holdfast.adapters.taints.registry import Automaton, How, Pattern, Registry, edges
+from holdfast.adapters.taints.registry import Registry
+from holdfast.adapters.taints.standing import standing
+from holdfast.adapters.taints.variants import Pattern, Variant
 from holdfast.core.errors import TooLarge
 from holdfast.core.findings import TaintMatch
+from holdfast.core.labels import Sensitivity
 from holdfast.ports.taints import Taint
 
 VALUES_MAX = 100_000
 VALUE_BYTES_MAX = 64 * 1024
-LIKENESS_CHECKS_MAX = 64
-LIKENESS_SPREAD_MAX = 3
-DIGITS_GAP_MAX = 3
-DIGITS_SURE = 12
-EDGE_GAP_MAX = 4
 
 _CONTINUATIONS = bytes(range(0x80, 0xC0))
-_Hit = tuple[Pattern, int, int]
+_Views = tuple[str, ...]
 
 
 class TaintEngine:
@@ -86,188 +83,67 @@ class TaintEngine:
         if registry is None or not registry.reach or not text:
             return ()
         data = text.encode("utf-8", "surrogatepass")
-        found: dict[tuple[int, int, int], str] = {}
+        found = _Found(registry, data)
         for level in levels(data, registry.least):
-            for pattern, start, end in _joined(_hits(registry, level)):
-                place = level.root(start, end)
-                if place is not None:
-                    views = (*place[2], pattern.view) if pattern.view else place[2]
-                    found.setdefault((pattern.entry, *place[:2]), ">".join(views))
-        return _matches(registry, found, data) if found else ()
+            for variant, places in standing(registry, level):
+                found.add(level, variant, places)
+        return found.matches()
 
 
-def _hits(registry: Registry, level: Level) -> Iterator[_Hit]:
-    """Yield what a level holds, with places in the level."""
-    small = b""
-    for tier in registry.tiers():
-        if tier.folds.patterns:
-            yield from _in_fold(registry, level, tier.folds)
-        if tier.literals.patterns:
-            small = small or level.data.lower()
-            runs: dict[int, list[Place]] = {}
-            for index, start, end in tier.literals.find(small):
-                if _stands(registry, level, tier.literals.patterns[index], start, end):
-                    _extend(runs.setdefault(index, []), start, end)
-            for index, run in runs.items():
-                for start, end in run:
-                    yield tier.literals.patterns[index], start, end
+class _Found:
+    """What was found in a text, by its place there.
 
-
-def _extend(run: list[Place], start: int, end: int) -> None:
-    """Add a place of a pattern; they come in order, and those that overlap are one."""
-    if run and start < run[-1][1]:
-        run[-1] = (run[-1][0], end)
-    else:
-        run.append((start, end))
-
-
-def _in_fold(registry: Registry, level: Level, automaton: Automaton) -> Iterator[_Hit]:
-    patterns, entries = automaton.patterns, registry.entries
-    seeds: dict[tuple[int, int], tuple[Pattern, int]] = {}
-    runs: dict[int, list[Place]] = {}
-    for index, start, end in automaton.find(level.folded):
-        pattern = patterns[index]
-        if pattern.seed_at >= 0:
-            seeds.setdefault((pattern.entry, (start - pattern.seed_at) // 4), (pattern, start))
-        elif level.is_across(start, end):
-            continue
-        elif not entries[pattern.entry].digits or _is_number(level, start, end):
-            _extend(runs.setdefault(index, []), start, end)
-    for index, run in runs.items():
-        entry = entries[patterns[index].entry]
-        before, after = edges(bytes(entry.value))
-        around = [(before, after), (after[::-1], before[::-1])]
-        if not patterns[index].both_ways:
-            del around[patterns[index].view != "reversed"]
-        for start, end in run:
-            place = level.unfold(start, end)
-            for signs in around:
-                place = _with_edges(level, signs, place)
-            yield patterns[index], *place
-    yield from _changed(registry, level, seeds.values())
-
-
-def _changed(
-    registry: Registry, level: Level, seeds: Iterable[tuple[Pattern, int]]
-) -> Iterator[_Hit]:
-    """Yield the long values a few characters of which were changed, from pieces of them."""
-    for pattern, at in islice(seeds, LIKENESS_CHECKS_MAX):
-        folded = fold(bytes(registry.entries[pattern.entry].value))
-        place = likeness.alike(folded, level.folded, pattern.seed_at, at)
-        if place is not None:
-            first, last = level.unfold(*place)
-            if last - first <= LIKENESS_SPREAD_MAX * len(folded):
-                yield pattern, first, last
-
-
-def _with_edges(level: Level, around: tuple[bytes, bytes], place: Place) -> Place:
-    """Widen a place by the signs the value begins and ends with, as far as they are there.
-
-    What stands in another segment does not stand beside it.
+    Args:
+        data: the text.
     """
-    before, after = around
-    start, end = place
-    data, within = level.data, level.bounds(start)
-    for code in reversed(before):
-        sign = _sign(data, code, start - 1, -1, within)
-        if sign is None:
-            break
-        start = sign[0]
-    for code in after:
-        sign = _sign(data, code, end, 1, within)
-        if sign is None:
-            break
-        end = sign[1]
-    return start, end
 
+    def __init__(self, registry: Registry, data: bytes) -> None:
+        self._registry = registry
+        self._data = data
+        self._places: dict[Place, list[tuple[Variant, _Views]]] = {}
+        self._highest: dict[Place, Sensitivity] = {}
+        self._first: dict[Variant, tuple[Place, _Views]] = {}
+        self._told: dict[tuple[int, Place], str] = {}
 
-def _sign(data: bytes, code: int, at: int, step: int, within: Place) -> Place | None:
-    """Find a sign from a place on, over a few others, before any letter; of full width too."""
-    wide = chr(code + 0xFEE0).encode() if 0x21 <= code <= 0x7E else b""
-    for index in range(at, at + step * EDGE_GAP_MAX, step):
-        if not within[0] <= index < within[1]:
-            return None
-        if data[index] == code:
-            return index, index + 1
-        first = index if step > 0 else index - 2
-        if wide and data[max(first, 0) : first + 3] == wide:
-            return first, first + 3
-        if chr(data[index]).isalnum() and data[index] < 0x80:
-            return None
-    return None
-
-
-def _is_number(level: Level, start: int, end: int) -> bool:
-    """Whether digits found in a fold stand together in the level and are no part of more.
-
-    Many digits are what they are, wherever they stand; few turn up by chance, in
-    dates and times.
-    """
-    if end - start >= DIGITS_SURE:
-        return True
-    data = level.data
-    before = -1
-    for index in range(start, end):
-        first, last = level.unfold(index, index + 1)
-        between = data[before:first].translate(None, _CONTINUATIONS) if before >= 0 else b""
-        if len(between) > DIGITS_GAP_MAX or b"\n" in between:
-            return False
-        before = last
-    first, last = level.unfold(start, end)
-    if not level.exact_at(first):  # beside it may stand what a letter before the run made
-        return True
-    return not (data[first - 1 : first].isdigit() or data[last : last + 1].isdigit())
-
-
-def _stands(registry: Registry, level: Level, pattern: Pattern, start: int, end: int) -> bool:
-    """Whether a literal may stand there: a word only as one, and only in plain."""
-    if registry.entries[pattern.entry].how is How.LITERAL:
-        return True
-    data = level.data
-    if is_word(data, start, before=False) and is_word(data, start, before=True):
-        return False
-    if is_word(data, end, before=True) and is_word(data, end, before=False):
-        return False
-    return level.exact_at(start)
-
-
-def _joined(hits: Iterable[_Hit]) -> list[_Hit]:
-    """Join hits of one value in one form that overlap."""
-    by_value: dict[tuple[int, str], list[_Hit]] = {}
-    for hit in hits:
-        by_value.setdefault((hit[0].entry, hit[0].view), []).append(hit)
-    joined: list[_Hit] = []
-    for group in by_value.values():
-        group.sort(key=lambda hit: hit[1])
-        pattern, start, end = group[0]
-        for _, first, last in group[1:]:
-            if first < end:
-                end = max(end, last)
+    def add(self, level: Level, variant: Variant, places: Iterable[Place]) -> None:
+        """Add places of a level; one that is no place of the text counts for nothing."""
+        for place in places:
+            root = level.root(*place)
+            if root is None:
                 continue
-            joined.append((pattern, start, end))
-            start, end = first, last
-        joined.append((pattern, start, end))
-    return joined
+            start, end, views = root
+            self._places.setdefault((start, end), []).append((variant, views))
+            highest = self._highest.get((start, end), variant.level)
+            self._highest[start, end] = max(highest, variant.level)
+            self._first.setdefault(variant, ((start, end), views))
 
+    def matches(self) -> tuple[TaintMatch, ...]:
+        """What covers all of it, and of each value one place; ordered by start."""
+        for place in covering(self._highest):
+            for variant, views in self._places[place]:
+                for pattern in variant.told(self._data[slice(*place)]):
+                    self._tell(pattern, place, views)
+        known = {index for index, _ in self._told}
+        for variant, (place, views) in self._first.items():
+            for pattern in variant.owners:
+                if pattern.entry not in known:
+                    self._tell(pattern, place, views)
+        chars = _characters(self._data, {end for _, place in self._told for end in place})
+        made = [self._match(*told, view, chars) for told, view in self._told.items()]
+        return tuple(sorted(made, key=lambda match: (match.start, match.end, match.id)))
 
-def _matches(
-    registry: Registry, found: dict[tuple[int, int, int], str], data: bytes
-) -> tuple[TaintMatch, ...]:
-    chars = _characters(data, {place for _, *places in found for place in places})
-    made = []
-    for (index, start, end), view in found.items():
-        entry = registry.entries[index]
-        made.append(
-            TaintMatch(
-                id=entry.id,
-                kind=entry.kind,
-                level=entry.level,
-                start=chars(start),
-                end=chars(end),
-                view=view,
-            )
+    def _tell(self, pattern: Pattern, place: Place, views: _Views) -> None:
+        views = (*views, pattern.view) if pattern.view else views
+        self._told.setdefault((pattern.entry, place), ">".join(views))
+
+    def _match(
+        self, index: int, place: Place, view: str, chars: Callable[[int], int]
+    ) -> TaintMatch:
+        entry = self._registry.entries[index]
+        start, end = map(chars, place)
+        return TaintMatch(
+            id=entry.id, kind=entry.kind, level=entry.level, start=start, end=end, view=view
         )
-    return tuple(sorted(made, key=lambda match: (match.start, match.end, match.id)))
 
 
 def _characters(data: bytes, places: set[int]) -> Callable[[int], int]:

@@ -104,6 +104,18 @@ def positions(data: bytes) -> list[int]:
     return found
 
 
+def inner(value: bytes) -> tuple[int, int]:
+    """Where a value's first letter or digit begins, and where its last one ends."""
+    if value.isascii():
+        first, last = len(value.lstrip(_DROPPED)), len(value.rstrip(_DROPPED))
+        return len(value) - first, last
+    text = value.decode("utf-8", ERRORS)
+    kept = [bool(_whole(_folds[char])) for char in text]
+    first = kept.index(True)
+    last = len(kept) - kept[::-1].index(True)
+    return len(text[:first].encode("utf-8", ERRORS)), len(text[:last].encode("utf-8", ERRORS))
+
+
 def _whole(folded: str) -> bytes:
     return folded.encode("utf-8", "replace").translate(_LOWER, _DROPPED)
 

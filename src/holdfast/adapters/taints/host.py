@@ -259,9 +259,8 @@ class _Talk:
         fails again in `go_on`.
         """
         with suppress(OSError):
-            self._sent += line.send(HEADER.pack(len(self._frame)))
-            if self._sent == 0:
-                self._sent += line.send(self._frame)
+            # At once: the other process would wake for the header alone.
+            self._sent += line.sendmsg((HEADER.pack(len(self._frame)), self._frame))
             if self._sent == len(self._frame):
                 waiting = select.poll()
                 waiting.register(line, select.POLLIN)

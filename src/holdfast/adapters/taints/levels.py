@@ -7,18 +7,23 @@ are packed many times over get there.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from itertools import chain
+from dataclasses import replace
+from functools import partial
+from itertools import chain, pairwise
 
 from holdfast.adapters.taints.decoding import (
     GAP,
     Least,
+    Locate,
     Place,
     Segment,
     base32_segments,
     base64_segments,
     escape_segments,
+    has_escapes,
+    has_hex,
     hex_segments,
 )
 from holdfast.adapters.taints.folding import fold, positions, width
@@ -31,7 +36,16 @@ LEVEL_BYTES_MIN = 512 * 1024
 class Level:
     """One level; what it is made of is worked out when it is asked for."""
 
-    __slots__ = ("_above", "_folded", "_positions", "_segments", "_starts", "data", "depth")
+    __slots__ = (
+        "_above",
+        "_folded",
+        "_folded_starts",
+        "_positions",
+        "_segments",
+        "_starts",
+        "data",
+        "depth",
+    )
 
     def __init__(
         self, data: bytes, above: Level | None = None, segments: tuple[Segment, ...] = ()
@@ -41,6 +55,7 @@ class Level:
         self._above = above
         self._segments = segments
         self._folded: bytes | None = None
+        self._folded_starts: list[int] | None = None
         self._positions: list[int] | None = None
         self._starts: list[int] = []
         at = 0
@@ -57,10 +72,32 @@ class Level:
 
     def unfold(self, start: int, end: int) -> Place:
         """From a place in the fold to the place in the level."""
+        where = self._where()
+        last = where[end - 1]
+        return where[start], last + width(self.data, last)
+
+    def _where(self) -> list[int]:
         if self._positions is None:
             self._positions = positions(self.data)
-        last = self._positions[end - 1]
-        return self._positions[start], last + width(self.data, last)
+        return self._positions
+
+    def _folded_bounds(self) -> list[int]:
+        """Where in the fold segments begin, and where the fold ends."""
+        if self._folded_starts is None:
+            where = self._where() if self.is_split else []
+            starts = [bisect_left(where, start) for start in self._starts[1:]]
+            self._folded_starts = [0, *starts, len(self.folded)]
+        return self._folded_starts
+
+    def folded_end(self, at: int) -> int:
+        """Where in the fold the segment ends that a place of the fold lies in."""
+        bounds = self._folded_bounds()
+        return bounds[bisect_right(bounds, at, hi=len(bounds) - 1)]
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it has more than one segment."""
+        return len(self._segments) > 1
 
     def bounds(self, at: int) -> Place:
         """The place of the segment that a place lies in."""
@@ -68,13 +105,6 @@ class Level:
             return 0, len(self.data)
         segment, offset = self._segment(at)
         return offset, offset + len(segment.data)
-
-    def is_across(self, start: int, end: int) -> bool:
-        """Whether a place in the fold lies in more than one segment: nothing stands there."""
-        if len(self._segments) < 2:
-            return False
-        first, last = self.unfold(start, end)
-        return last > self.bounds(first)[1]
 
     def exact_at(self, at: int) -> bool:
         """Whether a place is in the text as it is, or as its escapes resolve."""
@@ -104,14 +134,32 @@ class Level:
         index = bisect_right(self._starts, at) - 1
         return self._segments[index], self._starts[index]
 
+    def _escapes(self) -> Iterator[Segment]:
+        """Resolve the escapes of each segment: what was made of two is not beside each other."""
+        if not self.is_split or not has_escapes(self.data):
+            yield from escape_segments(self.data)
+            return
+        for first, one in zip(self._starts, self._segments, strict=True):
+            for made in escape_segments(one.data):
+                yield replace(made, locate=partial(_further, made.locate, first))
+
+    def _hex(self, least: Least) -> Iterator[Segment]:
+        """Decode runs of hex of each segment."""
+        if not self.is_split or not has_hex(self.folded, least):
+            yield from hex_segments(self.folded, self.unfold, least)
+            return
+        for first, last in pairwise(self._folded_bounds()):
+            unfold = partial(_from_further, self.unfold, first)
+            yield from hex_segments(self.folded[first:last], unfold, least)
+
     def _below(self, least: Least, limit: int) -> Level | None:
         """All that can be decoded from this level, or None."""
         segments: list[Segment] = []
         left = limit
         for segment in chain(
-            escape_segments(self.data),
+            self._escapes(),
             base64_segments(self.data, least),
-            hex_segments(self.folded, self.unfold, least),
+            self._hex(least),
             base32_segments(self.data, least),
         ):
             left -= len(segment.data) + len(GAP)
@@ -121,6 +169,15 @@ class Level:
         if not segments:
             return None
         return Level(GAP.join([one.data for one in segments]), self, tuple(segments))
+
+
+def _further(locate: Locate, by: int, start: int, end: int) -> Place:
+    first, last = locate(start, end)
+    return first + by, last + by
+
+
+def _from_further(locate: Locate, by: int, start: int, end: int) -> Place:
+    return locate(start + by, end + by)
 
 
 def levels(data: bytes, least: Least) -> Iterator[Level]:

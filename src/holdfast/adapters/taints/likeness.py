@@ -70,6 +70,8 @@ def alike(folded: bytes, text: bytes, seed_at: int, at: int) -> tuple[int, int] 
     allowed = changes_max(len(folded))
     first = max(at - seed_at - allowed, 0)
     window = text[first : at - seed_at + len(folded) + allowed]
+    if folded in window:
+        return None  # as it is, with no change
     if len(folded.translate(None, window)) > allowed:
         return None  # too many of its characters are nowhere around
     found = nearest(folded, window)

@@ -14,7 +14,7 @@ time; small ones are joined to bigger ones, so that there are never many.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
@@ -23,13 +23,17 @@ from ahocorasick_rs import BytesAhoCorasick
 
 from holdfast.adapters.taints import likeness
 from holdfast.adapters.taints.decoding import Least
-from holdfast.adapters.taints.folding import backwards, fold, positions, rot13, width
+from holdfast.adapters.taints.folding import backwards, fold, inner, rot13
+from holdfast.adapters.taints.nesting import Head, Node, heads
+from holdfast.adapters.taints.variants import Arounds, Pattern, Variant, variants
 from holdfast.core.labels import Sensitivity
 from holdfast.ports.taints import Taint
 
 CHARS_MIN = 4
 PATTERN_CHARS_MIN = 8
 DIGITS_MIN: Literal[6] = 6
+DIGITS_SURE = 12
+"""So many digits count wherever they stand; fewer have to stand together, as a number."""
 SEED_OWNERS_MAX = 8
 TIERS = (100, 1_000)
 WINDOW_BYTES = 4_096
@@ -64,20 +68,6 @@ class Entry:
         self.value[:] = bytes(len(self.value))
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """What an automaton looks for: of which value, in which form, from where in it on.
-
-    Args:
-        both_ways: it reads the same forwards and backwards, but for signs around it.
-    """
-
-    entry: int
-    view: str = ""
-    seed_at: int = -1
-    both_ways: bool = False
-
-
 def entry_of(taint: Taint) -> Entry:
     """Take over a value; the caller's buffer is copied."""
     value = bytes(taint.value).strip()
@@ -97,25 +87,28 @@ def entry_of(taint: Taint) -> Entry:
 
 def edges(value: bytes) -> tuple[bytes, bytes]:
     """The signs before a value's first letter or digit, and after its last."""
-    where = positions(value)
-    last = where[-1]
-    return value[: where[0]], value[last + width(value, last) :]
+    first, last = inner(value)
+    return value[:first], value[last:]
 
 
 class Automaton:
-    """Looks for many patterns at once."""
+    """Looks for many heads at once.
 
-    __slots__ = ("_find", "_longest", "patterns")
+    Args:
+        made: what each begins.
+    """
 
-    def __init__(self, made: Sequence[tuple[bytes, Pattern]]) -> None:
-        self.patterns = [pattern for _, pattern in made]
-        self._longest = max((len(data) for data, _ in made), default=0)
-        self._find = BytesAhoCorasick([data for data, _ in made]) if made else None
+    __slots__ = ("_find", "_longest", "heads")
 
-    def find(self, data: bytes) -> Iterator[tuple[int, int, int]]:
-        """Yield every (pattern, start, end) in `data`, overlapping ones too.
+    def __init__(self, made: Mapping[bytes, Head]) -> None:
+        self.heads = list(made.values())
+        self._longest = max(map(len, made), default=0)
+        self._find = BytesAhoCorasick(list(made)) if made else None
 
-        Those of one pattern come in order. Of a text that is full of them only those of
+    def find(self, data: bytes) -> Iterator[tuple[Head, int]]:
+        """Yield every head in `data` with where it begins, overlapping ones too.
+
+        Those of one head come in order. Of a text that is full of them only those of
         one window are there at once.
         """
         if self._find is None:
@@ -123,9 +116,9 @@ class Automaton:
         size = max(WINDOW_BYTES, self._longest)
         for first in range(0, len(data), size):
             window = data[first : first + size + self._longest - 1]
-            for index, start, end in self._find.find_matches_as_indexes(window, overlapping=True):
+            for index, start, _ in self._find.find_matches_as_indexes(window, overlapping=True):
                 if start < size:  # else the next window has it
-                    yield index, first + start, first + end
+                    yield self.heads[index], first + start
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,28 +192,61 @@ class Registry:
         self._built = len(self.entries)
 
     def _tier(self, first: int) -> Tier:
-        folds: list[tuple[bytes, Pattern]] = []
-        literals: list[tuple[bytes, Pattern]] = []
-        pieces: dict[bytes, list[tuple[int, int]]] = {}
+        made: dict[How, dict[bytes, list[Pattern]]] = {how: {} for how in How}
+        short: dict[bytes, list[Pattern]] = {}
+        pieces: dict[bytes, list[Pattern]] = {}
         for index in range(first, len(self.entries)):
             entry = self.entries[index]
             if entry.how is How.PATTERN:
                 value = bytes(entry.value)
-                folds += _patterns(index, value)
+                for data, pattern in _patterns(index, value):
+                    lone = entry.digits and len(data) < DIGITS_SURE
+                    (short if lone else made[entry.how]).setdefault(data, []).append(pattern)
                 for at, piece in _seeds(entry, fold(value)):
-                    pieces.setdefault(piece, []).append((index, at))
+                    pieces.setdefault(piece, []).append(Pattern(index, "changed", at))
             elif entry.how is not How.NOT:
                 forms = {data: view for view, data in reversed(_literals(entry))}
-                literals += ((data, Pattern(index, view)) for data, view in forms.items())
+                for data, view in forms.items():
+                    made[entry.how].setdefault(data, []).append(Pattern(index, view))
         # A piece that many values have, as a domain, tells nothing and would cost much.
-        folds += (
-            (piece, Pattern(index, "changed", at))
-            for piece, owners in pieces.items()
-            if len(owners) <= SEED_OWNERS_MAX
-            for index, at in owners
+        seeds = {piece: those for piece, those in pieces.items() if len(those) <= SEED_OWNERS_MAX}
+        return Tier(
+            first,
+            len(self.entries) - first,
+            Automaton(heads(made[How.PATTERN], short, seeds, self)),
+            Automaton(heads(made[How.LITERAL], made[How.WORD], {}, self)),
         )
-        count = len(self.entries) - first
-        return Tier(first, count, Automaton(folds), Automaton(literals))
+
+    def variants(self, node: Node) -> tuple[Variant, ...]:
+        """The owners of a node by the signs around their values."""
+        if not node.variants:
+            node.variants = variants(node.owners, self)
+        return node.variants
+
+    def has_signs(self, node: Node) -> bool:
+        """Whether a value begins or ends with signs that stand around a node."""
+        return any(one.has_signs for one in self.variants(node))
+
+    def level(self, pattern: Pattern) -> Sensitivity:
+        """How secret the value is that a pattern is looked for."""
+        return self.entries[pattern.entry].level
+
+    def value(self, pattern: Pattern) -> bytes:
+        """The value that a pattern is looked for."""
+        return bytes(self.entries[pattern.entry].value)
+
+    def around(self, pattern: Pattern) -> Arounds:
+        """The signs around that value, in each direction in which they may stand there."""
+        entry = self.entries[pattern.entry]
+        if entry.how is not How.PATTERN:
+            return ()
+        before, after = edges(bytes(entry.value))
+        if not before and not after:
+            return ()
+        both = ((before, after), (after[::-1], before[::-1]))
+        if pattern.both_ways:
+            return both
+        return both[1:] if pattern.view == "reversed" else both[:1]
 
 
 def _reach(entry: Entry) -> int:
