@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -77,6 +82,44 @@ def test_a_trace_goes_through_from_the_client_to_the_provider(
         "url.scheme": "http",
     } == dict(request.attributes or {})
     assert "canary" not in kept.text()
+
+
+FOR_THE_PROCESS = """
+import asyncio, json
+from opentelemetry import metrics, trace
+from serverkit import served
+from sessionhelp import echo, memory
+from tracekit import Kept
+
+kept = Kept()
+trace.set_tracer_provider(kept.tracers)
+metrics.set_meter_provider(kept.meters)
+
+async def work():
+    sessions = memory(echo())
+    sessions.telemetry = kept.telemetry
+    async with served(sessions=sessions) as made:
+        await made.ok("POST", "/api/v1/sessions", {"id": "one"})
+        await made.ok("GET", "/api/v1/sessions?canary=1")
+        assert 404 == (await made.call("GET", "/api/v1/sessions/canary")).status_code
+
+asyncio.run(work())
+assert "canary" not in kept.text()
+print(json.dumps(kept.tree()))
+"""
+
+
+def test_the_framework_tells_nothing_of_its_own() -> None:
+    """It would tell paths and queries to what is set for the whole process."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    argv = [sys.executable, "-c", FOR_THE_PROCESS]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert 0 == done.returncode, done.stderr
+    assert {
+        "POST /api/v1/sessions": "",
+        "GET /api/v1/sessions": "",
+        "GET /api/v1/sessions/{session_id}": "",
+    } == json.loads(done.stdout)
 
 
 async def odd(made: Served) -> None:

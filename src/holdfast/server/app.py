@@ -74,6 +74,8 @@ def create_app(manager: SessionManager, settings: ServerSettings | None = None) 
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
+        # Its spans have paths, queries and addresses in them; ours are told by the shield.
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
     api.state.manager = manager
     api.state.settings = chosen
