@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
+import weakref
 
 import pytest
 
 from holdfast.adapters.detectors import factory
 from holdfast.core.errors import InvalidInput, Unavailable
 from holdfast.server.app import create_app
-from holdfast.server.serving import listen, serve
+from holdfast.server.serving import COLLECTIONS_MAX, listen, serve, tidied
 from holdfast.server.settings import ServerSettings
 from sessionhelp import echo, memory, run
 
@@ -47,12 +49,42 @@ def test_nothing_is_left_to_be_built_once_it_listens() -> None:
                 assert gc.get_freeze_count() > 10_000
                 raise Told
 
-            before = gc.get_freeze_count()
+            before, limits = gc.get_freeze_count(), gc.get_threshold()
             try:
                 with pytest.raises(Told):
                     await serve(app, ServerSettings(port=0), tell)
+                assert (*limits[:2], COLLECTIONS_MAX) == gc.get_threshold()
             finally:
+                gc.set_threshold(*limits)
                 if not before:
                     gc.unfreeze()
+
+    run(work())
+
+
+def test_garbage_that_lived_long_is_collected() -> None:
+    """What is left behind in a circle goes with the next look, however seldom it is looked for."""
+
+    class Left:
+        pass
+
+    async def work() -> None:
+        limits = gc.get_threshold()
+        gc.set_threshold(limits[0], limits[1], 1_000_000)
+        try:
+            gc.collect()
+            one = Left()
+            one.self = one  # type: ignore[attr-defined]  # the circle
+            seen = weakref.ref(one)
+            gc.collect(1)  # twice it is found to be in use
+            gc.collect(1)
+            del one
+            gc.collect(1)
+            assert seen() is not None
+            async with tidied(0.01), asyncio.timeout(10):
+                while seen() is not None:
+                    await asyncio.sleep(0.01)
+        finally:
+            gc.set_threshold(*limits)
 
     run(work())
