@@ -26,7 +26,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 GENESIS: Final = bytes(32)
 """What stands before the first event of the chain."""
@@ -204,6 +204,21 @@ class TokenFilter:
     limit: int = 100
 
 
+class Found(NamedTuple):
+    """What a digest leads to.
+
+    Args:
+        row: of the token.
+        generation: what the digest was of.
+        session: the id of the session that it is for; None if it is for none, or there is
+            none any more.
+    """
+
+    row: TokenRow
+    generation: int
+    session: str | None
+
+
 class TokenStore(Protocol):
     """Keeps tokens; see the module's contract."""
 
@@ -217,8 +232,8 @@ class TokenStore(Protocol):
         """
         ...
 
-    async def token_find(self, digest: bytes) -> tuple[TokenRow, int] | None:
-        """The row that a digest leads to, and the generation the digest was of."""
+    async def token_find(self, digest: bytes) -> Found | None:
+        """What a digest leads to."""
         ...
 
     async def stream_name(self, stream: int) -> str | None:

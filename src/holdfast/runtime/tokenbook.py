@@ -102,10 +102,9 @@ class TokenBook:
         return known.principal
 
     async def _read(self, text: object, digest: bytes, epoch: int) -> Known:
-        row, permitted = await self.current(text, digest)
-        known = Known(
-            await self._principal(row, permitted), row.created_ms - _SKEW_MS, row.expires_ms
-        )
+        row, permitted, session = await self._current(text, digest)
+        who = _principal(row, permitted, session)
+        known = Known(who, row.created_ms - _SKEW_MS, row.expires_ms)
         # Somebody may have raised the epoch since; then this is not to be kept.
         if self._epoch == epoch:
             self._known[digest] = known
@@ -113,7 +112,7 @@ class TokenBook:
                 self._known.popitem(last=False)
         return known
 
-    async def current(self, text: object, digest: bytes = b"") -> tuple[TokenRow, Permitted]:
+    async def current(self, text: object) -> tuple[TokenRow, Permitted]:
         """The row of a token that is valid now, and what it permits.
 
         A text of an earlier generation shows that two have it: all that came of it is
@@ -122,11 +121,14 @@ class TokenBook:
         Raises:
             TokenInvalid: whatever is wrong with it.
         """
-        digest = digest or digest_of(text)
+        row, permitted, _ = await self._current(text, digest_of(text))
+        return row, permitted
+
+    async def _current(self, text: object, digest: bytes) -> tuple[TokenRow, Permitted, str]:
         found = await self.store.token_find(digest)
         if found is None:
             raise TokenInvalid
-        row, generation = found
+        row, generation, named = found
         if generation != row.generation or row.digest != digest:
             if row.state is TokenState.LIVE:  # else all that was made with it is gone, too
                 await self.revoke(Revocation(id=row.id, why=Why.REUSED), actor=0)
@@ -138,18 +140,20 @@ class TokenBook:
             permitted = self.open(row)
         except Unreadable:
             raise TokenInvalid from None
+        session = _session_of(row, named)
         if permitted.signed is not None or not str(text).startswith(PREFIX):
-            await self._check_signed(str(text), row, permitted)
-        return row, permitted
+            await self._check_signed(str(text), row, permitted, session)
+        return row, permitted, session
 
-    async def _check_signed(self, text: str, row: TokenRow, permitted: Permitted) -> None:
+    async def _check_signed(
+        self, text: str, row: TokenRow, permitted: Permitted, session: str
+    ) -> None:
         """Check a signed text, claim by claim.
 
         Raises:
             TokenInvalid: it is not what its row says.
         """
         epoch = await self.store.token_epoch()
-        session = await self.session_of(row)
         wiped = session == _GONE.format(row.stream)
         self.signing.check(text, row, permitted, None if wiped else session, epoch)
 
@@ -163,24 +167,9 @@ class TokenBook:
         await self.store.token_stir()
         return kid
 
-    async def _principal(self, row: TokenRow, permitted: Permitted) -> Principal:
-        return Principal(
-            id=permitted.principal,
-            workspace=row.tenant,
-            session=await self.session_of(row),
-            role=permitted.role,
-            scopes=frozenset(permitted.scopes),
-            task_type=permitted.task_type,
-            token=row.id.hex(),
-            generation=row.generation,
-            expires_ms=row.expires_ms,
-        )
-
     async def session_of(self, row: TokenRow) -> str:
         """The id of the session that a token is for, or ""; a wiped one has none any more."""
-        if not row.stream:
-            return ""
-        return await self.store.stream_name(row.stream) or _GONE.format(row.stream)
+        return _session_of(row, await self.store.stream_name(row.stream) if row.stream else None)
 
     # --- rows ------------------------------------------------------------------------
 
@@ -283,6 +272,25 @@ class TokenBook:
             count += found
             if found < page:
                 return count
+
+
+def _session_of(row: TokenRow, named: str | None) -> str:
+    """The id of the session that a token is for, or "", where the store has named it."""
+    return named or _GONE.format(row.stream) if row.stream else ""
+
+
+def _principal(row: TokenRow, permitted: Permitted, session: str) -> Principal:
+    return Principal(
+        id=permitted.principal,
+        workspace=row.tenant,
+        session=session,
+        role=permitted.role,
+        scopes=frozenset(permitted.scopes),
+        task_type=permitted.task_type,
+        token=row.id.hex(),
+        generation=row.generation,
+        expires_ms=row.expires_ms,
+    )
 
 
 def _nothing() -> None:

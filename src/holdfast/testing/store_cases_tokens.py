@@ -84,14 +84,25 @@ async def _kinds(store: Store) -> list[tuple[int, str, str]]:
 async def _a_token_is_found_by_its_digest(harness: Harness, store: Store) -> None:
     row = token(1, stream=7, sealed=b"x" * 300)
     await store.token_add(row, doing())
-    assert await store.token_find(digest(1)) == (row, 1)
+    assert await store.token_find(digest(1)) == (row, 1, None)
     assert await store.token_row(row.id) == row
     assert await store.token_find(digest(2)) is None and await store.token_row(b"2" * 16) is None
     await refused(AlreadyThere, store.token_add(row, doing()))
     await refused(AlreadyThere, store.token_add(replace(row, id=b"o" * 16), doing()))
     second = await harness.open_second()
-    assert await second.token_find(digest(1)) == (row, 1)
+    assert await second.token_find(digest(1)) == (row, 1, None)
     await second.aclose()
+
+
+@_CASE
+async def _a_token_is_found_with_the_name_of_its_session(harness: Harness, store: Store) -> None:
+    await create(store, 7, name="Straße")
+    row = token(1, stream=7)
+    await store.token_add(row, doing())
+    assert await store.token_find(digest(1)) == (row, 1, "Straße")
+    await store.append(append(7, 1, drop_name=True))
+    found = await store.token_find(digest(1))
+    assert found is not None and found.session is None
 
 
 @_CASE
@@ -106,8 +117,10 @@ async def _a_refresh_follows_the_generation_that_is_in_place(
     assert sorted(type(one).__name__ for one in done) == ["Stale", "TokenRow"]
     after = await store.token_row(row.id)
     assert after is not None and after.generation == 2 and after.expires_ms == 3_000
-    assert await store.token_find(digest(1, 2)) == (after, 2)
-    assert await store.token_find(digest(1)) == (after, 1), "the digest before is not forgotten"
+    assert await store.token_find(digest(1, 2)) == (after, 2, None)
+    assert await store.token_find(digest(1)) == (after, 1, None), (
+        "the digest before is not forgotten"
+    )
     assert await store.token_epoch() > before
     await refused(Stale, store.token_rotate(rotation(2), doing()))
     await refused(Stale, store.token_rotate(rotation(1, 2), doing(now_ms=3_000)))

@@ -12,6 +12,7 @@ from holdfast.ports.store import GrantChange
 from holdfast.ports.tokens import (
     NO_EVENT,
     Doing,
+    Found,
     Revocation,
     Rotation,
     TokenChange,
@@ -84,11 +85,14 @@ class MemoryTokens:
         tables.note(row, TokenChange.CREATED, doing)
         self._told()
 
-    async def token_find(self, digest: bytes) -> tuple[TokenRow, int] | None:
-        """The row that a digest leads to, and the generation the digest was of."""
+    async def token_find(self, digest: bytes) -> Found | None:
+        """What a digest leads to."""
         self._open()
         found = self._tables.digests.get(digest)
-        return None if found is None else (self._tables.rows[found[0]], found[1])
+        if found is None:
+            return None
+        row = self._tables.rows[found[0]]
+        return Found(row, found[1], await self.stream_name(row.stream))
 
     async def stream_name(self, stream: int) -> str | None:
         """The id of the session that a token is for."""

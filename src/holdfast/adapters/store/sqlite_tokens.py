@@ -20,6 +20,7 @@ from holdfast.ports.store import GrantChange
 from holdfast.ports.tokens import (
     NO_EVENT,
     Doing,
+    Found,
     Revocation,
     Rotation,
     TokenChange,
@@ -49,7 +50,8 @@ def _sql(text: str, **parts: str) -> str:
 _ROW: Final = _sql("SELECT {columns} FROM bearer b WHERE b.id = ?")
 # Two look-ups in one statement; as a join they take three times as long.
 _FIND: Final = _sql(
-    "SELECT {columns}, (SELECT generation FROM bearer_digest WHERE digest = ?1)"
+    "SELECT {columns}, (SELECT generation FROM bearer_digest WHERE digest = ?1),"
+    " (SELECT name FROM stream WHERE stream = b.stream)"
     " FROM bearer b WHERE b.id = (SELECT id FROM bearer_digest WHERE digest = ?1)"
 )
 _LATE: Final = _sql(
@@ -111,13 +113,13 @@ class SqliteTokens:
         """Keep a new token."""
         await self._write(lambda transaction: _add(transaction.connection, row, doing))
 
-    async def token_find(self, digest: bytes) -> tuple[TokenRow, int] | None:
-        """The row that a digest leads to, and the generation the digest was of."""
+    async def token_find(self, digest: bytes) -> Found | None:
+        """What a digest leads to."""
         return self._at_once(_find, digest)
 
     async def stream_name(self, stream: int) -> str | None:
-        """Read the id of a session: with that of a token, on the way of every request."""
-        return self._at_once(_name, stream)
+        """Read the id of a session."""
+        return await self._look_up(_name, stream)
 
     async def token_row(self, id: bytes) -> TokenRow | None:
         """Read one row."""
@@ -220,9 +222,9 @@ def _row(connection: apsw.Connection, id: bytes) -> TokenRow | None:
     return None if found is None else _made(found)
 
 
-def _find(connection: apsw.Connection, digest: bytes) -> tuple[TokenRow, int] | None:
+def _find(connection: apsw.Connection, digest: bytes) -> Found | None:
     found = _one(connection, _FIND, digest)
-    return None if found is None else (_made(found), found[-1])
+    return None if found is None else Found(_made(found), found[-2], found[-1])
 
 
 def _name(connection: apsw.Connection, stream: int) -> str | None:
