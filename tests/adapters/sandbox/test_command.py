@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -165,7 +166,7 @@ def test_the_configuration_is_many_where_it_has_to_be(
     )  # fmt: skip
     assert {"/etc/hostname", "/etc/passwd"} < set(_etc_mounts(more))
     assert Path("/etc/hostname").read_bytes() == _run(more).stdout
-    monkeypatch.setattr(command._copied, "directory", lambda: None)
+    monkeypatch.setattr(command._copied, "show", lambda: None)
     line = command_line(SHOW, str(tmp_path), bubblewrap, effect_id="e")
     assert "/etc/passwd" in _etc_mounts(line) and "/etc" not in _etc_mounts(line)
     done = _run(line)
@@ -185,6 +186,73 @@ def test_a_workspace_that_holds_the_copy_does_not_hold_it(
         harm = f"touch mine; echo x >> {copy}/passwd; rm -rf {copy}; mv {copy} away; ls {copy}"
         line = command_line(("sh", "-c", harm), str(tmp_path), bubblewrap, effect_id="e")
         assert b"passwd\n" == _run(line).stdout
-        assert copy == copied.directory() and (tmp_path / "mine").exists()
+        assert Path("/etc/passwd").read_bytes() == Path(copy, "passwd").read_bytes()
+        assert copied.directory() is None and (tmp_path / "mine").exists()
     finally:
         copied.clear()
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Copied]:
+    """Copies of the configuration that are made in a workspace of these tests."""
+    (tmp_path / "workspace" / "tmp").mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "workspace" / "tmp"))
+    found = Copied(("passwd", "group"))
+    monkeypatch.setattr(command, "_copied", found)
+    yield found
+    found.clear()
+
+
+def test_a_link_to_where_copies_are_made(
+    tmp_path: Path, bubblewrap: SandboxStatus, copied: Copied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are found in the workspace all the same, and cannot be written to."""
+    (tmp_path / "link").symlink_to("workspace/tmp")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "link"))
+    harm = "for one in tmp/*/passwd; do echo evil >> $one; done; cat /etc/passwd"
+    argv = ("sh", "-c", harm)
+    line = command_line(argv, str(tmp_path / "workspace"), bubblewrap, effect_id="e")
+    done = _run(line)
+    assert Path("/etc/passwd").read_bytes() == done.stdout
+    assert b"Read-only" in done.stderr
+
+
+def test_where_copies_are_made_was_in_a_workspace(
+    tmp_path: Path, bubblewrap: SandboxStatus, copied: Copied
+) -> None:
+    """A command may still run there, so others are shown the files themselves."""
+    (tmp_path / "other").mkdir()
+    first = command_line(SHOW, str(tmp_path / "other"), bubblewrap, effect_id="e")
+    assert ["/etc"] == _etc_mounts(first) and first.shown is not None
+    shown = first.shown.directory
+    here = str(tmp_path / "workspace")
+    reading = command_line(SHOW, here, bubblewrap, effect_id="e", read_only=True)
+    assert ["/etc"] == _etc_mounts(reading)
+    for line in (
+        command_line(SHOW, here, bubblewrap, effect_id="e"),
+        command_line(SHOW, here, bubblewrap, effect_id="e", extra_read=("/etc/hostname",)),
+    ):
+        at = line.argv.index("--ro-bind-try", line.argv.index(here))
+        assert ("--ro-bind-try", shown, shown) == line.argv[at : at + 3]
+    after = command_line(SHOW, str(tmp_path / "other"), bubblewrap, effect_id="e")
+    assert after.shown is None and "/etc/passwd" in _etc_mounts(after)
+
+
+def test_what_a_command_is_shown_stays(
+    tmp_path: Path, bubblewrap: SandboxStatus, copied: Copied
+) -> None:
+    """Until it is over, also when the configuration changes before it has begun."""
+    (tmp_path / "other").mkdir()
+    line = command_line(SHOW, str(tmp_path / "other"), bubblewrap, effect_id="e")
+    assert line.shown is not None
+    os.utime(f"{line.shown.directory}/group")
+    assert line.shown.directory != copied.directory()
+    assert Path("/etc/passwd").read_bytes() in _run(line).stdout
+    assert not os.path.exists(line.shown.directory)
+    line.close()
+
+
+def test_a_workspace_among_the_configuration(bubblewrap: SandboxStatus) -> None:
+    """It is the workspace, not a copy."""
+    line = command_line(("true",), "/etc/alternatives", bubblewrap, effect_id="e", read_only=True)
+    assert "/etc/alternatives" in _etc_mounts(line) and "/etc" not in _etc_mounts(line)

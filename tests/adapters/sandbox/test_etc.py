@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -174,3 +175,86 @@ def test_a_process_takes_its_copy_with_it(host: Path) -> None:
     ended, same, mine = done.stdout.split()
     assert ("0", "True") == (ended, same)
     assert PREFIX in mine and not Path(mine).exists()
+
+
+def test_a_change_within_a_directory_is_followed(copied: Copied, host: Path) -> None:
+    """A certificate that is written over, and what is new further below."""
+    certs = host / "ssl" / "certs"
+    directory(copied)
+    with (certs / "one.pem").open("a") as file:
+        file.write(" more")
+    assert "one more" == (directory(copied) / "ssl" / "certs" / "one.pem").read_text()
+    (certs / "java" / "new").write_text("new")
+    assert "new" == (directory(copied) / "ssl" / "certs" / "java" / "new").read_text()
+    (certs / "java" / "new").unlink()
+    assert not (directory(copied) / "ssl" / "certs" / "java" / "new").exists()
+
+
+def test_another_tidies_up_what_is_not_yet_locked(
+    copied: Copied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not made again without its lock: there is none this time."""
+    lock = fcntl.flock
+
+    def late(fd: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        etc._sweep()
+        lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    assert copied.directory() is None
+    assert [] == os.listdir(tempfile.gettempdir())
+    assert directory(copied).exists()
+
+
+def test_what_is_too_deep_to_be_cleared_away(copied: Copied) -> None:
+    """It is left, and hinders nobody."""
+    before = directory(copied)
+    left = Path(tempfile.gettempdir(), f"{PREFIX}deep")
+    nested = "/".join(["a"] * 500)
+    try:
+        for top in (left, before):
+            (top / nested).mkdir(parents=True)
+            for _ in range(3):
+                os.rename(top / "a", top.parent / "moved")
+                (top / nested).mkdir(parents=True)
+                os.rename(top.parent / "moved", top / nested / "a")
+        after = directory(copied)
+        assert before != after and (after / "passwd").exists()
+    finally:
+        subprocess.run(["rm", "-rf", left, before], check=True)
+
+
+def test_what_is_shown_stays_until_all_are_over(copied: Copied, host: Path) -> None:
+    """Then it goes; to say so twice is harmless."""
+    one, two = copied.show(), copied.show()
+    assert one is not None and two is not None and one.directory == two.directory
+    before = Path(one.directory)
+    (host / "passwd").write_text("changed")
+    assert before != directory(copied)
+    one.close()
+    one.close()
+    assert "root:x:0:0\n" == (before / "passwd").read_text()
+    two.close()
+    assert not before.exists()
+
+
+def test_all_go_with_the_process(copied: Copied, host: Path) -> None:
+    """Also what a command is still shown."""
+    showing = copied.show()
+    assert showing is not None
+    (host / "passwd").write_text("changed")
+    directory(copied)
+    copied.clear()
+    assert [] == os.listdir(tempfile.gettempdir())
+    showing.close()
+
+
+def test_no_copies_where_commands_may_write(copied: Copied, host: Path) -> None:
+    """Once it was so."""
+    before = copied.directory()
+    assert () == copied.within(str(host))
+    assert before == copied.directory()
+    assert (before,) == copied.within(str(host.parent))
+    assert copied.directory() is None and copied.show() is None
+    assert (before,) == copied.within(str(host.parent))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +80,16 @@ def test_a_machine_without_a_call_filter(monkeypatch: pytest.MonkeyPatch) -> Non
     found = detect(SandboxKind.LANDLOCK)
     assert (SandboxKind.LANDLOCK, 4, False) == (found.kind, found.abi, found.seccomp)
     assert "no call filter" in found.reason
+
+
+def test_a_temporary_directory_behind_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried by its own name, as workspaces are, since bubblewrap does not follow links."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "link"))
+    _fake_bwrap(tmp_path, monkeypatch, f'echo "$@" >> {tmp_path}/asked')
+    assert SandboxKind.BUBBLEWRAP is detect().kind
+    asked = (tmp_path / "asked").read_text()
+    assert f"--bind {tmp_path}/there/holdfast-probe-" in asked and "/link/" not in asked

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import resource
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -232,6 +234,63 @@ def test_cancelling_at_the_gate(bench: Bench, monkeypatch: pytest.MonkeyPatch) -
 
     asyncio.run(main())
     assert [] == os.listdir(bench.workspace)
+
+
+def test_cancelling_while_the_proxy_begins(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What listened is not left with the loop, which would be deaf to who has its number next."""
+    run = _runner(bench)
+    sleep = asyncio.sleep
+    cancelled: list[int] = []
+
+    async def main() -> None:
+        async def at_once(delay: float, result: object = None) -> object:
+            if asyncio.current_task() is call and not delay:
+                cancelled.append(1)
+                call.cancel()
+            return await sleep(delay, result)
+
+        loop: Any = asyncio.get_running_loop()
+        before = set(loop._selector.get_map())
+        call = asyncio.ensure_future(run("touch made", allowing(80)))
+        with monkeypatch.context() as patched:
+            patched.setattr("asyncio.tasks.sleep", at_once)
+            with pytest.raises(asyncio.CancelledError):
+                await call
+        left = set(loop._selector.get_map()) - before
+        assert left <= set(map(int, os.listdir("/proc/self/fd")))
+
+    asyncio.run(main())
+    assert [1] == cancelled
+    assert [] == os.listdir(bench.workspace)
+
+
+def test_too_few_descriptors(bench: Bench) -> None:
+    """A command that cannot be started for want of them keeps none."""
+    run = _runner(bench)
+    held: list[int] = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def main() -> None:
+        await run("true", allowing(80))
+        gc.collect()
+        highest = max(map(int, os.listdir("/proc/self/fd")))
+        while not held or held[-1] < highest:  # so that none below is free
+            held.append(os.open(os.devnull, os.O_RDONLY))
+        before = len(os.listdir("/proc/self/fd"))
+        for more in range(8):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (held[-1] + 1 + more, hard))
+            try:
+                await run("true", allowing(80))
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            gc.collect()
+            assert before >= len(os.listdir("/proc/self/fd")), more
+
+    try:
+        asyncio.run(main())
+    finally:
+        for one in held:
+            os.close(one)
 
 
 def test_what_is_online_may_send() -> None:

@@ -136,11 +136,14 @@ class EgressProxy:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, listener: socket.socket) -> None:
-        """Serve a listening socket, which is the proxy's from then on."""
+        """Serve a listening socket, which is the proxy's from then on, whatever comes of it."""
         assert self._server is None, "a proxy serves one socket"
         listener.setblocking(False)
-        limit = self._limits.head_bytes
-        self._server = await asyncio.start_server(self._accepted, sock=listener, limit=limit)
+        # It is known before it serves: who is cancelled meanwhile closes it all the same.
+        self._server = await asyncio.start_server(
+            self._accepted, sock=listener, limit=self._limits.head_bytes, start_serving=False
+        )
+        await self._server.start_serving()
 
     async def aclose(self) -> None:
         """Stop listening and cut all connections; their requests are logged."""

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from holdfast.adapters.sandbox import launcher
 from holdfast.adapters.sandbox.door import DOOR_PORT
-from holdfast.adapters.sandbox.etc import Copied
+from holdfast.adapters.sandbox.etc import Copied, Showing
 from holdfast.adapters.sandbox.processes import MARKER, marker_value
 from holdfast.adapters.sandbox.status import (
     SandboxKind,
@@ -108,6 +108,7 @@ class CommandLine:
     kind: SandboxKind
     scratch: tuple[str, ...] = field(default=())
     gated: bool = False
+    shown: Showing | None = field(default=None, compare=False)
 
     def telling(self, fd: int) -> tuple[str, ...]:
         """The command line that tells its first process as JSON, `child-pid`, early.
@@ -119,6 +120,8 @@ class CommandLine:
 
     def close(self) -> None:
         """Delete the private directories; harmless when they are gone."""
+        if self.shown is not None:
+            self.shown.close()
         for path in self.scratch:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -236,7 +239,8 @@ def _in_bubblewrap(plan: _Plan, status: SandboxStatus) -> CommandLine:
     if "size" in status.features:
         line += ["--size", str(_TMP_BYTES_MAX)]
     line += ["--tmpfs", _TMP, "--dir", f"{_TMP}/home"]
-    mounts, sources = _mounts(plan)
+    mounts, shown = _mounts(plan)
+    sources = {} if shown is None else {ETC: shown.directory}
     # Parents first, so that what lies inside something else is mounted over it.
     for path in sorted(mounts):
         if path not in sources and _is_link_into_usr(path):
@@ -254,24 +258,30 @@ def _in_bubblewrap(plan: _Plan, status: SandboxStatus) -> CommandLine:
     if plan.gated:
         inside |= dict.fromkeys(_PROXIES, _PROXY) | {"no_proxy": _LOCAL, "NO_PROXY": _LOCAL}
     return CommandLine(
-        argv=tuple(line), env=inside, cwd="/", kind=SandboxKind.BUBBLEWRAP, gated=plan.gated
+        argv=tuple(line),
+        env=inside,
+        cwd="/",
+        kind=SandboxKind.BUBBLEWRAP,
+        gated=plan.gated,
+        shown=shown,
     )
 
 
-def _mounts(plan: _Plan) -> tuple[dict[str, str], dict[str, str]]:
-    """What is mounted how, and what is mounted as something else."""
+def _mounts(plan: _Plan) -> tuple[dict[str, str], Showing | None]:
+    """What is mounted how, and the copy that is mounted as the configuration."""
     mounts = dict.fromkeys(plan.readable, "--ro-bind-try")
     mounts[plan.workspace] = "--ro-bind" if plan.read_only else "--bind"
-    own = {f"{ETC}/{name}" for name in _ETC}
+    own = {f"{ETC}/{name}" for name in _ETC} - {plan.workspace}
     others = any(path == ETC or path.startswith(f"{ETC}/") for path in mounts.keys() - own)
     # What lies in it besides could not be mounted into a copy that cannot be written to.
-    copy = None if others else _copied.directory()
-    if copy is None:
-        return mounts, {}
-    mounts = {path: how for path, how in mounts.items() if path not in own} | {ETC: "--ro-bind"}
-    if f"{copy}/".startswith(f"{plan.workspace}/"):
-        mounts[copy] = "--ro-bind"
-    return mounts, {ETC: copy}
+    shown = None if others else _copied.show()
+    if shown is not None:
+        mounts = {path: how for path, how in mounts.items() if path not in own}
+        mounts[ETC] = "--ro-bind"
+    if not plan.read_only:
+        # Other commands are shown them, and some may be over before this one begins.
+        mounts |= dict.fromkeys(_copied.within(plan.workspace), "--ro-bind-try")
+    return mounts, shown
 
 
 def _is_link_into_usr(path: str) -> bool:

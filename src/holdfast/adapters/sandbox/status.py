@@ -131,7 +131,8 @@ def _bubblewrap() -> SandboxStatus:
 
 def _probe(program: str, features: frozenset[str]) -> str | None:
     """Run `true` as every command will be run; return the trouble, if any."""
-    with tempfile.TemporaryDirectory(prefix="holdfast-probe-") as directory:
+    with tempfile.TemporaryDirectory(prefix="holdfast-probe-") as made:
+        directory = os.path.realpath(made)  # as workspaces are
         argv = [program, *bubblewrap_flags(features), "--ro-bind", "/", "/", "--proc", "/proc"]
         argv += ["--dev", "/dev", "--tmpfs", "/tmp", "--bind", directory, directory]  # noqa: S108 - a name inside the sandbox
         argv += ["--as-pid-1", "--", "/bin/sh", "-c", "true"]

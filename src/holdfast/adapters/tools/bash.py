@@ -131,10 +131,15 @@ class BashTool:
             line.close()
 
     async def _run(self, line: CommandLine, limit_s: float, context: ToolContext) -> ToolOutcome:
-        reading, writing = os.pipe2(os.O_CLOEXEC)
+        way = self._way_out(line, context)
+        try:
+            reading, writing = os.pipe2(os.O_CLOEXEC)
+        except OSError:
+            if way is not None:
+                await way.aclose()
+            raise
         pump = Pump(reading, context.emit, self._output_bytes_max)
         run: _Run | None = None
-        way = self._way_out(line, context)
         try:
             try:
                 process = await asyncio.create_subprocess_exec(

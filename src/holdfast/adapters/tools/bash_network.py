@@ -52,7 +52,12 @@ class WayOut:
         self._sent = self._received = 0
         self._proxy: EgressProxy = firewall.proxy(session_id, policy, self._told, meter=meter)
         self._gate, self.stdin = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._told_pid, self.info = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._told_pid, self.info = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError:
+            self._gate.close()
+            self.stdin.close()
+            raise
         for one in (self._gate, self._told_pid):
             one.setblocking(False)
 
@@ -73,11 +78,7 @@ class WayOut:
             if _gone(pid):
                 return
             raise
-        try:
-            await self._proxy.start(listener)
-        except BaseException:
-            listener.close()
-            raise
+        await self._proxy.start(listener)
         with contextlib.suppress(OSError):
             self._gate.send(b"\n")
 
