@@ -6,11 +6,15 @@ import asyncio
 import gc
 import socket
 import weakref
+from collections.abc import Sequence
 
 import pytest
 
 from holdfast.adapters.detectors import factory
 from holdfast.core.errors import InvalidInput, Unavailable
+from holdfast.core.findings import Signal
+from holdfast.ports.detector import NoInjectionDetector
+from holdfast.runtime.detectors import Detectors
 from holdfast.server.app import create_app
 from holdfast.server.serving import COLLECTIONS_MAX, listen, serve, tidied
 from holdfast.server.settings import ServerSettings
@@ -88,3 +92,21 @@ def test_garbage_that_lived_long_is_collected() -> None:
             gc.set_threshold(*limits)
 
     run(work())
+
+
+def test_a_detector_that_fails_keeps_no_server_from_starting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is logged without a word of the failure; what it should look at is refused later."""
+
+    class Broken(NoInjectionDetector):
+        def scan(self, text: str, canaries: Sequence[str] = ()) -> Signal:
+            raise RuntimeError("canary")
+
+    async def work() -> None:
+        async with memory(echo(), detectors=Detectors(injection=Broken())) as sessions:
+            create_app(sessions).prepare()
+
+    run(work())
+    assert "what looks at content could not be prepared: RuntimeError" in caplog.text
+    assert "canary" not in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 import holdfast
 from holdfast.bootstrap import SessionManager
 from holdfast.core.security import Security
+from holdfast.runtime.placing import place_of
 from holdfast.server import problems
 from holdfast.server.hot import Hot
 from holdfast.server.metrics import Metrics
@@ -22,6 +24,8 @@ from holdfast.server.routes.content import SelfTest
 from holdfast.server.settings import ServerSettings
 from holdfast.server.shield import PUBLIC, Shield
 from holdfast.server.streams import Streams
+
+_log = logging.getLogger("holdfast.server")
 
 DESCRIPTION = "/openapi.json"
 
@@ -48,7 +52,10 @@ class Application:
             route.matches(anything)
         self.api.openapi()
         manager: SessionManager = self.api.state.manager
-        manager.detectors.prepare(manager.trust.binding(Security()))
+        try:
+            manager.detectors.prepare(manager.trust.binding(Security()))
+        except Exception as error:  # a program's own detector: its sessions are refused, not all
+            _log.error("what looks at content could not be prepared: %s", place_of(error))
 
     def drain(self) -> None:
         """Say that the server is about to stop: it is no longer ready, and streams end."""

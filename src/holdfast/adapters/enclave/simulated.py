@@ -20,6 +20,7 @@ import tempfile
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -175,7 +176,7 @@ def _confined(
         raise TeeUnavailable("a simulated enclave with a network needs bubblewrap")
     at = line.argv.index("--unshare-all") + 1
     argv = (*line.argv[:at], "--share-net", *line.argv[at:])
-    return CommandLine(argv=argv, env=line.env, cwd=line.cwd, kind=line.kind, scratch=line.scratch)
+    return replace(line, argv=argv)
 
 
 class _Running:
