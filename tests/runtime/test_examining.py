@@ -305,9 +305,20 @@ def test_a_pseudonym_is_looked_for_as_what_it_stands_for() -> None:
     assert all(SECRET not in one for one in texts)
 
 
-def test_a_pseudonym_counts_with_what_its_value_holds() -> None:
-    """An address that ends in a card number is asked about as the card is."""
-    home = "12 Main Street, card 4111 1111 1111 1111"
+@pytest.mark.parametrize(
+    ("home", "kind"),
+    [
+        ("12 Main Street, card 4111 1111 1111 1111", "credit_card"),
+        ("12 Main Street, cvv 123", "address"),  # the code is too short to be looked for
+    ],
+)
+def test_a_pseudonym_counts_with_what_its_value_holds(home: str, kind: str) -> None:
+    """An address that ends in a card's number or code is asked about as that is."""
+
+    def lookup() -> str:
+        return f"my address: {home}"
+
+    source = tool(lookup, flow=Flow(reads=Reads.TRUSTED, sink=Sink.NONE))
     note = FunctionTool(
         send,
         ToolSpec(
@@ -330,15 +341,17 @@ def test_a_pseudonym_counts_with_what_its_value_holds() -> None:
             return call("note", {"text": f"at {name}"})
 
         config = SessionConfig(
-            permission_policy={"allow": ["note"]},
+            permission_policy={"allow": ["note", "lookup"]},
             security_config=SecurityConfig(reader="normal"),
         )
-        async with memory(public([use_it, say("done")]), note, detectors=quick()) as sessions:
+        model = public([call("lookup"), use_it, say("done")])
+        async with memory(model, source, note, detectors=quick()) as sessions:
             session = await sessions.create_session("one", config)
             attendant = session.on_approval(person)
-            await session.generate(f"Note my address: {home}")
+            await session.generate("Note my address")
             attendant.close()
 
     run(work())
-    assert "note: it would be given credit_card of this session" in texts[-1]
+    assert "note: it would be given " in texts[-1]
+    assert kind in texts[-1]
     assert [] == SENT
