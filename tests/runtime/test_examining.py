@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from contenthelp import names_in, public, quick, sent
 from holdfast.adapters.taints.local import LocalTaintMatcher
 from holdfast.adapters.tools.function import FunctionTool
 from holdfast.core.flows import Flow, Reads, Role, Sink
@@ -302,3 +303,55 @@ def test_a_pseudonym_is_looked_for_as_what_it_stands_for() -> None:
     assert all("target 'to' (PRIVATE-PRI" not in one for one in texts)
     assert any("target 'to' (PRIVATE-X-AAAAAAAAAAAAA)" in one for one in texts)
     assert all(SECRET not in one for one in texts)
+
+
+@pytest.mark.parametrize(
+    ("home", "kind"),
+    [
+        ("12 Main Street, card 4111 1111 1111 1111", "credit_card"),
+        ("12 Main Street, cvv 123", "address"),  # the code is too short to be looked for
+    ],
+)
+def test_a_pseudonym_counts_with_what_its_value_holds(home: str, kind: str) -> None:
+    """An address that ends in a card's number or code is asked about as that is."""
+
+    def lookup() -> str:
+        return f"my address: {home}"
+
+    source = tool(lookup, flow=Flow(reads=Reads.TRUSTED, sink=Sink.NONE))
+    note = FunctionTool(
+        send,
+        ToolSpec(
+            name="note",
+            description="Write it down.",
+            parameters=json.dumps({"type": "object", "properties": {"text": {}}}),
+            flow=Flow(sink=Sink.WRITE, roles=(("text", Role.PAYLOAD),)),
+        ),
+    )
+    texts: list[str] = []
+
+    async def person(approval: Approval) -> str:
+        texts.append(approval.text)
+        return "deny" if approval.text.startswith("note") else "once"
+
+    async def work() -> None:
+        def use_it(request: Any) -> Turn:
+            (name,) = names_in(sent(request))
+            assert name.startswith("PRIVATE-ADDRESS-")
+            return call("note", {"text": f"at {name}"})
+
+        config = SessionConfig(
+            permission_policy={"allow": ["note", "lookup"]},
+            security_config=SecurityConfig(reader="normal"),
+        )
+        model = public([call("lookup"), use_it, say("done")])
+        async with memory(model, source, note, detectors=quick()) as sessions:
+            session = await sessions.create_session("one", config)
+            attendant = session.on_approval(person)
+            await session.generate("Note my address")
+            attendant.close()
+
+    run(work())
+    assert "note: it would be given " in texts[-1]
+    assert kind in texts[-1]
+    assert [] == SENT

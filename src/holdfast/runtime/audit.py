@@ -180,11 +180,13 @@ async def find_stream(core: Core, session_id: str) -> tuple[Backend, StreamRow]:
     """Find a session by its id, or by "stream-<16 hex>" once it has none.
 
     Raises:
-        SessionNotFound: there is no such session.
+        SessionNotFound: there is no such session, or only who sees all workspaces may name it.
     """
     try:
         where = await core.locate(session_id)
     except SessionNotFound:
+        if not core.names_wiped:
+            raise
         prefix, _, number = session_id.partition("stream-")
         if prefix or len(number) != 16 or not set(number) <= set("0123456789abcdef"):
             raise

@@ -181,13 +181,16 @@ class Examiner:
             for leaf in leaves(value)
             if str(leaf) not in named
         ]
+        vault = self._taints.vault
+        # What the tool is given: a value behind a pseudonym may hold a more secret one.
+        meant = "\n".join(map(vault.restore, carried))
         try:
-            matches = await self._taints.scan("\n".join(carried)[:ARGUMENTS_CHARS_MAX])
+            matches = await self._taints.scan(meant[:ARGUMENTS_CHARS_MAX])
         except HoldfastError as error:
             _log.warning("the registered values could not be looked for: %s", error.message)
             return (("anything", Sensitivity.CRITICAL),)
-        named_here = self._taints.vault.named("\n".join(carried))
-        if sum(map(len, carried)) > ARGUMENTS_CHARS_MAX and self._taints.ids:
+        named_here = vault.named("\n".join(carried))
+        if len(meant) > ARGUMENTS_CHARS_MAX and self._taints.ids:
             return (("more than can be looked through", Sensitivity.CRITICAL),)
         found = {(one.kind, one.level) for one in matches}
         found |= {(kind, level) for _, kind, level in named_here}

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import logging
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from holdfast.core.commands import AddMessage, Command, Import, Send, ToolEnded
 from holdfast.core.errors import Unavailable
-from holdfast.core.findings import Classification, Signal, TaintMatch, Threat
+from holdfast.core.findings import Classification, Finding, Signal, TaintMatch, Threat
 from holdfast.core.flows import UNDECLARED, Flow, Reads
 from holdfast.core.inspection import (
     KINDS_MAX,
@@ -189,12 +191,29 @@ def _words(parts: Sequence[Part]) -> Iterable[str]:
 
 
 def values_of(text: str, seen: Classification) -> list[Found]:
-    """What of a text is registered."""
+    """What of a text is registered, each as secret as the most secret of what it holds."""
+    ends = {level: _least_ends(seen.findings, level) for level in {i.level for i in seen.findings}}
+
+    def level_of(one: Finding) -> Sensitivity:
+        for level in sorted(ends, reverse=True):
+            starts, least = ends[level]
+            index = bisect_left(starts, one.start)
+            if level <= one.level or (index < len(least) and least[index] <= one.end):
+                return max(level, one.level)
+        return one.level
+
     return [
-        Found(one.kind, one.level, text[one.start : one.end])
+        Found(one.kind, level_of(one), text[one.start : one.end])
         for one in seen.findings
         if one.level >= Sensitivity.SENSITIVE
     ]
+
+
+def _least_ends(findings: Iterable[Finding], level: Sensitivity) -> tuple[list[int], list[int]]:
+    """Where findings of a level begin, and the first end of those that begin there or later."""
+    places = sorted((one.start, one.end) for one in findings if one.level == level)
+    least = list(accumulate((end for _, end in reversed(places)), min))
+    return [start for start, _ in places], least[::-1]
 
 
 def private_values(content: str, level: Sensitivity) -> Iterator[Found]:

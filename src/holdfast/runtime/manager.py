@@ -154,6 +154,11 @@ class Core(Sweeping, Telling):
                 found.setdefault(id(backend), (storage, backend))
         return list(found.values())
 
+    @property
+    def names_wiped(self) -> bool:
+        """Whether a session that was wiped, and so has no workspace any more, may be named."""
+        return True
+
     async def locate(self, session_id: str) -> Located:
         """Find a session by its id, store by store.
 

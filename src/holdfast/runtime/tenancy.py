@@ -129,6 +129,12 @@ class Tenancy(SessionService):
         """Where the session is kept that the principal is bound to."""
         return await super().locate(self._session_only())
 
+    @property
+    def names_wiped(self) -> bool:
+        """Whether it sees all workspaces: what was wiped has none any more."""
+        who = self._acts
+        return who is None or (not who.session and who.workspace == EVERY_WORKSPACE)
+
     async def locate(self, session_id: str) -> Located:
         """Find a session by its id, of those that the principal sees.
 
@@ -353,11 +359,7 @@ class Tenancy(SessionService):
             ScopeDenied: all sessions are for an administrator of all workspaces.
         """
         who = self._acts
-        if who is not None and question.session_id:
-            # What was wiped has no workspace any more; only who sees them all may name it.
-            if who.session or who.workspace != EVERY_WORKSPACE:
-                await self.locate(question.session_id)
-        elif who is not None:
+        if who is not None and not question.session_id:
             self.unbound("read the log of all sessions")
             if who.workspace != EVERY_WORKSPACE:
                 raise ScopeDenied("the whole store is an administrator's to verify: name a session")

@@ -5,10 +5,17 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
+
 from holdfast.core.auditing import Severity, Vector
 from holdfast.core.auditquestion import AuditQuestion
 from holdfast.core.principals import Principal
+from holdfast.ports.store import StreamRow
+from holdfast.runtime import audit, audit_export
+from holdfast.runtime.audit import find_stream
 from holdfast.runtime.audit_file import FileReport, verify_answer
+from holdfast.runtime.backend import Backend
+from holdfast.runtime.manager import Core
 from holdfast.testing.script import call, say
 from holdfast.testing.scripted import ScriptedModel
 from serverkit import served
@@ -207,5 +214,31 @@ def test_what_is_refused_holds_no_place_among_the_streams() -> None:
                 assert 403 == (await made.call("GET", path)).status_code
                 assert (await made.call("GET", f"{path}&session_id=one")).is_success
             assert 0 == len(made.app.api.state.streams)
+
+    run(work())
+
+
+@pytest.mark.parametrize("path", ["export?nonce=" + "0" * 64 + "&", "verify?"])
+def test_a_session_with_the_name_of_anothers_log_is_not_a_way_to_it(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even if it is wiped after it was found and before the log is read."""
+
+    async def work() -> None:
+        async with served() as made:
+            await made.ok("POST", API, {"id": "theirs"}, by=made.bob)
+            other = Principal(id="user:bob", workspace="other")
+            where = await made.sessions.acting_as(other).locate("theirs")
+            name = f"stream-{where.stream:016x}"
+            await made.ok("POST", API, {"id": name})
+
+            async def late(core: Core, session_id: str) -> tuple[Backend, StreamRow]:
+                await made.ok("DELETE", f"{API}/{name}")
+                return await find_stream(core, session_id)
+
+            monkeypatch.setattr(audit, "find_stream", late)
+            monkeypatch.setattr(audit_export, "find_stream", late)
+            found = await made.call("GET", f"{AUDIT}/{path}session_id={name}")
+            assert (404, "session_not_found") == (found.status_code, found.json()["reason"])
 
     run(work())
