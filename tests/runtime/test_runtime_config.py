@@ -95,4 +95,5 @@ def test_old_settings_are_written_as_ever() -> None:
     new = ModelSettings(provider="p", model="m", input_usd="0", output_usd="0.60")
     assert new == load(ModelSettings, dump(new))
     names = [one.name for one in fields(ModelSettings)]
-    assert ["input_usd", "output_usd", "zone", "sees"] == names[-4:]
+    assert ["input_usd", "output_usd", "zone", "sees", "public_only"] == names[-5:]
+    assert b"public_only" not in dump(old)

@@ -117,7 +117,10 @@ def test_the_same_streams(monkeypatch: pytest.MonkeyPatch) -> None:
                 "user:eve", "viewer", session="", workspace="default", scopes=("sessions:read",)
             )
             eve = {"Authorization": f"Bearer {issued.guard_token}"}
-            async with listening(made.app) as base, AsyncClient(base_url=base) as client:
+            async with (
+                listening(made.app) as base,
+                AsyncClient(base_url=base, timeout=30) as client,
+            ):
                 for id, query, ends, told in ASKED:
                     path = f"{API}/{id}/events{query}"
                     found = []

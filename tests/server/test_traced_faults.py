@@ -43,7 +43,7 @@ async def evening(telemetry: Telemetry) -> list[object]:
     async with sessions:
         made = Served(create_app(sessions), sessions)
         await made.ready()
-        async with listening(made.app) as url, httpx2.AsyncClient(base_url=url) as http:
+        async with listening(made.app) as url, httpx2.AsyncClient(base_url=url, timeout=30) as http:
             return await asked(http, made)
 
 
@@ -145,7 +145,7 @@ async def at_once(sessions: SessionManager) -> float:
     await made.sessions.create_session("one", UNSAFE, user_id="user:ann")
     async with (
         listening(made.app) as url,
-        httpx2.AsyncClient(base_url=url, headers=made.ann) as http,
+        httpx2.AsyncClient(base_url=url, headers=made.ann, timeout=60) as http,
     ):
         await http.get("/api/v1/sessions/one")
         began = time.perf_counter()
