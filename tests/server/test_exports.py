@@ -10,8 +10,8 @@ import pytest
 
 from holdfast.core.errors import TokenInvalid, Unavailable
 from holdfast.core.principals import Principal
-from holdfast.server.exports import CHUNK_BYTES, AuditStream, Held
-from holdfast.server.streams import Streams
+from holdfast.server.exports import CHUNK_BYTES, AuditStream
+from holdfast.server.streams import Held, Streams
 from serverkit import served
 from sessionhelp import run
 

@@ -102,10 +102,10 @@ ASKED = (
 def test_the_same_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     """They begin alike, and are refused alike, whatever they are asked for."""
     taken: list[str] = []
-    stream = Hot._stream
+    stream = hot._stream
 
     async def counted(*given: Any) -> Response:
-        taken.append(given[4])
+        taken.append(given[3])
         return await stream(*given)
 
     async def work() -> None:
@@ -132,7 +132,7 @@ def test_the_same_streams(monkeypatch: pytest.MonkeyPatch) -> None:
                 assert len(taken) > 10
                 assert 403 == (await _opened(client, f"{API}/one/events", b"", eve))[0]
 
-    monkeypatch.setattr(Hot, "_stream", counted)
+    monkeypatch.setattr(hot, "_stream", counted)
     run(work())
 
 

@@ -13,41 +13,10 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from holdfast.core.errors import HoldfastError
-from holdfast.core.principals import Principal
-from holdfast.server.streams import Streams
+from holdfast.server.streams import Held
 
 NDJSON = "application/x-ndjson"
 CHUNK_BYTES = 64 * 1024
-
-
-class Held:
-    """What an export holds: its place among the streams of its reader, and the token.
-
-    Args:
-        token: whose holder, `who`, has the `scope` that reading needs.
-
-    Raises:
-        Unavailable: too many streams are open, or the server is about to stop.
-    """
-
-    def __init__(self, streams: Streams, token: str, who: Principal, scope: str) -> None:
-        streams.enter(who)
-        self._streams = streams
-        self._who = who
-        self._pass = streams.pass_of(token, who, scope)
-
-    async def refused(self) -> bool:
-        """Whether nothing more may be read."""
-        try:
-            await self._streams.ask(self._pass)
-        except HoldfastError:
-            return True
-        return self._streams.stopped
-
-    def give(self) -> None:
-        """Give everything back."""
-        self._streams.give(self._pass)
-        self._streams.leave(self._who)
 
 
 class AuditStream(StreamingResponse):
@@ -70,12 +39,20 @@ class AuditStream(StreamingResponse):
         async for line in self._lines:
             chunk += line
             if len(chunk) >= CHUNK_BYTES:
-                if await self._held.refused():
+                if await self._refused():
                     return
                 yield bytes(chunk)
                 chunk.clear()
-        if chunk and not await self._held.refused():
+        if chunk and not await self._refused():
             yield bytes(chunk)
+
+    async def _refused(self) -> bool:
+        """Whether nothing more may be read."""
+        try:
+            await self._held.ask()
+        except HoldfastError:
+            return True
+        return self._held.stopped()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; who leaves ends the reading of the log."""

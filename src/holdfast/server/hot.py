@@ -15,6 +15,7 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -36,8 +37,7 @@ PREFIX = "/api/v1/sessions/"
 ID_CHARS_MAX = 128
 WORKSPACE_CHARS_MAX = 128
 EVENTS = "events"
-LAST_CHARS_MAX = 64
-_AFTER = re.compile(rb"(?:after=(0|[1-9][0-9]{0,17}|latest))?", re.ASCII)
+_AFTER = re.compile(f"(?:after=({events.AFTER}))?".encode(), re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,40 +87,45 @@ class Hot:
         answer: ASGIApp = self._app
         if usual and read is not None:
             scope["route"] = read.route
-            answer = await self._answer(read, who, workspace, id)
+            answer = await self._answer(read.scope, who, workspace, partial(_told, read, id))
         elif usual and name == EVENTS and (after := _after(scope, headers)) is not None:
             scope["route"], scope["app"] = self._events, self._app
-            answer = await self._stream(Request(scope), who, workspace, id, after)
+            ask = partial(_stream, Request(scope), who, id, after)
+            answer = await self._answer(events.READS, who, workspace, ask)
         await answer(scope, receive, send)
 
-    async def _answer(self, read: _Read, who: Principal, workspace: str, id: str) -> Response:
-        try:
-            if not who.may(read.scope):
-                raise ScopeDenied(f"this needs the scope {read.scope}")
-            view = self._manager.acting_as(who, workspace=workspace)
-            found = await read.call(session=await view.get_session(id))
-        except HoldfastError as error:
-            return problem_of(error)
-        return Response(read.form.dump_json(found), media_type="application/json")
-
-    async def _stream(
-        self, request: Request, who: Principal, workspace: str, id: str, after: str
+    async def _answer(
+        self,
+        needed: str,
+        who: Principal,
+        workspace: str,
+        answer: Callable[[SessionManager], Awaitable[Response]],
     ) -> Response:
         try:
-            if not who.may(events.READS):
-                raise ScopeDenied(f"this needs the scope {events.READS}")
-            view = self._manager.acting_as(who, workspace=workspace)
-            session = await events.streamed(id, view, request, who)
-            last = request.headers.get("last-event-id", "")
-            return await events.events(session, request, who, after, last)
+            if not who.may(needed):
+                raise ScopeDenied(f"this needs the scope {needed}")
+            return await answer(self._manager.acting_as(who, workspace=workspace))
         except HoldfastError as error:
             return problem_of(error)
+
+
+async def _told(read: _Read, id: str, view: SessionManager) -> Response:
+    found = await read.call(session=await view.get_session(id))
+    return Response(read.form.dump_json(found), media_type="application/json")
+
+
+async def _stream(
+    request: Request, who: Principal, id: str, after: str, view: SessionManager
+) -> Response:
+    session = await events.streamed(id, view, request, who)
+    last = request.headers.get("last-event-id", "")
+    return await events.events(session, request, who, after, last)
 
 
 def _after(scope: Scope, headers: Headers) -> str | None:
     """The version that a stream is asked for from; None if it is asked for unusually."""
     last = headers.getlist("last-event-id")
-    if len(last) > 1 or any(len(one) > LAST_CHARS_MAX for one in last):
+    if len(last) > 1 or any(len(one) > events.LAST_CHARS_MAX for one in last):
         return None
     asked = _AFTER.fullmatch(scope["query_string"])
     return None if asked is None else (asked[1] or b"0").decode()

@@ -284,8 +284,42 @@ class Streams:
                     channel.beat()
 
 
-class OpenStream:
-    """What one stream holds: its place among the readers of a channel, and its token.
+class Held:
+    """What whatever streams holds: its place among the streams of its reader, and the token.
+
+    Args:
+        token: whose holder, `who`, has the `scope` that reading needs.
+
+    Raises:
+        Unavailable: too many streams are open, or the server is about to stop.
+    """
+
+    def __init__(self, streams: Streams, token: str, who: Principal, scope: str) -> None:
+        streams.enter(who)
+        self._streams = streams
+        self._who = who
+        self.allowed = streams.pass_of(token, who, scope)
+
+    async def ask(self) -> None:
+        """Ask about the token now.
+
+        Raises:
+            HoldfastError: nothing more may be read by it.
+        """
+        await self._streams.ask(self.allowed)
+
+    def stopped(self) -> bool:
+        """Whether the server is about to stop."""
+        return self._streams.stopped
+
+    def give(self) -> None:
+        """Give everything back."""
+        self._streams.give(self.allowed)
+        self._streams.leave(self._who)
+
+
+class OpenStream(Held):
+    """One stream of events, which holds a place among the readers of a channel besides.
 
     Attributes:
         pieces: the bytes of the stream.
@@ -296,12 +330,9 @@ class OpenStream:
     def __init__(
         self, streams: Streams, where: Located, token: str, who: Principal, scope: str
     ) -> None:
-        streams.enter(who)
-        self._streams = streams
-        self._who = who
+        super().__init__(streams, token, who, scope)
         self._open = True
         self._answers = int(who.may(ANSWERS))
-        self.allowed = streams.pass_of(token, who, scope)
         self.channel = streams.join(where, who)
         self.channel.attend(self._answers)
 
@@ -315,11 +346,11 @@ class OpenStream:
             KeyDestroyed, HoldfastError: as of `Channel.ready`.
         """
         await self.channel.ready()
-        await self._streams.ask(self.allowed)
+        await self.ask()
 
     def reader(self, place: Place) -> Reader:
         """A reader of the channel."""
-        return Reader(self.channel, place, self.allowed, lambda: self._streams.stopped)
+        return Reader(self.channel, place, self.allowed, self.stopped)
 
     def close(self) -> None:
         """Give everything back; what runs goes on."""
@@ -327,8 +358,7 @@ class OpenStream:
             self._open = False
             self.channel.attend(-self._answers)
             self._streams.part(self.channel)
-            self._streams.give(self.allowed)
-            self._streams.leave(self._who)
+            self.give()
 
 
 def _looked_at(done: asyncio.Future[Handled]) -> None:

@@ -7,13 +7,14 @@ value that overlap are one place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from holdfast.adapters.taints import likeness
 from holdfast.adapters.taints.decoding import Place
 from holdfast.adapters.taints.folding import fold, is_word
 from holdfast.adapters.taints.levels import Level
-from holdfast.adapters.taints.nesting import Node
+from holdfast.adapters.taints.nesting import Head, Node
 from holdfast.adapters.taints.registry import Automaton, Registry
 from holdfast.adapters.taints.signs import Signs
 from holdfast.adapters.taints.variants import Pattern, Variant
@@ -125,6 +126,7 @@ def _in_fold(
     runs = _Runs(registry)
     seeds: dict[Place, tuple[Pattern, int]] = {}
     folded, size, split = level.folded, len(level.folded), level.is_split
+    is_number = partial(_is_number, level)
     for head, start in automaton.find(folded):
         for pattern in head.seeds:
             if len(seeds) < LIKENESS_CHECKS_MAX:
@@ -133,13 +135,21 @@ def _in_fold(
         if head.seeds and not (head.free or head.alone):
             continue
         end = level.folded_end(start) if split else size
-        if head.free and (node := head.free.longest(folded, start, end)):
-            runs.add(node, start)
-        if head.alone and (node := head.alone.longest(folded, start, end)):
-            for one in node.chain():
-                if _is_number(level, start, start + len(one.data)):
-                    runs.add_alone(one, start)
+        _take(runs, head, folded, (start, end), is_number)
     return runs, seeds
+
+
+def _take(
+    runs: _Runs, head: Head, text: bytes, within: Place, is_whole: Callable[[int, int], bool]
+) -> None:
+    """Add what stands at a head: the longest, and of what has to be whole all that is."""
+    start, end = within
+    if head.free and (node := head.free.longest(text, start, end)):
+        runs.add(node, start)
+    if head.alone and (node := head.alone.longest(text, start, end)):
+        for one in node.chain():
+            if is_whole(start, start + len(one.data)):
+                runs.add_alone(one, start)
 
 
 def _changed(
@@ -163,14 +173,9 @@ def _changed(
 def _literally(registry: Registry, level: Level, automaton: Automaton, small: bytes) -> _Runs:
     """What stands in a level as it is, but for case."""
     runs = _Runs(registry)
+    is_whole = partial(_is_word, level)
     for head, start in automaton.find(small):
-        end = level.bounds(start)[1]
-        if head.free and (node := head.free.longest(small, start, end)):
-            runs.add(node, start)
-        if head.alone and (node := head.alone.longest(small, start, end)):
-            for one in node.chain():
-                if _is_word(level, start, start + len(one.data)):
-                    runs.add_alone(one, start)
+        _take(runs, head, small, (start, level.bounds(start)[1]), is_whole)
     return runs
 
 

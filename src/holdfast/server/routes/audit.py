@@ -14,8 +14,9 @@ from holdfast.core.errors import ScopeDenied
 from holdfast.core.principals import EVERY_WORKSPACE, Principal
 from holdfast.runtime.audit import AuditReport
 from holdfast.server.auth import Acting, Workspace, bearer_of, principal, require
-from holdfast.server.exports import NDJSON, AuditStream, Held
+from holdfast.server.exports import NDJSON, AuditStream
 from holdfast.server.forms import Count, Form, Name
+from holdfast.server.streams import Held
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 

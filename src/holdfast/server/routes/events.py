@@ -20,18 +20,24 @@ from holdfast.server.streams import OpenStream, Streams
 router = APIRouter(prefix="/api/v1/sessions", tags=["events"])
 
 LATEST = "latest"
+AFTER = "0|[1-9][0-9]{0,17}|latest"
+LAST_CHARS_MAX = 64
 READS = "messages:read"
 Who = Annotated[Principal, Depends(principal)]
 After = Annotated[
     str,
     Query(
-        pattern=r"^(0|[1-9][0-9]{0,17}|latest)$",
+        pattern=f"^({AFTER})$",
         description="Only what comes behind this version; `latest` is what happens next.",
     ),
 ]
 LastEventId = Annotated[
     str,
-    Header(alias="Last-Event-ID", max_length=64, description="The last id that was received."),
+    Header(
+        alias="Last-Event-ID",
+        max_length=LAST_CHARS_MAX,
+        description="The last id that was received.",
+    ),
 ]
 STREAMED: dict[int | str, dict[str, object]] = {
     200: {
